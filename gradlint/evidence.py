@@ -1,0 +1,89 @@
+"""From measurements to a verdict: pure functions, the only place where bounds are compared."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from gradlint.claim import Bound, Claim
+
+
+class Severity(str, Enum):
+    """How bad a confirmed finding is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """0 for a note, 1 for a warning, 2 for an error."""
+        return (Severity.NOTE, Severity.WARNING, Severity.ERROR).index(self)
+
+
+class Verdict(str, Enum):
+    """What became of a suspicion."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+    PREDICTED = "predicted"
+
+
+class RemedyVerdict(str, Enum):
+    """What a remedy did to the claim it was tried against."""
+
+    RESTORES = "restores"
+    IMPROVES = "improves"
+    INSUFFICIENT = "insufficient"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One claim beside what was measured, one value for each seed."""
+
+    claim: Claim
+    measured: tuple[float, ...]
+    verdict: Verdict
+    reason: str = ""
+    predicted: float | None = None
+
+    @property
+    def typical(self) -> float:
+        """The median of the measured values, NaN where there are none."""
+        ordered = sorted(value for value in self.measured if not math.isnan(value))
+        return ordered[len(ordered) // 2] if ordered else math.nan
+
+    @property
+    def beyond_error(self) -> bool:
+        """Whether every seed breaks the bound at which a finding becomes an error."""
+        error = self.claim.error
+        return error is not None and _broken_by_all(error, self.measured)
+
+
+def judge(claim: Claim, measured: tuple[float, ...], *, repeatable: bool, reason: str = "") -> Evidence:
+    """Compare the values of a claim, one for each seed, with its bound.
+
+    A value that is NaN was not measured; an infinite one breaks any finite bound on its side.
+    """
+
+    def evidence(verdict: Verdict, why: str = "") -> Evidence:
+        return Evidence(claim, measured, verdict, why)
+
+    if not measured or all(math.isnan(value) for value in measured):
+        return evidence(Verdict.INCONCLUSIVE, reason or "not run")
+    if any(math.isnan(value) for value in measured):
+        return evidence(Verdict.INCONCLUSIVE, reason or "not finite")
+    broken = [not claim.bound.holds(value) for value in measured]
+    if not any(broken):
+        return evidence(Verdict.REFUTED)
+    if not all(broken):
+        return evidence(Verdict.INCONCLUSIVE, "seeds disagree")
+    if not repeatable:
+        return evidence(Verdict.INCONCLUSIVE, "not repeatable: the same seed gave another value")
+    return evidence(Verdict.CONFIRMED)
+
+
+def _broken_by_all(bound: Bound, values: tuple[float, ...]) -> bool:
+    return bool(values) and not any(bound.holds(value) for value in values)

@@ -1,0 +1,163 @@
+"""The layer graph of one traced model, asked in the words of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+import networkx as nx
+
+from gradlint.nodes import Edge, Input, Layer, Loss, Node, Parameter
+from gradlint.operations import is_weighted
+from gradlint.training import OptimizerFamily
+
+
+class InvalidGraphError(ValueError):
+    """The nodes and edges do not make a layer graph; the message names the two that disagree."""
+
+
+class LayerGraph:
+    """Layers, parameters and inputs of a model and the tensors that flow between them to the loss.
+
+    Layers are kept in the order in which they ran. `optimizer` is the family of the optimizer that
+    trains the model, as far as the source shows it.
+
+    Raises:
+        InvalidGraphError: an edge names an unknown node, ids repeat, there is not exactly one loss, a
+            cycle exists, or a layer's edge carries another shape than the graph says.
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[Node],
+        edges: Iterable[Edge],
+        optimizer: OptimizerFamily = OptimizerFamily.UNKNOWN,
+    ) -> None:
+        self.optimizer = optimizer
+        self._nodes: dict[str, Node] = {}
+        for node in nodes:
+            if node.id in self._nodes:
+                raise InvalidGraphError(f"two nodes are called {node.id!r}")
+            self._nodes[node.id] = node
+        self._graph: nx.DiGraph[str] = nx.DiGraph()
+        self._graph.add_nodes_from(self._nodes)
+        for edge in edges:
+            self._add(edge)
+        self._check()
+
+    def _add(self, edge: Edge) -> None:
+        for end in (edge.source, edge.target):
+            if end not in self._nodes:
+                raise InvalidGraphError(f"edge {edge.source} -> {edge.target}: no node {end!r}")
+        self._graph.add_edge(edge.source, edge.target, shape=edge.shape, dtype=edge.dtype)
+
+    def _check(self) -> None:
+        losses = [node.id for node in self._nodes.values() if isinstance(node, Loss)]
+        if len(losses) != 1:
+            raise InvalidGraphError(f"a layer graph has one loss, not {len(losses)}: {losses}")
+        if not nx.is_directed_acyclic_graph(self._graph):
+            cycle = nx.find_cycle(self._graph)
+            raise InvalidGraphError(f"a layer graph has no cycle: {cycle}")
+        for node in self._nodes.values():
+            if isinstance(node, Parameter | Input) and self._graph.in_degree(node.id):
+                raise InvalidGraphError(f"nothing flows into {node.id!r}, yet an edge says so")
+        if self._graph.out_degree(losses[0]):
+            raise InvalidGraphError(f"nothing flows out of the loss {losses[0]!r}, yet an edge says so")
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers in the order in which they ran."""
+        return tuple(node for node in self._nodes.values() if isinstance(node, Layer))
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameters, the unused ones too."""
+        return tuple(node for node in self._nodes.values() if isinstance(node, Parameter))
+
+    @cached_property
+    def loss(self) -> Loss:
+        """The one loss."""
+        return next(node for node in self._nodes.values() if isinstance(node, Loss))
+
+    def layer(self, id: str) -> Layer:
+        """The layer called `id`.
+
+        Raises:
+            KeyError: there is none.
+        """
+        node = self._nodes[id]
+        if not isinstance(node, Layer):
+            raise KeyError(id)
+        return node
+
+    def parameters_of(self, layer: Layer) -> tuple[Parameter, ...]:
+        """The parameters that `layer` consumes, the weight before the bias."""
+        found = [self._nodes[id] for id in self._graph.predecessors(layer.id)]
+        return tuple(node for node in found if isinstance(node, Parameter))
+
+    def weight_of(self, layer: Layer) -> Parameter | None:
+        """The largest parameter with two or more dimensions that `layer` consumes."""
+        matrices = [p for p in self.parameters_of(layer) if len(p.shape) >= 2]
+        return max(matrices, key=lambda p: p.fan_in * p.fan_out, default=None)
+
+    def producers(self, layer: Layer) -> tuple[Layer, ...]:
+        """The layers whose outputs `layer` takes."""
+        found = [self._nodes[id] for id in self._graph.predecessors(layer.id)]
+        return tuple(node for node in found if isinstance(node, Layer))
+
+    def consumers(self, layer: Layer) -> tuple[Layer, ...]:
+        """The layers that take the output of `layer`."""
+        found = [self._nodes[id] for id in self._graph.successors(layer.id)]
+        return tuple(node for node in found if isinstance(node, Layer))
+
+    def reaches_loss(self, layer: Layer, avoiding: Iterable[Layer] = ()) -> bool:
+        """Whether a path leads from `layer` to the loss that passes through none of `avoiding`."""
+        avoided = {other.id for other in avoiding}
+        if layer.id in avoided:
+            return False
+        seen = nx.restricted_view(self._graph, avoided, ())
+        return nx.has_path(seen, layer.id, self.loss.id)
+
+    def between(self, first: Layer, last: Layer) -> tuple[Layer, ...]:
+        """The layers on any path from `first` to `last`, both included, in the order they ran."""
+        if first.id == last.id:
+            return (first,)
+        ahead = nx.descendants(self._graph, first.id) | {first.id}
+        behind = nx.ancestors(self._graph, last.id) | {last.id}
+        inside = ahead & behind
+        return tuple(layer for layer in self.layers if layer.id in inside)
+
+    @cached_property
+    def trunk(self) -> tuple[Layer, ...]:
+        """The layers that every path from the deepest parameter to the loss passes through.
+
+        The dominator chain, in the graph with its edges turned round, from the loss down to the
+        parameter-consuming layer that is farthest from it. Empty where no parameter reaches the loss.
+        """
+        backward = self._graph.reverse(copy=False)
+        reached = nx.descendants(backward, self.loss.id)
+        deepest = self._deepest(reached)
+        if deepest is None:
+            return ()
+        dominators = nx.immediate_dominators(backward, self.loss.id)
+        chain, id = [], deepest
+        while id != self.loss.id:
+            chain.append(id)
+            id = dominators[id]
+        return tuple(node for node in map(self._nodes.__getitem__, chain) if isinstance(node, Layer))
+
+    def _deepest(self, reached: set[str]) -> str | None:
+        depth: dict[str, int] = {self.loss.id: 0}
+        for id in reversed(list(nx.topological_sort(self._graph))):
+            if id in reached:
+                ahead = [depth[after] for after in self._graph.successors(id) if after in depth]
+                depth[id] = 1 + max(ahead)
+        consumers = [
+            layer.id for layer in self.layers if layer.id in depth and self.parameters_of(layer)
+        ]
+        return max(consumers, key=lambda id: depth[id], default=None)
+
+    @cached_property
+    def weighted_trunk(self) -> tuple[Layer, ...]:
+        """The layers of the trunk that multiply by a weight matrix or kernel."""
+        return tuple(layer for layer in self.trunk if is_weighted(layer) and self.weight_of(layer))

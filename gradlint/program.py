@@ -1,0 +1,108 @@
+"""What discovery reads from one source file, without running it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gradlint.span import Span
+from gradlint.training import Training
+from gradlint.wire import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDefinition:
+    """A model that can be built: a class, or an expression such as `nn.Sequential(...)`.
+
+    `span` is the header of the class (decorators left out) or the expression; `last_line` its end.
+    `builds` names the classes of the same file that it constructs. `candidates` are the ways to build
+    it, best first. `root` is true where no other model of the file constructs it.
+    """
+
+    name: str
+    span: Span
+    last_line: int
+    root: bool
+    builds: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+
+
+class StepKind(str, Enum):
+    """The steps of a training loop that decide what happens to gradients."""
+
+    ZERO_GRAD = "zero_grad"
+    FORWARD = "forward"
+    LOSS = "loss"
+    BACKWARD = "backward"
+    CLIP = "clip"
+    UNSCALE = "unscale"
+    STEP = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStep:
+    """One step, in source order; `call` is the callee as written, such as `loss.backward`."""
+
+    kind: StepKind
+    call: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingLoop:
+    """A place that trains: an explicit loop, or a method that a framework calls in one.
+
+    `model` is the name of the ModelDefinition it trains, "" where that is not in sight. `framework` is
+    "" for an explicit loop, else `lightning`, `accelerate`, `transformers`, … `clips` is true where the
+    gradient is clipped in sight, by call, by configuration or by the framework's default.
+    """
+
+    span: Span
+    last_line: int
+    model: str
+    training: Training
+    optimizer_span: Span | None
+    steps: tuple[LoopStep, ...]
+    framework: str
+    clips: bool
+
+    def step(self, kind: StepKind) -> LoopStep | None:
+        """The first step of this kind, if there is one."""
+        return next((step for step in self.steps if step.kind is kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A comment `# gradlint: ignore[rule, …] reason`; it covers the lines first to last.
+
+    No rules means every rule.
+    """
+
+    span: Span
+    rules: tuple[str, ...]
+    reason: str
+    first_line: int
+    last_line: int
+
+    def covers(self, rule: str, line: int) -> bool:
+        """Whether a finding of `rule` at `line` is suppressed."""
+        return self.first_line <= line <= self.last_line and (not self.rules or rule in self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file that is missing, not text, or not Python: a located reason."""
+
+    span: Span
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One source file as read: models, training loops, suppressions, and its text by lines."""
+
+    path: str
+    lines: tuple[str, ...]
+    models: tuple[ModelDefinition, ...] = ()
+    loops: tuple[TrainingLoop, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()

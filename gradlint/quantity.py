@@ -1,0 +1,45 @@
+"""The names and units of everything that the probe can measure."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Quantity(str, Enum):
+    """A measurable property of a live model; the value is its name in reports and its file name.
+
+    How each is computed stands in `gradlint/worker/quantities/`, one file for each member.
+    """
+
+    GRADIENT_DECADES = "gradient-decades"
+    RECURRENT_DECAY = "recurrent-decay"
+    GRADIENT_NORM = "gradient-norm"
+    SATURATION = "saturation"
+    DEAD_SHARE = "dead-share"
+    LOGIT_SPREAD = "logit-spread"
+    INPUT_CORRELATION = "input-correlation"
+    WEAKEST_GRADIENT = "weakest-gradient"
+    TRAINING_SPIKE = "training-spike"
+
+    @property
+    def unit(self) -> str:
+        """The unit that reports print behind the number."""
+        return _UNITS[self]
+
+    @property
+    def module(self) -> str:
+        """The name of the file in `worker/quantities/` that measures this quantity."""
+        return self.value.replace("-", "_")
+
+
+_UNITS = {
+    Quantity.GRADIENT_DECADES: "decade",
+    Quantity.RECURRENT_DECAY: "decade",
+    Quantity.GRADIENT_NORM: "1",
+    Quantity.SATURATION: "share",
+    Quantity.DEAD_SHARE: "share",
+    Quantity.LOGIT_SPREAD: "decade",
+    Quantity.INPUT_CORRELATION: "1",
+    Quantity.WEAKEST_GRADIENT: "decade",
+    Quantity.TRAINING_SPIKE: "decade",
+}

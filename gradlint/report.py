@@ -1,0 +1,127 @@
+"""The result of a run: what reporters render and other tools read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gradlint.evidence import Evidence, RemedyVerdict, Severity, Verdict
+from gradlint.span import Span
+from gradlint.training import OptimizerFamily
+
+
+class ModelStatus(str, Enum):
+    """How far a model came."""
+
+    PROBED = "probed"
+    TRACED = "traced"
+    NOT_BUILT = "not-built"
+    FAILED = "failed"
+    NOT_RUN = "not-run"
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkLayer:
+    """One layer of the trunk and the gradient there, in decades relative to the root."""
+
+    layer: str
+    op: str
+    line: int
+    measured: tuple[float, ...]
+    predicted: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """What was done with one model."""
+
+    name: str
+    span: Span
+    status: ModelStatus
+    reason: str = ""
+    built_from: str = ""
+    inputs: tuple[str, ...] = ()
+    optimizer: OptimizerFamily = OptimizerFamily.UNKNOWN
+    parameters: int = 0
+    layers: int = 0
+    seconds: float = 0.0
+    trunk: tuple[TrunkLayer, ...] = ()
+    covered_by: str = ""
+
+    @property
+    def decades(self) -> tuple[float, ...]:
+        """Gradient decades at the bottom of the trunk, one value for each seed."""
+        return self.trunk[0].measured if self.trunk else ()
+
+
+@dataclass(frozen=True, slots=True)
+class TriedRemedy:
+    """A remedy after it was applied to a copy and measured, one value for each seed."""
+
+    title: str
+    measured: tuple[float, ...]
+    verdict: RemedyVerdict
+    fix: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A judged hypothesis. `notes` are the findings that speak of the same region."""
+
+    rule: str
+    family: str
+    severity: Severity
+    span: Span
+    model: str
+    layer: str
+    message: str
+    verdict: Verdict
+    reason: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    remedies: tuple[TriedRemedy, ...] = ()
+    advice: str = ""
+    suppressed: bool = False
+    suppression_reason: str = ""
+    notes: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """One file: whether it could be linted, and what was found in it.
+
+    `reason` says why not. `lines` is the text, for reports that show source.
+    """
+
+    path: str
+    reason: str = ""
+    models: tuple[ModelSummary, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    lines: tuple[str, ...] = ()
+
+    @property
+    def linted(self) -> bool:
+        """Whether the file could be read."""
+        return not self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run."""
+
+    files: tuple[FileReport, ...]
+    gradlint: str
+    torch: str
+    seed: int
+    seeds: int
+    seconds: float
+    traced: bool = True
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings in the order of files and lines, the suppressed ones too."""
+        return tuple(finding for file in self.files for finding in file.findings)
+
+    @property
+    def models(self) -> tuple[ModelSummary, ...]:
+        """All models in the order of files and lines."""
+        return tuple(model for file in self.files for model in file.models)

@@ -1,0 +1,263 @@
+"""The messages between parent and worker, and their form as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+
+from gradlint.claim import Claim
+from gradlint.nodes import Edge, Input, Layer, Loss, Parameter
+from gradlint.remedy import Remedy
+from gradlint.span import Span
+from gradlint.training import Training
+
+
+class BuiltFrom(str, Enum):
+    """Where the arguments that built a model came from, in the order in which sources are tried."""
+
+    COMMAND_LINE = "command-line"
+    CONFIGURATION = "configuration"
+    GET_INPUTS = "get-inputs"
+    EXAMPLE_INPUT = "example-input"
+    USE_IN_FILE = "use-in-file"
+    FACTORY = "factory"
+    DEFAULTS = "defaults"
+    NAMES = "names"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to build a model: expressions evaluated in the namespace of the user's module.
+
+    `bindings` are evaluated first, in order; one that fails is skipped. `inputs` is None where the
+    worker is to search for inputs, otherwise expressions, `name=expression` for keyword arguments.
+    """
+
+    built_from: BuiltFrom
+    constructor: str
+    inputs: tuple[str, ...] | None = None
+    bindings: tuple[tuple[str, str], ...] = ()
+
+
+# Requests, parent to worker.
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """Begin a file: fork, import it as `module` (dotted name, or "" for a plain file)."""
+
+    path: str
+    shown: str
+    root: str
+    module: str
+    import_paths: tuple[str, ...]
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceModel:
+    """Build the model `name` from the first candidate that works and trace one forward pass."""
+
+    name: str
+    candidates: tuple[Candidate, ...]
+    seed: int
+    sequence_length: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeModel:
+    """Measure `claims` on the model traced last, for each seed, plain and under each remedy.
+
+    `trunk` are the nodes whose gradient is wanted in any case. `training` is for training probes.
+    """
+
+    claims: tuple[Claim, ...]
+    remedies: tuple[Remedy, ...]
+    trunk: tuple[str, ...]
+    seeds: tuple[int, ...]
+    training: Training
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFile:
+    """End the file: the forked process exits."""
+
+
+Request = OpenFile | TraceModel | ProbeModel | CloseFile
+
+# Replies, worker to parent.
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker has imported torch; once for a run."""
+
+    torch: str
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The forked process that serves the file has begun (`pid`), before any user code ran."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The user's file was imported; `skipped` are the top-level statements that were not run."""
+
+    skipped: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A model was built and traced. `parameters` counts elements; `inputs` read `float32[8,3,32,32]`."""
+
+    built_from: BuiltFrom
+    constructor: str
+    inputs: tuple[str, ...]
+    parameters: int
+    nodes: tuple[Input | Parameter | Layer | Loss, ...]
+    edges: tuple[Edge, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The value of one claim for one seed; `remedy` is an index into the request, -1 for the plain model.
+
+    `reason` says why there is no value (which is then NaN).
+    """
+
+    claim: int
+    remedy: int
+    seed: int
+    value: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkGradient:
+    """log10 of the gradient norm at a trunk node over the norm at the root, one value for each seed."""
+
+    node: str
+    decades: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What was measured. `repeatable` is false when the same seed gave another number a second time."""
+
+    measurements: tuple[Measurement, ...]
+    trunk: tuple[TrunkGradient, ...]
+    repeatable: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class UserFailure:
+    """The user's code raised: at which stage, what, and where in the linted file.
+
+    `stage` is import, build, inputs, forward, backward or training.
+    """
+
+    stage: str
+    error: str
+    message: str
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The process that served the file is gone; `status` is its exit status, negative for a signal."""
+
+    status: int
+
+
+Reply = Ready | Opened | Imported | Traced | Probed | UserFailure | Ended
+
+_TYPES: dict[str, type] = {}
+
+
+def encode(message: Request | Reply) -> bytes:
+    """One line of JSON; numbers that are not finite travel as strings."""
+    return json.dumps(_plain(message), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Request | Reply:
+    """The inverse of `encode`.
+
+    Raises:
+        ValueError: the line is no message.
+    """
+    try:
+        data = json.loads(line)
+        kind = _messages()[data["type"]]
+        return typing.cast("Request | Reply", _typed(kind, data))
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise ValueError(f"not a message: {line[:80]!r} ({error})") from error
+
+
+def _messages() -> dict[str, type]:
+    if not _TYPES:
+        _TYPES.update({kind.__name__: kind for kind in typing.get_args(Request | Reply)})
+    return _TYPES
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if is_dataclass(value):
+        return {"type": type(value).__name__} | {
+            field.name: _plain(getattr(value, field.name)) for field in fields(value)
+        }
+    return value
+
+
+def _typed(hint: typing.Any, data: typing.Any) -> object:
+    if is_dataclass(hint):
+        hints = _hints(typing.cast(type, hint))
+        return typing.cast(type, hint)(
+            **{name: _typed(hints[name], item) for name, item in data.items() if name != "type"}
+        )
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple:
+        if arguments[-1] is Ellipsis:
+            return tuple(_typed(arguments[0], item) for item in data)
+        return tuple(_typed(kind, item) for kind, item in zip(arguments, data, strict=True))
+    if origin in (typing.Union, types.UnionType):
+        return _one_of(arguments, data)
+    if hint is float:
+        return float(data)
+    return hint(data) if isinstance(hint, type) and issubclass(hint, Enum) else data
+
+
+def _one_of(alternatives: tuple[typing.Any, ...], data: typing.Any) -> object:
+    if isinstance(data, dict):
+        return _typed(next(kind for kind in alternatives if kind.__name__ == data["type"]), data)
+    if data is None:
+        return None
+    for kind in alternatives:
+        if typing.get_origin(kind) is tuple and isinstance(data, list):
+            return _typed(kind, data)
+    if float in alternatives and str not in alternatives:
+        return data if isinstance(data, int) else float(data)
+    return data
+
+
+_HINTS: dict[type, dict[str, typing.Any]] = {}
+
+
+def _hints(kind: type) -> dict[str, typing.Any]:
+    if kind not in _HINTS:
+        _HINTS[kind] = typing.get_type_hints(kind)
+    return _HINTS[kind]
