@@ -33,8 +33,11 @@ class BuiltFrom(str, Enum):
 class Candidate:
     """One way to build a model: expressions evaluated in the namespace of the user's module.
 
-    `bindings` are evaluated first, in order; one that fails is skipped. `inputs` is None where the
-    worker is to search for inputs, otherwise expressions, `name=expression` for keyword arguments.
+    `bindings` are evaluated first, in order, each seeing those before it; one that fails is skipped.
+    `inputs` is None where the worker is to search for inputs, otherwise one text for each argument of
+    `forward`: `expression`, `name=expression` for a keyword, `*expression` to spread a sequence and
+    `**expression` to spread a mapping, as in a call. Inside `inputs` the name `self` is the built model.
+    `range`, `len` and the other builtins are to be had, `torch` always, whatever the module imports.
     """
 
     built_from: BuiltFrom
