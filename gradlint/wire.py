@@ -37,7 +37,6 @@ class Candidate:
     `inputs` is None where the worker is to search for inputs, otherwise one text for each argument of
     `forward`: `expression`, `name=expression` for a keyword, `*expression` to spread a sequence and
     `**expression` to spread a mapping, as in a call. Inside `inputs` the name `self` is the built model.
-    `range`, `len` and the other builtins are to be had, `torch` always, whatever the module imports.
     """
 
     built_from: BuiltFrom
