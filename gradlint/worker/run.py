@@ -1,0 +1,109 @@
+"""One seeded run of a model, from which every quantity takes what it needs, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+import torch
+
+from gradlint.claim import Claim
+from gradlint.training import Training
+from gradlint.worker.forward import (
+    Built,
+    Forward,
+    Gradients,
+    Preparation,
+    forward,
+    gradients,
+    run,
+    seed_everything,
+    sign_step,
+)
+from gradlint.worker.trace import Call
+
+
+class UnmeasurableError(Exception):
+    """The quantity does not exist for this node; the message says why."""
+
+
+class Run:
+    """The forward pass and the gradients of one seed; `nodes` are those whose gradient is wanted."""
+
+    def __init__(
+        self,
+        built: Built,
+        seed: int,
+        *,
+        nodes: Iterable[str] = (),
+        keep: Iterable[str] = (),
+        prepare: Preparation | None = None,
+        training: Training | None = None,
+    ) -> None:
+        self.built = built
+        self.seed = seed
+        self.training = training or Training()
+        self.prepare = prepare
+        self._nodes = tuple(dict.fromkeys(nodes))
+        self._keep = tuple(keep)
+
+    @cached_property
+    def forward(self) -> Forward:
+        """The recorded forward pass at initialisation."""
+        return forward(self.built, self.seed, prepare=self.prepare, keep=self._keep)
+
+    @cached_property
+    def gradients(self) -> Gradients:
+        """Gradient norms; after one step where a zero-initialised layer lets none through before."""
+        return self.stepped if self._blocked else self.plain
+
+    @cached_property
+    def plain(self) -> Gradients:
+        """Gradient norms at initialisation."""
+        self.forward_values()
+        return gradients(self.forward, self._nodes)
+
+    @cached_property
+    def stepped(self) -> Gradients:
+        """Gradient norms of the same model on the same inputs after one step of every parameter."""
+        _ = self.plain
+        model = self.forward.model
+        sign_step(model)
+        interventions = self.prepare(model) if self.prepare else {}
+        seed_everything(self.seed + 1)
+        again = run(self.built, model, interventions=interventions)
+        return gradients(again, self._nodes)
+
+    @cached_property
+    def _blocked(self) -> bool:
+        return any(self.plain.at.get(node, 0.0) == 0.0 for node in self._nodes)
+
+    def gradients_for(self, claim: Claim) -> Gradients:
+        """The gradients that the claim asks about."""
+        return self.stepped if claim.after_step else self.gradients
+
+    def call(self, node: str) -> Call:
+        """The recorded call `node`.
+
+        Raises:
+            UnmeasurableError: this run made no such call.
+        """
+        call = self.forward.calls.get(node)
+        if call is None:
+            raise UnmeasurableError(f"{node} did not run with seed {self.seed}")
+        return call
+
+    def output(self, node: str) -> torch.Tensor:
+        """The output of the call `node`, detached.
+
+        Raises:
+            UnmeasurableError: this run made no such call, or its output was not kept.
+        """
+        output = self.call(node).output
+        if output is None:
+            raise UnmeasurableError(f"the output of {node} was not kept")
+        return output.detach()
+
+    def forward_values(self) -> None:
+        """Run the forward pass if it has not run yet."""
+        _ = self.forward

@@ -1,0 +1,107 @@
+"""What the worker does for one file: trace its models, measure what is claimed of them."""
+
+from __future__ import annotations
+
+import time
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from gradlint.nodes import Edge, Input, Layer, Loss, Parameter
+from gradlint.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
+from gradlint.worker.build import Built, build
+from gradlint.worker.construction import Construction, watch_construction
+from gradlint.worker.forward import Forward, run, seed_everything
+from gradlint.worker.parameters import parameter_nodes
+from gradlint.worker.probe import probe
+from gradlint.worker.trace import LOSS, Source
+
+
+class FileService:
+    """Serves one imported file; the model traced last is the one that is probed."""
+
+    def __init__(self, module: ModuleType, opened: OpenFile) -> None:
+        torch.backends.mha.set_fastpath_enabled(False)
+        self._module = module
+        self._source = Source(opened.path, opened.shown)
+        self._built: Built | None = None
+        self._weights: dict[str, tuple[str, ...]] = {}
+
+    def trace(self, request: TraceModel) -> Traced:
+        """Build the model and trace one forward pass.
+
+        Raises:
+            UserError: no candidate could be built, or the user's code raised.
+        """
+        start = time.perf_counter()
+        built = build(self._module, request)
+        seed_everything(request.seed)
+        with watch_construction(self._source) as construction:
+            model = built.make()
+        seed_everything(request.seed + 1)
+        forward = run(built, model, source=self._source)
+        self._built = built
+        edges = _edges(forward)
+        self._weights = _weights(edges, model)
+        return Traced(
+            built_from=built.candidate.built_from,
+            constructor=built.candidate.constructor,
+            inputs=built.described,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            nodes=_nodes(forward, construction),
+            edges=edges,
+            seconds=time.perf_counter() - start,
+        )
+
+    def probe(self, request: ProbeModel) -> Probed:
+        """Measure claims on the model traced last.
+
+        Raises:
+            UserError: the user's code raised.
+            RuntimeError: no model was traced.
+        """
+        if self._built is None:
+            raise RuntimeError("a model must be traced before it is probed")
+        return probe(self._built, request, self._weights)
+
+
+def _nodes(
+    forward: Forward, construction: Construction
+) -> tuple[Input | Parameter | Layer | Loss, ...]:
+    inputs = tuple(
+        Input(id, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        for id, tensor in forward.inputs.items()
+    )
+    layers = tuple(
+        Layer(
+            id=call.id,
+            op=call.op,
+            module=call.path,
+            call=call.index,
+            shape=call.shape,
+            dtype=call.dtype,
+            span=call.span,
+            constructed=construction.line_of(call.module),
+            settings=call.settings,
+        )
+        for call in forward.calls.values()
+    )
+    return (*inputs, *parameter_nodes(forward.model, construction), *layers, Loss(LOSS))
+
+
+def _edges(forward: Forward) -> tuple[Edge, ...]:
+    shapes = {call.id: (call.shape, call.dtype) for call in forward.calls.values()}
+    tensors = {**forward.inputs, **dict(forward.model.named_parameters())}
+    for name, tensor in tensors.items():
+        shapes[name] = (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+    return tuple(Edge(source, target, *shapes[source]) for source, target in forward.edges())
+
+
+def _weights(edges: tuple[Edge, ...], model: nn.Module) -> dict[str, tuple[str, ...]]:
+    names = {name for name, _ in model.named_parameters()}
+    found: dict[str, tuple[str, ...]] = {}
+    for edge in edges:
+        if edge.source in names:
+            found[edge.target] = (*found.get(edge.target, ()), edge.source)
+    return found
