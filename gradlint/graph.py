@@ -91,9 +91,9 @@ class LayerGraph:
         return node
 
     def parameters_of(self, layer: Layer) -> tuple[Parameter, ...]:
-        """The parameters that `layer` consumes, the weight before the bias."""
-        found = [self._nodes[id] for id in self._graph.predecessors(layer.id)]
-        return tuple(node for node in found if isinstance(node, Parameter))
+        """The parameters that `layer` consumes, in the order in which the model registers them."""
+        consumed = set(self._graph.predecessors(layer.id))
+        return tuple(parameter for parameter in self.parameters if parameter.id in consumed)
 
     def weight_of(self, layer: Layer) -> Parameter | None:
         """The largest parameter with two or more dimensions that `layer` consumes."""
@@ -152,10 +152,18 @@ class LayerGraph:
             if id in reached:
                 ahead = [depth[after] for after in self._graph.successors(id) if after in depth]
                 depth[id] = 1 + max(ahead)
+        consuming = {after for p in self.parameters for after in self._graph.successors(p.id)}
         consumers = [
-            layer.id for layer in self.layers if layer.id in depth and self.parameters_of(layer)
+            layer.id for layer in self.layers if layer.id in depth and layer.id in consuming
         ]
-        return max(consumers, key=lambda id: depth[id], default=None)
+        fed = [id for id in consumers if id in self._fed] or consumers
+        return max(fed, key=lambda id: depth[id], default=None)
+
+    @cached_property
+    def _fed(self) -> frozenset[str]:
+        """The nodes that depend on an input; the rest computes on parameters and constants alone."""
+        inputs = [node.id for node in self._nodes.values() if isinstance(node, Input)]
+        return frozenset().union(*(nx.descendants(self._graph, id) for id in inputs))
 
     @cached_property
     def weighted_trunk(self) -> tuple[Layer, ...]:

@@ -87,12 +87,13 @@ class _Fills(TorchFunctionMode):
         args: tuple[object, ...] = (),
         kwargs: dict[str, object] | None = None,
     ) -> object:
-        output = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
-        target = args[0] if name in _FILLS and args else output if name in _FACTORIES else None
+        target = output if name in _FACTORIES else _written(args, kwargs) if name in _FILLS else None
         if isinstance(target, torch.Tensor):
             frame = sys._getframe(1)
-            self._construction.filled(target, self._describe(name, args[1:], kwargs or {}, frame))
+            self._construction.filled(target, self._describe(name, args[1:], kwargs, frame))
         return output
 
     def _describe(
@@ -111,6 +112,11 @@ class _Fills(TorchFunctionMode):
             return Initialisation(initialiser.f_code.co_name, settings, span)
         positional = zip(("argument0", "argument1"), args, strict=False)
         return Initialisation(name, _numbers([*positional, *kwargs.items()], every=True), span)
+
+
+def _written(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    """The tensor written into; `torch.nn.init` hands it on by its name."""
+    return args[0] if args else kwargs.get("tensor")
 
 
 def _initialiser(frame: FrameType | None) -> tuple[FrameType | None, bool]:

@@ -242,7 +242,7 @@ class Recorder(TorchFunctionMode):
         id_, index = self._next_id(name)
         span = self._source.locate(frame) if self._source else None
         call = Call(id_, op, path, index, module, span, (), "")
-        call.sources = self._adopt_arguments(arguments)
+        call.sources = self._adopt_arguments(arguments, {id(t) for t in tensors_in(output)})
         if id_ in self._interventions and isinstance(output, torch.Tensor):
             output = self._interventions[id_](call, arguments[0], output)
         made = [t for t in tensors_in(output) if t.grad_fn and t.grad_fn not in self.owner]
@@ -274,18 +274,21 @@ class Recorder(TorchFunctionMode):
             self.owner[node] = call.id
             pending.extend(ahead for ahead, _ in node.next_functions if ahead is not None)
 
-    def _adopt_arguments(self, arguments: object) -> set[str]:
-        """Give calls of their own to inputs that no recorded call made; return the model inputs met."""
+    def _adopt_arguments(self, arguments: object, changed: set[int]) -> set[str]:
+        """Give calls of their own to arguments that no recorded call made; return the inputs met.
+
+        `changed` are the tensors that the call wrote in place: what made them is the call itself.
+        """
         met: set[str] = set()
         for tensor in tensors_in(arguments):
             node = tensor.grad_fn
-            if node is not None and node not in self.owner:
+            if node is not None and node not in self.owner and id(tensor) not in changed:
                 self._adopt(node, tensor)
             met |= self._origin(tensor)
         return met
 
     def _adopt(self, node: GradFn, tensor: torch.Tensor) -> None:
-        op = node.name().removesuffix("Backward0").removesuffix("Backward")
+        op = node.name().rpartition("::")[2].removesuffix("Backward0").removesuffix("Backward")
         path = self._stack[-1] if self._stack else ""
         name = f"{path}.{op}" if path else op
         id_, index = self._next_id(name)
