@@ -20,7 +20,8 @@ class LayerGraph:
     """Layers, parameters and inputs of a model and the tensors that flow between them to the loss.
 
     Layers are kept in the order in which they ran. `optimizer` is the family of the optimizer that
-    trains the model, as far as the source shows it.
+    trains the model, as far as the source shows it. `own_inputs` says that the inputs, and with them the
+    length of a sequence, are those of the user's file and were not found by search.
 
     Raises:
         InvalidGraphError: an edge names an unknown node, ids repeat, there is not exactly one loss, a
@@ -32,8 +33,11 @@ class LayerGraph:
         nodes: Iterable[Node],
         edges: Iterable[Edge],
         optimizer: OptimizerFamily = OptimizerFamily.UNKNOWN,
+        *,
+        own_inputs: bool = False,
     ) -> None:
         self.optimizer = optimizer
+        self.own_inputs = own_inputs
         self._nodes: dict[str, Node] = {}
         for node in nodes:
             if node.id in self._nodes:
@@ -62,7 +66,9 @@ class LayerGraph:
             if isinstance(node, Parameter | Input) and self._graph.in_degree(node.id):
                 raise InvalidGraphError(f"nothing flows into {node.id!r}, yet an edge says so")
         if self._graph.out_degree(losses[0]):
-            raise InvalidGraphError(f"nothing flows out of the loss {losses[0]!r}, yet an edge says so")
+            raise InvalidGraphError(
+                f"nothing flows out of the loss {losses[0]!r}, yet an edge says so"
+            )
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -100,6 +106,31 @@ class LayerGraph:
         matrices = [p for p in self.parameters_of(layer) if len(p.shape) >= 2]
         return max(matrices, key=lambda p: p.fan_in * p.fan_out, default=None)
 
+    def input_shapes(self, layer: Layer) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the tensors that `layer` takes, parameters left out."""
+        arriving = self._graph.in_edges(layer.id, data="shape")
+        return tuple(
+            shape for source, _, shape in arriving if not isinstance(self._nodes[source], Parameter)
+        )
+
+    def calls(self, layer: Layer) -> tuple[Layer, ...]:
+        """The layers that take the same weight as `layer`, itself among them, in the order they ran."""
+        weight = self.weight_of(layer)
+        if weight is None:
+            return (layer,)
+        takers = set(self._graph.successors(weight.id))
+        return tuple(other for other in self.layers if other.id in takers)
+
+    def connected(self, first: Layer, last: Layer, avoiding: Iterable[Layer] = ()) -> bool:
+        """Whether a path leads from `first` to `last` that passes through none of `avoiding`."""
+        return self._has_path(first.id, last.id, avoiding)
+
+    def _has_path(self, start: str, end: str, avoiding: Iterable[Layer]) -> bool:
+        avoided = {layer.id for layer in avoiding}
+        if avoided & {start, end}:
+            return False
+        return nx.has_path(nx.restricted_view(self._graph, avoided, ()), start, end)
+
     def producers(self, layer: Layer) -> tuple[Layer, ...]:
         """The layers whose outputs `layer` takes."""
         found = [self._nodes[id] for id in self._graph.predecessors(layer.id)]
@@ -112,11 +143,7 @@ class LayerGraph:
 
     def reaches_loss(self, layer: Layer, avoiding: Iterable[Layer] = ()) -> bool:
         """Whether a path leads from `layer` to the loss that passes through none of `avoiding`."""
-        avoided = {other.id for other in avoiding}
-        if layer.id in avoided:
-            return False
-        seen = nx.restricted_view(self._graph, avoided, ())
-        return nx.has_path(seen, layer.id, self.loss.id)
+        return self._has_path(layer.id, self.loss.id, avoiding)
 
     def between(self, first: Layer, last: Layer) -> tuple[Layer, ...]:
         """The layers on any path from `first` to `last`, both included, in the order they ran."""
@@ -144,7 +171,9 @@ class LayerGraph:
         while id != self.loss.id:
             chain.append(id)
             id = dominators[id]
-        return tuple(node for node in map(self._nodes.__getitem__, chain) if isinstance(node, Layer))
+        return tuple(
+            node for node in map(self._nodes.__getitem__, chain) if isinstance(node, Layer)
+        )
 
     def _deepest(self, reached: set[str]) -> str | None:
         depth: dict[str, int] = {self.loss.id: 0}

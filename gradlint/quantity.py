@@ -20,6 +20,7 @@ class Quantity(str, Enum):
     INPUT_CORRELATION = "input-correlation"
     WEAKEST_GRADIENT = "weakest-gradient"
     TRAINING_SPIKE = "training-spike"
+    GRADIENT_RANK = "gradient-rank"
 
     @property
     def unit(self) -> str:
@@ -42,4 +43,5 @@ _UNITS = {
     Quantity.INPUT_CORRELATION: "1",
     Quantity.WEAKEST_GRADIENT: "decade",
     Quantity.TRAINING_SPIKE: "decade",
+    Quantity.GRADIENT_RANK: "share",
 }
