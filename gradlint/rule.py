@@ -14,6 +14,16 @@ from gradlint.evidence import Severity
 from gradlint.graph import LayerGraph
 from gradlint.nodes import Initialisation, Layer, Parameter
 from gradlint.operations import Role, is_saturating, is_weighted, name_of, role_of
+from gradlint.patterns import (
+    fitting_norm,
+    gates,
+    joins,
+    names,
+    repeats,
+    site,
+    skip_pairs,
+    until_next_weight,
+)
 from gradlint.program import StepKind, TrainingLoop
 from gradlint.quantity import Quantity
 from gradlint.remedy import (
@@ -54,11 +64,20 @@ __all__ = [
     "Span",
     "StepKind",
     "TrainingLoop",
+    "fitting_norm",
+    "gates",
     "gradient_claim",
     "is_saturating",
     "is_weighted",
+    "joins",
     "name_of",
+    "names",
+    "repeats",
     "role_of",
+    "site",
+    "skip_pairs",
+    "trunk_claim",
+    "until_next_weight",
 ]
 
 
@@ -82,7 +101,8 @@ class Hypothesis:
 
     `region` are the ids of the layers that it speaks of; suspicions whose regions meet are reported as
     one. `layer` is the one that the finding names. `advice` is said where no remedy is offered.
-    `severity` is the highest that the finding may have.
+    `severity` is the highest that the finding may have. `definite` is true where the source states what
+    is wrong; among suspicions whose remedies do as well, it goes before those about the model as a whole.
     """
 
     span: Span
@@ -93,6 +113,7 @@ class Hypothesis:
     remedies: tuple[Remedy, ...] = ()
     advice: str = ""
     severity: Severity = Severity.ERROR
+    definite: bool = False
 
 
 class Rule(ABC):
@@ -122,6 +143,15 @@ class LoopRule(Rule):
     @abstractmethod
     def check(self, loop: TrainingLoop, graph: LayerGraph) -> Iterator[Hypothesis]:
         """Yield what the loop makes one suspect of training this model."""
+
+
+def trunk_claim(graph: LayerGraph) -> Claim:
+    """The gradient claim at the deepest layer of the trunk, for the optimizer that trains the model.
+
+    Raises:
+        IndexError: the trunk is empty.
+    """
+    return gradient_claim(graph.trunk[0], graph.optimizer)
 
 
 def gradient_claim(of: Layer, optimizer: OptimizerFamily) -> Claim:
