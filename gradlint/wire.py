@@ -111,14 +111,21 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The user's file was imported; `skipped` are the top-level statements that were not run."""
+    """The user's file was imported; `skipped` are the top-level statements that were not run.
+
+    `missing` names the packages it imports that are not installed: what uses them will fail.
+    """
 
     skipped: tuple[Span, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A model was built and traced. `parameters` counts elements; `inputs` read `float32[8,3,32,32]`."""
+    """A model was built and traced. `parameters` counts elements; `inputs` read `float32[8,3,32,32]`.
+
+    `classes` are the classes of the linted file that the model is made of, by qualified name.
+    """
 
     built_from: BuiltFrom
     constructor: str
@@ -127,6 +134,7 @@ class Traced:
     nodes: tuple[Input | Parameter | Layer | Loss, ...]
     edges: tuple[Edge, ...]
     seconds: float
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,215 @@
+"""How the linted file becomes a module in the worker, as its own project would import it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from gradlint.span import Span
+from gradlint.wire import OpenFile
+from gradlint.worker.failure import locate
+from gradlint.worker.standin import StandInFinder
+from gradlint.worker.toplevel import GUARD, Journal, NotRun, compile_file
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The user's module; `skipped` are statements that did not run.
+
+    `missing` are packages that are not installed.
+    """
+
+    module: ModuleType
+    skipped: tuple[Span, ...]
+    missing: tuple[str, ...]
+    journal: Journal
+
+    def not_run(self, name: str) -> NotRun | None:
+        """The top-level statement that would have bound `name`, if it did not run."""
+        return self.journal.unbound(name)
+
+
+def load(opened: OpenFile) -> Loaded:
+    """Import the file.
+
+    A file in a package is imported under its package name, so that relative imports work; a plain
+    file under its own name where that is free, and registered, so that pickle, dataclasses and
+    `inspect.getsource` work. `__name__` is never `__main__`. `sys.path` is left extended, because
+    the user's code may import more when it runs.
+
+    Raises:
+        BaseException: whatever the file raises when it is imported.
+    """
+    journal = Journal(opened.shown)
+    folders = _search_path(opened)
+    sys.path[:0] = [folder for folder in folders if folder not in sys.path]
+    sys.argv = [opened.path]
+    finder = _ProjectFinder(opened, folders, journal)
+    standins = StandInFinder(opened.root, [*folders, *_ancestors(opened)])
+    with _installed(finder, standins):
+        module = (
+            _import_in_package(opened, finder) if opened.module else _import_file(opened, finder)
+        )
+    missing = tuple(sorted(standins.packages))
+    return Loaded(module, journal.skipped(), missing, journal)
+
+
+class _FileLoader(SourceFileLoader):
+    """Loads a source file without the work that its top level may do."""
+
+    def __init__(self, name: str, path: str, journal: Journal, tolerant: bool = False) -> None:
+        super().__init__(name, path)
+        self.journal = journal
+        self.tolerant = tolerant
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return compile_file(self.get_data(path), path, self.journal, self.tolerant)
+
+    def exec_module(self, module: ModuleType) -> None:
+        setattr(module, GUARD, self.journal.guard)
+        super().exec_module(module)
+        delattr(module, GUARD)
+
+
+class _ProjectFinder(MetaPathFinder):
+    """Finds the linted file by its module name, and the scripts beside it that it imports.
+
+    `tolerated` are packages whose `__init__` may fail in part.
+    """
+
+    def __init__(self, opened: OpenFile, folders: Sequence[str], journal: Journal) -> None:
+        self.opened = opened
+        self.folders = [folder for folder in folders if "site-packages" not in folder]
+        self.journal = journal
+        self.tolerated: frozenset[str] = frozenset()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The linted file, a tolerated package or a script of the project; None for all others."""
+        if fullname == self.opened.module:
+            return self.spec(fullname, self.opened.path, self.journal)
+        if fullname not in self.tolerated and (path is not None or not self.folders):
+            return None
+        found = PathFinder.find_spec(fullname, self.folders if path is None else path)
+        if found is None or type(found.loader) is not SourceFileLoader or found.origin is None:
+            return None
+        elsewhere = Journal(os.path.basename(found.origin))
+        if fullname in self.tolerated:
+            return self.spec(fullname, found.origin, elsewhere, tolerant=True)
+        return (
+            None
+            if found.submodule_search_locations
+            else self.spec(fullname, found.origin, elsewhere)
+        )
+
+    def spec(self, name: str, path: str, journal: Journal, tolerant: bool = False) -> ModuleSpec:
+        """How to load the file at `path` under the name `name`."""
+        locations = [os.path.dirname(path)] if _is_package(path) else None
+        spec = importlib.util.spec_from_file_location(
+            name,
+            path,
+            loader=_FileLoader(name, path, journal, tolerant),
+            submodule_search_locations=locations,
+        )
+        assert spec is not None
+        return spec
+
+
+def _import_file(opened: OpenFile, finder: _ProjectFinder) -> ModuleType:
+    name = _plain_name(opened.path)
+    return _execute(finder.spec(name, opened.path, finder.journal))
+
+
+def _import_in_package(opened: OpenFile, finder: _ProjectFinder) -> ModuleType:
+    parents = frozenset(_parents(opened.module))
+    # Everything is caught, because a package's __init__ may fail in any way (it asks for its own
+    # version, say, and is not installed) and the linted file may well do without it.
+    try:
+        module = importlib.import_module(opened.module)
+    except BaseException as error:
+        if not parents or locate(error, opened) is not None:
+            raise
+        finder.tolerated = parents
+        module = importlib.import_module(opened.module)
+    if _is_file(module, opened.path):
+        return module
+    parent, _, last = opened.module.rpartition(".")
+    private = f"{parent}._gradlint_{last}" if parent else f"_gradlint_{last}"
+    return _execute(finder.spec(private, opened.path, finder.journal))
+
+
+def _execute(spec: ModuleSpec) -> ModuleType:
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    assert spec.loader is not None
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        # Left registered, a module that is half there would satisfy a later import of its name.
+        sys.modules.pop(spec.name, None)
+        raise
+    return sys.modules.get(spec.name, module)
+
+
+def _plain_name(path: str) -> str:
+    """The name to import a plain file under: its own where nothing else bears it."""
+    stem = Path(path).stem
+    taken = stem in sys.modules or stem in sys.stdlib_module_names
+    if stem.isidentifier() and not taken and stem != "__main__":
+        return stem
+    return "_gradlint_" + "".join(letter if letter.isalnum() else "_" for letter in stem)
+
+
+def _search_path(opened: OpenFile) -> list[str]:
+    """The folders that a run of the project would have on its path, nearest first."""
+    own = _package_base(opened) if opened.module else os.path.dirname(opened.path)
+    source = os.path.join(opened.root, "src")
+    folders = [own, *opened.import_paths, opened.root, *([source] if os.path.isdir(source) else [])]
+    return list(dict.fromkeys(folder for folder in folders if folder))
+
+
+def _package_base(opened: OpenFile) -> str:
+    parts = opened.module.count(".") + (2 if _is_package(opened.path) else 1)
+    return str(Path(*Path(opened.path).parts[:-parts]))
+
+
+def _ancestors(opened: OpenFile) -> list[str]:
+    """The folders between the file and the root: scripts are often run from one of them."""
+    root, path = Path(opened.root), Path(opened.path)
+    return [str(folder) for folder in path.parents if root in (folder, *folder.parents)]
+
+
+def _parents(module: str) -> Iterator[str]:
+    while module := module.rpartition(".")[0]:
+        yield module
+
+
+def _is_package(path: str) -> bool:
+    return os.path.basename(path) == "__init__.py"
+
+
+def _is_file(module: ModuleType, path: str) -> bool:
+    own = getattr(module, "__file__", None)
+    return isinstance(own, str) and os.path.realpath(own) == os.path.realpath(path)
+
+
+@contextmanager
+def _installed(finder: _ProjectFinder, standins: StandInFinder) -> Iterator[None]:
+    sys.meta_path.insert(0, finder)
+    sys.meta_path.append(standins)
+    try:
+        yield
+    finally:
+        standins.close()
+        sys.meta_path[:] = [item for item in sys.meta_path if item not in (finder, standins)]

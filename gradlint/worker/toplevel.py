@@ -1,0 +1,369 @@
+"""Which top-level statements of a script are safe to run for the sake of its definitions."""
+
+from __future__ import annotations
+
+import ast
+import re
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import TypeVar
+
+from gradlint.span import Span
+from gradlint.worker.failure import brief
+
+STATEMENT_SECONDS = 2.0
+"""How long one top-level statement of a script that does work may take before it is given up."""
+
+GUARD = "__gradlint_guard__"
+
+_TRAINING = re.compile(
+    r"(backward|step|fit|fit_one_cycle|train|train_(?!test_split).+|training_loop|evaluate|test|"
+    r"validate|main|run|run_.+|launch|cli|app)"
+)
+_EFFECT = re.compile(
+    r"(print|pprint|input|save|save_pretrained|savefig|show|plot|imshow|figure|scatter|hist|"
+    r"download.*|urlretrieve|urlopen|snapshot_download|load_dataset|system|Popen|check_call|"
+    r"check_output|sleep|mkdir|makedirs|rmtree|unlink|rename|replace_file|to_csv|dump|export|write|"
+    r"spawn|start|serve|login|exit|_exit|quit|abort|kill|init_process_group|SummaryWriter|summary)"
+)
+_RISK = re.compile(
+    r"(open|load|loadtxt|genfromtxt|read.*|imread|parse_args|parse_known_args|"
+    r"parse_args_into_dataclasses|from_pretrained|load_state_dict_from_url)"
+)
+_HARMLESS = re.compile(
+    r"(append|insert|extend|add|add_.+|update|setdefault|pop|clear|filterwarnings|simplefilter|"
+    r"catch_warnings|seed|seed_.+|seed_everything|manual_seed|manual_seed_all|basicConfig|setLevel|"
+    r"addHandler|debug|info|warning|warn|use|set|set_.+|setattr|setrecursionlimit|register|"
+    r"register_.+|use_deterministic_algorithms|install.*|patch_.+|load_dotenv|init_printing)"
+)
+_FETCHING = ("download", "pretrained")
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Delete)
+_OTHER_SCOPES = (*_DEFINITIONS, ast.Lambda)
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A top-level statement that did not run, or not to its end, and why."""
+
+    span: Span
+    reason: str
+
+
+class Journal:
+    """What of a file's top level did not run; `guard` runs one statement that may fail."""
+
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+        self._not_run: list[NotRun] = []
+        self._unbound: dict[str, NotRun] = {}
+        self._guarded: list[ast.stmt] = []
+
+    def skipped(self) -> tuple[Span, ...]:
+        """The spans of the statements that did not run, in the order of the source."""
+        return tuple(sorted({entry.span for entry in self._not_run}))
+
+    def unbound(self, name: str) -> NotRun | None:
+        """The statement that would have given `name` its value, if it did not run."""
+        return self._unbound.get(name)
+
+    def leave_out(self, statement: ast.stmt) -> None:
+        """Note that `statement` is not run because it does work."""
+        self._note(statement, "it does work that linting must not do")
+
+    def expect(self, statement: ast.stmt) -> int:
+        """The number under which the compiled code will ask `guard` to run `statement`."""
+        self._guarded.append(statement)
+        return len(self._guarded) - 1
+
+    @contextmanager
+    def guard(self, number: int) -> Iterator[None]:
+        """Run a statement that may fail: what it raises is noted, and the next one runs."""
+        # Everything is caught, SystemExit too, because one statement of a script that nobody meant
+        # to be imported must not hide the models that are defined below it.
+        try:
+            with _time_limit(STATEMENT_SECONDS):
+                yield
+        except _TooLongError:
+            self._note(self._guarded[number], f"it took more than {STATEMENT_SECONDS:g} s")
+        except BaseException as error:
+            self._note(self._guarded[number], brief(error))
+
+    def _note(self, statement: ast.stmt, reason: str) -> None:
+        entry = NotRun(_span(statement, self.shown), reason)
+        self._not_run.append(entry)
+        for name in _bound_names(statement):
+            self._unbound.setdefault(name, entry)
+
+
+def compile_file(source: bytes, path: str, journal: Journal, tolerant: bool = False) -> CodeType:
+    """Code that defines what `source` defines, without doing the work of a script.
+
+    A file whose top level holds definitions and plain statements only is compiled as it is. In any
+    other file, statements that train, draw, write or exit are left out, and the others are guarded.
+    `tolerant` guards every statement of any file, imports included. Line numbers are kept.
+
+    Raises:
+        SyntaxError: the source is not Python.
+    """
+    tree = ast.parse(source, path)
+    working = _working_functions(tree)
+    if tolerant or not all(_is_plain(statement, working) for statement in tree.body):
+        kept = _pruned(tree.body, working, journal)
+        tree.body = [_guarded(statement, journal, tolerant) for statement in kept]
+    return compile(tree, path, "exec", dont_inherit=True)
+
+
+def _is_plain(statement: ast.stmt, working: frozenset[str]) -> bool:
+    match statement:
+        case ast.If() if _is_main_guard(statement):
+            return True
+        case ast.If():
+            return _is_quiet(statement.test, working) and all(
+                _is_plain(inner, working) for inner in statement.body + statement.orelse
+            )
+        case ast.Try():
+            handlers = [inner for handler in statement.handlers for inner in handler.body]
+            inside = statement.body + handlers + statement.orelse + statement.finalbody
+            return all(_is_plain(inner, working) for inner in inside)
+        case ast.Expr(value=ast.Call() as call):
+            return _HARMLESS.fullmatch(_callee(call)) is not None and _is_quiet(call, working)
+        case ast.Expr():
+            return _is_quiet(statement, working)
+        case ast.For() | ast.AsyncFor() | ast.While() | ast.With() | ast.AsyncWith() | ast.Match():
+            return False
+        case _ if isinstance(statement, _ASSIGNMENTS):
+            return _is_quiet(statement, working)
+    return True
+
+
+def _is_quiet(node: ast.AST, working: frozenset[str]) -> bool:
+    """Whether evaluating `node` neither works nor depends on files, network or arguments."""
+    return not _works(node, working) and not any(
+        _RISK.fullmatch(_callee(call)) or _fetches(call) for call in _calls(node)
+    )
+
+
+def _works(node: ast.AST, working: frozenset[str]) -> bool:
+    return any(_call_works(call, working) for call in _calls(node))
+
+
+def _call_works(call: ast.Call, working: frozenset[str]) -> bool:
+    name = _callee(call)
+    if name == "open":
+        return _opens_for_writing(call)
+    if isinstance(call.func, ast.Name) and name in working:
+        return True
+    return _trains(call) or _EFFECT.fullmatch(name) is not None or _downloads(call)
+
+
+def _trains(call: ast.Call) -> bool:
+    """Whether the callee's name says training; `model.train()` only sets a mode."""
+    match call:
+        case ast.Call(func=ast.Attribute(attr="train", value=owner), args=[] | [_], keywords=[]):
+            return "train" in ast.unparse(owner).lower()
+    return _TRAINING.fullmatch(_callee(call)) is not None
+
+
+def _downloads(call: ast.Call) -> bool:
+    return any(word.arg == "download" and _is_true(word.value) for word in call.keywords)
+
+
+def _fetches(call: ast.Call) -> bool:
+    return any(word.arg in _FETCHING and _is_true(word.value) for word in call.keywords)
+
+
+def _is_true(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+def _opens_for_writing(call: ast.Call) -> bool:
+    modes = [*call.args[1:2], *(word.value for word in call.keywords if word.arg == "mode")]
+    return any(
+        isinstance(mode, ast.Constant) and bool(set("wax+") & set(str(mode.value)))
+        for mode in modes
+    )
+
+
+def _working_functions(tree: ast.Module) -> frozenset[str]:
+    """The functions of the file that train something, themselves or through another of them."""
+    functions = {
+        node.name: node
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    inside = {
+        name: [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+        for name, function in functions.items()
+    }
+    called = {name: {_callee(call) for call in calls} for name, calls in inside.items()}
+    working = {name for name, calls in inside.items() if any(map(_trains, calls))}
+    while more := {name for name, callees in called.items() if callees & working} - working:
+        working |= more
+    return frozenset(working)
+
+
+def _pruned(
+    statements: Sequence[ast.stmt], working: frozenset[str], journal: Journal
+) -> list[ast.stmt]:
+    """The statements without those that work; branches are searched, loops go as a whole."""
+    kept = []
+    for statement in statements:
+        if _header_works(statement, working):
+            journal.leave_out(statement)
+            continue
+        if not _is_main_guard(statement):
+            _prune_branches(statement, working, journal)
+        kept.append(statement)
+    return kept
+
+
+def _header_works(statement: ast.stmt, working: frozenset[str]) -> bool:
+    match statement:
+        case ast.If():
+            return not _is_main_guard(statement) and _works(statement.test, working)
+        case ast.With() | ast.AsyncWith():
+            return any(_works(item.context_expr, working) for item in statement.items)
+        case ast.Try():
+            return False
+        case ast.Raise() | ast.Assert():
+            return False
+        case _ if isinstance(statement, (*_DEFINITIONS, *_IMPORTS)):
+            return False
+    return _works(statement, working)
+
+
+def _prune_branches(statement: ast.stmt, working: frozenset[str], journal: Journal) -> None:
+    match statement:
+        case ast.If():
+            statement.body = _body(statement.body, working, journal)
+            statement.orelse = _pruned(statement.orelse, working, journal)
+        case ast.With() | ast.AsyncWith():
+            statement.body = _body(statement.body, working, journal)
+        case ast.Try():
+            statement.body = _body(statement.body, working, journal)
+            statement.orelse = _pruned(statement.orelse, working, journal)
+            if statement.finalbody:
+                statement.finalbody = _body(statement.finalbody, working, journal)
+            for handler in statement.handlers:
+                handler.body = _body(handler.body, working, journal)
+
+
+def _body(
+    statements: Sequence[ast.stmt], working: frozenset[str], journal: Journal
+) -> list[ast.stmt]:
+    first = statements[0]
+    return _pruned(statements, working, journal) or [ast.copy_location(ast.Pass(), first)]
+
+
+def _guarded(statement: ast.stmt, journal: Journal, tolerant: bool) -> ast.stmt:
+    """`with __gradlint_guard__(n): statement`, at the statement's own position."""
+    if _is_main_guard(statement) or _is_future_import(statement):
+        return statement
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+        return statement
+    if not tolerant and isinstance(statement, (*_IMPORTS, ast.Raise, ast.Assert)):
+        return statement
+    number = journal.expect(statement)
+    call = ast.Call(ast.Name(GUARD, ast.Load()), [ast.Constant(number)], [])
+    item = ast.withitem(_at(call, statement), None)
+    return ast.copy_location(ast.With(items=[item], body=[statement]), statement)
+
+
+_Node = TypeVar("_Node", bound=ast.AST)
+
+
+def _at(node: _Node, place: ast.AST) -> _Node:
+    for inner in ast.walk(node):
+        if "lineno" in inner._attributes:
+            ast.copy_location(inner, place)
+    return node
+
+
+def _is_main_guard(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.If(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
+            pair = {_word(left), _word(right)}
+            return pair == {"__name__", "__main__"}
+    return False
+
+
+def _word(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Constant(value=str(text)):
+            return text
+    return ""
+
+
+def _is_future_import(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+
+
+def _callee(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def _calls(node: ast.AST) -> Iterator[ast.Call]:
+    """The calls that evaluating `node` makes: those inside lambdas and definitions come later."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, _OTHER_SCOPES):
+            continue
+        if isinstance(current, ast.Call):
+            yield current
+        waiting.extend(ast.iter_child_nodes(current))
+
+
+def _bound_names(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, _DEFINITIONS):
+        yield statement.name
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, _DEFINITIONS):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield node.asname or node.name.partition(".")[0]
+
+
+def _span(node: ast.stmt, shown: str) -> Span:
+    end_column = (node.end_col_offset or 0) + 1
+    return Span(shown, node.lineno, node.col_offset + 1, node.end_lineno or 0, end_column)
+
+
+class _TooLongError(BaseException):
+    """Raised in a guarded statement when its time is up; no `except Exception` may stop it."""
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    if (
+        not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _too_long)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _too_long(number: int, frame: FrameType | None) -> None:
+    raise _TooLongError
