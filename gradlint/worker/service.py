@@ -52,6 +52,7 @@ class FileService:
             nodes=_nodes(forward, construction),
             edges=edges,
             seconds=time.perf_counter() - start,
+            classes=_classes(model, self._module),
         )
 
     def probe(self, request: ProbeModel) -> Probed:
@@ -64,6 +65,11 @@ class FileService:
         if self._built is None:
             raise RuntimeError("a model must be traced before it is probed")
         return probe(self._built, request, self._weights)
+
+
+def _classes(model: nn.Module, module: ModuleType) -> tuple[str, ...]:
+    kinds = {type(part) for part in model.modules()}
+    return tuple(sorted(k.__qualname__ for k in kinds if k.__module__ == module.__name__))
 
 
 def _nodes(

@@ -1,0 +1,204 @@
+"""One model examined: traced, checked by the rules, probed, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from gradlint.causes import Judged, findings, remedy_verdict
+from gradlint.claim import Claim
+from gradlint.evidence import Evidence, Verdict, judge
+from gradlint.graph import LayerGraph
+from gradlint.process import Lost, Session
+from gradlint.program import ModelDefinition, TrainingLoop
+from gradlint.remedy import Remedy
+from gradlint.report import Finding, ModelStatus, ModelSummary, TriedRemedy, TrunkLayer
+from gradlint.rule import GraphRule, Hypothesis, LoopRule, Rule
+from gradlint.training import Training
+from gradlint.wire import Measurement, Probed, ProbeModel, Traced, TraceModel, UserFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the examination of every model of a run has in common."""
+
+    rules: tuple[type[Rule], ...]
+    seeds: tuple[int, ...]
+    sequence_length: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The outcome for one model. `classes` are those of its file that it is made of."""
+
+    summary: ModelSummary
+    graph: LayerGraph | None = None
+    findings: tuple[Finding, ...] = ()
+    classes: tuple[str, ...] = ()
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A hypothesis and the rule that it comes from."""
+
+    rule: type[Rule]
+    hypothesis: Hypothesis
+
+
+def examine(
+    model: ModelDefinition, loops: Sequence[TrainingLoop], session: Session, settings: Settings
+) -> Examined:
+    """Trace `model` in the worker's `session`, check it, and probe what the rules suspect."""
+    training = loops[0].training if loops else Training()
+    blank = ModelSummary(
+        model.name, model.span, ModelStatus.FAILED, optimizer=training.family
+    )
+    request = TraceModel(
+        model.name, model.candidates, settings.seeds[0], settings.sequence_length
+    )
+    traced = session.ask(request)
+    if not isinstance(traced, Traced):
+        return _not_traced(blank, traced)
+    graph = LayerGraph(traced.nodes, traced.edges, training.family)
+    suspicions = tuple(check(graph, loops, settings.rules))
+    claims = tuple(dict.fromkeys(c for s in suspicions for c in s.hypothesis.claims))
+    trunk = tuple(layer.id for layer in graph.trunk)
+    probed = session.ask(ProbeModel(claims, (), trunk, settings.seeds, training))
+    summary = _summary(blank, traced, graph)
+    if not isinstance(probed, Probed):
+        failed = replace(summary, status=ModelStatus.FAILED, reason=_reason(probed))
+        return Examined(failed, graph, (), traced.classes, isinstance(probed, Lost))
+    judged = _judge(suspicions, claims, probed, session, settings, training)
+    return Examined(
+        replace(
+            summary,
+            status=ModelStatus.PROBED,
+            trunk=_trunk(graph, probed),
+            seconds=traced.seconds + probed.seconds,
+        ),
+        graph,
+        findings(judged, model.name),
+        traced.classes,
+    )
+
+
+def check(
+    graph: LayerGraph, loops: Sequence[TrainingLoop], rules: Sequence[type[Rule]]
+) -> Iterator[Suspicion]:
+    """What the rules suspect of a layer graph and of the loops that train it."""
+    for kind in rules:
+        rule = kind()
+        match rule:
+            case GraphRule():
+                yield from (Suspicion(kind, found) for found in rule.check(graph))
+            case LoopRule():
+                yield from (
+                    Suspicion(kind, found) for loop in loops for found in rule.check(loop, graph)
+                )
+
+
+def _judge(
+    suspicions: tuple[Suspicion, ...],
+    claims: tuple[Claim, ...],
+    probed: Probed,
+    session: Session,
+    settings: Settings,
+    training: Training,
+) -> list[Judged]:
+    evidence = {
+        claim: judge(
+            claim,
+            _values(probed.measurements, index),
+            repeatable=probed.repeatable,
+            reason=_why(probed.measurements, index),
+        )
+        for index, claim in enumerate(claims)
+    }
+    judged = []
+    for suspicion in suspicions:
+        found = tuple(evidence[claim] for claim in suspicion.hypothesis.claims)
+        tried: tuple[TriedRemedy, ...] = ()
+        if all(item.verdict is Verdict.CONFIRMED for item in found):
+            tried = _try_remedies(suspicion.hypothesis, found[0], session, settings, training)
+        judged.append(Judged(suspicion.rule, suspicion.hypothesis, found, tried))
+    return judged
+
+
+def _try_remedies(
+    hypothesis: Hypothesis,
+    before: Evidence,
+    session: Session,
+    settings: Settings,
+    training: Training,
+) -> tuple[TriedRemedy, ...]:
+    if not hypothesis.remedies:
+        return ()
+    request = ProbeModel((before.claim,), hypothesis.remedies, (), settings.seeds, training)
+    probed = session.ask(request)
+    if not isinstance(probed, Probed):
+        return ()
+    tried = (
+        _tried(remedy, before, _values(probed.measurements, 0, index))
+        for index, remedy in enumerate(hypothesis.remedies)
+    )
+    return tuple(remedy for remedy in tried if remedy is not None)
+
+
+def _tried(remedy: Remedy, before: Evidence, measured: tuple[float, ...]) -> TriedRemedy | None:
+    after = Evidence(before.claim, measured, Verdict.INCONCLUSIVE)
+    if after.typical != after.typical:
+        return None
+    verdict = remedy_verdict(before.claim, before.typical, after.typical)
+    return TriedRemedy(remedy.title, measured, verdict)
+
+
+def _values(
+    measurements: Sequence[Measurement], claim: int, remedy: int = -1
+) -> tuple[float, ...]:
+    return tuple(m.value for m in measurements if m.claim == claim and m.remedy == remedy)
+
+
+def _why(measurements: Sequence[Measurement], claim: int) -> str:
+    return next((m.reason for m in measurements if m.claim == claim and m.reason), "")
+
+
+def _summary(blank: ModelSummary, traced: Traced, graph: LayerGraph) -> ModelSummary:
+    return replace(
+        blank,
+        status=ModelStatus.TRACED,
+        built_from=traced.built_from.value,
+        inputs=traced.inputs,
+        parameters=traced.parameters,
+        layers=len(graph.layers),
+        seconds=traced.seconds,
+    )
+
+
+def _trunk(graph: LayerGraph, probed: Probed) -> tuple[TrunkLayer, ...]:
+    measured = {gradient.node: gradient.decades for gradient in probed.trunk}
+    return tuple(
+        TrunkLayer(layer.id, layer.op, layer.span.line if layer.span else 0, measured[layer.id])
+        for layer in graph.trunk
+    )
+
+
+_NOT_BUILT_STAGES = ("import", "build", "inputs")
+
+
+def _not_traced(blank: ModelSummary, reply: object) -> Examined:
+    built = not (isinstance(reply, UserFailure) and reply.stage in _NOT_BUILT_STAGES)
+    status = ModelStatus.FAILED if built else ModelStatus.NOT_BUILT
+    return Examined(
+        replace(blank, status=status, reason=_reason(reply)), lost=isinstance(reply, Lost)
+    )
+
+
+def _reason(reply: object) -> str:
+    match reply:
+        case UserFailure(stage, error, message, span):
+            where = f" at {span}" if span else ""
+            return f"{stage}{where}: {error}: {message}"
+        case Lost():
+            return reply.reason
+    return f"unexpected reply {type(reply).__name__}"
