@@ -3,6 +3,7 @@
 An interpreter of the user's choice imports torch once and forks a process for each file. Requests
 and replies are lines of JSON on the interpreter's standard input and output, which the worker moves
 out of the way before any user code runs; what the user's code prints arrives on standard error.
+Where the code stood when it crashed or hung is written into an unnamed file that both hold.
 Three outcomes are kept apart: an answer, a failure of the user's code, and a process that was lost.
 
 The worker inherits the environment, with `ENVIRONMENT` on top of it.
@@ -11,22 +12,18 @@ The worker inherits the environment, with `ENVIRONMENT` on top of it.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import queue
 import re
-import secrets
 import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final
+from typing import Final, final
 
+from gradlint.child import Child, Garbage, Gone
 from gradlint.span import Span
 from gradlint.wire import (
     CloseFile,
@@ -42,8 +39,6 @@ from gradlint.wire import (
     Traced,
     TraceModel,
     UserFailure,
-    decode,
-    encode,
 )
 
 START_SECONDS = 120.0
@@ -51,12 +46,6 @@ START_SECONDS = 120.0
 
 BURIAL_SECONDS = 5.0
 """How long a killed process may take to disappear before the whole worker is given up."""
-
-OUTPUT_BYTES = 64 * 1024
-"""How much of the end of the user's output is kept."""
-
-REPLY_BYTES = 256 * 2**20
-"""The longest reply that is taken for one."""
 
 ENVIRONMENT: Final[Mapping[str, str]] = {
     "PYTHONHASHSEED": "0",
@@ -73,8 +62,6 @@ _PIPES_LOST = 113
 _ATOMIC_BYTES = 4096  # a pipe that is read now and then takes this much without blocking
 _STACK_SIGNAL: int = getattr(signal, "SIGUSR2", 0)
 _STACK_SECONDS = 0.5
-_QUIET_SECONDS = 0.02
-_STACK_HEADER = b"most recent call first"
 _STACK_FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+) in ', re.MULTILINE)
 _ADVICE = "install torch 2.4 or newer there, or name another interpreter with --python"
 
@@ -112,6 +99,7 @@ class Lost:
     span: Span | None = None
 
 
+@final
 class Worker:
     """An interpreter that serves files one after the other; a context manager.
 
@@ -145,7 +133,7 @@ class Worker:
         self._service = service
         self._session: Session | None = None
         self._greeting: Ready | UserFailure | Lost | None = None
-        self._interpreter: _Interpreter | None = None
+        self._child: Child | None = None
         self._start()
 
     def __enter__(self) -> Worker:
@@ -165,6 +153,8 @@ class Worker:
         A `UserFailure` of stage `torch` means that this interpreter has no torch that serves, or
         cannot be run; its message names the interpreter and says what to do.
         """
+        if self._child is None and self._greeting is None:
+            self._start()
         if self._greeting is None:
             self._greeting = self._greet()
         return self._greeting
@@ -178,7 +168,7 @@ class Worker:
             self._session.close()
         served_before = isinstance(self._greeting, Ready)
         opened = self._open(request)
-        if isinstance(opened, Lost) and served_before and self._interpreter is None:
+        if isinstance(opened, Lost) and served_before and self._child is None:
             opened = self._open(request)  # because a server that died meanwhile is no verdict
         return opened
 
@@ -191,35 +181,31 @@ class Worker:
 
     def _start(self) -> None:
         self._greeting = None
-        mark = secrets.token_hex(16)
-        settings = {
+        settings: dict[str, str | int | bool] = {
             "service": self._service,
             "fork": self._fork,
-            "mark": mark,
             "stack_signal": _STACK_SIGNAL,
             "pipes_lost": _PIPES_LOST,
         }
         folder = str(Path(__file__).resolve().parent)
         command = [str(self.python), "-X", "utf8", "-u", "-c", _BOOTSTRAP, folder]
         try:
-            self._interpreter = _Interpreter(
-                [*command, json.dumps(settings)], self._environment, mark
-            )
+            self._child = Child(command, settings, self._environment)
         except OSError as error:
-            self._interpreter = None
+            self._child = None
             reason = error.strerror or str(error)
             self._greeting = self._unusable(type(error).__name__, f"it cannot be run: {reason}")
 
     def _greet(self) -> Ready | UserFailure | Lost:
-        assert self._interpreter is not None
+        assert self._child is not None
         deadline = time.monotonic() + max(START_SECONDS, self.timeout)
         while True:
-            match self._interpreter.receive(deadline):
+            match self._child.receive(deadline):
                 case Ready() as ready:
                     return ready
                 case UserFailure(error=error, message=message):
                     return self._unusable(error, message)
-                case _Gone(status=status):
+                case Gone(status=status):
                     return self._lost_at_start(_describe_end(status))
                 case None:
                     seconds = max(START_SECONDS, self.timeout)
@@ -229,34 +215,39 @@ class Worker:
         return UserFailure("torch", error, f"{self.python}: {message}; {_ADVICE}", None)
 
     def _lost_at_start(self, reason: str) -> Lost:
-        assert self._interpreter is not None
-        last = self._interpreter.output.text().strip().splitlines()[-1:]
+        assert self._child is not None
+        self._child.output.wait_for_mark()
+        last = self._child.output.text().strip().splitlines()[-1:]
         self._discard()
         printed = f"; it printed: {last[0][:300]}" if last else ""
         return Lost("start", f"{self.python} {reason}{printed}")
 
     def _open(self, request: OpenFile) -> Session | Lost:
-        if self._interpreter is None:
-            self._start()
+        if self._child is None:
+            self._start()  # also after a failure, because what was missing may be there now
         greeting = self.ready()
         if isinstance(greeting, Lost):
             return greeting
         if isinstance(greeting, UserFailure):
             return Lost("start", greeting.message)
-        assert self._interpreter is not None
-        self._interpreter.output.clear()
+        assert self._child is not None
+        self._child.output.clear()
+        self._child.stacks.clear()
         request = replace(request, memory_mb=self._memory_mb)
         deadline = time.monotonic() + self.timeout
-        self._interpreter.send(request, deadline)
-        return self._opened(request, self._interpreter.receive(deadline))
+        self._child.send(request, deadline)
+        return self._opened(request, self._child.receive(deadline))
 
-    def _opened(self, request: OpenFile, reply: Reply | _Gone | _Garbage | None) -> Session | Lost:
+    def _opened(self, request: OpenFile, reply: Reply | Gone | Garbage | None) -> Session | Lost:
         match reply:
-            case Opened(pid=pid) if self._interpreter is not None:
-                self._session = Session(self, self._interpreter, request, pid)
+            case Opened(pid=pid) if self._child is not None:
+                self._session = Session(self, self._child, request, pid)
                 return self._session
             case UserFailure(message=message):
-                return Lost("open", f"no process could be started for {request.shown}: {message}")
+                return Lost(
+                    "open",
+                    f"no process could be started for {request.shown}: {message}",
+                )
         self._discard()
         return Lost("open", f"the worker was lost before it began {request.shown}")
 
@@ -268,22 +259,21 @@ class Worker:
             self._discard()
 
     def _discard(self, gently: bool = False) -> None:
-        interpreter, self._interpreter = self._interpreter, None
-        if interpreter is not None:
-            interpreter.close(gently)
+        child, self._child = self._child, None
+        if child is not None:
+            child.close(gently)
             self._greeting = None
 
 
+@final
 class Session:
     """One file, served by one process; all requests are about it."""
 
-    def __init__(
-        self, worker: Worker, interpreter: _Interpreter, request: OpenFile, pid: int
-    ) -> None:
+    def __init__(self, worker: Worker, child: Child, request: OpenFile, pid: int) -> None:
         self.pid = pid
         self.request = request
         self._worker = worker
-        self._interpreter = interpreter
+        self._child = child
         self._imported: Imported | UserFailure | None = None
         self._lost: Lost | None = None
         self._closed = False
@@ -302,8 +292,8 @@ class Session:
 
     @property
     def output(self) -> str:
-        """The end of what the user's code has printed, at most `OUTPUT_BYTES` of it."""
-        return self._output if self._closed else self._interpreter.output.text()
+        """The end of what the user's code has printed, at most `gradlint.child.OUTPUT_BYTES`."""
+        return self._output if self._closed else self._child.output.text()
 
     def import_file(self, *, timeout: float | None = None) -> Imported | UserFailure | Lost:
         """Wait until the file is imported; the answer is remembered."""
@@ -344,7 +334,7 @@ class Session:
         if self._closed:
             return
         if self._imported is not None:
-            self._interpreter.send(CloseFile(), time.monotonic() + 1)
+            self._child.send(CloseFile(), time.monotonic() + 1)
             if self._await_end(1.0):
                 self._finish(reusable=True)
                 return
@@ -363,28 +353,32 @@ class Session:
         seconds = self._worker.timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         if request is not None:
-            self._interpreter.send(request, deadline)
-        match self._interpreter.receive(deadline):
+            self._child.send(request, deadline)
+        match self._child.receive(deadline):
             case None:
                 return self._late(stage, f"timed out after {seconds:g} s while {doing}")
-            case Ended(status=status) | _Gone(status=status) as end:
+            case Ended(status=status) | Gone(status=status) as end:
                 return self._crashed(stage, status, doing, reusable=isinstance(end, Ended))
-            case _Garbage():
+            case Garbage():
                 return self._garbled(stage, doing)
             case reply:
                 return reply
 
     def _late(self, stage: str, reason: str) -> Lost:
-        span = self._stack_span() if self._ask_for_stack() else None
+        with contextlib.suppress(OSError):
+            if _STACK_SIGNAL:
+                os.kill(self.pid, _STACK_SIGNAL)
+        self._child.stacks.wait(_STACK_SECONDS)
+        span = self._stack_span()
         self._bury()
         return self._lose(stage, reason, span)
 
     def _crashed(self, stage: str, status: int, doing: str, reusable: bool) -> Lost:
         if not reusable:
             self._kill()
-        self._interpreter.output.wait_for_mark()
-        text = self._interpreter.output.text()
-        span = self._stack_span() if status < 0 else None
+        self._child.output.wait_for_mark()
+        text = self._child.output.text()
+        span = self._stack_span()
         memory = " (out of memory?)" if status == -9 or "bad_alloc" in text else ""
         self._finish(reusable)
         return self._lose(stage, f"the process {_describe_end(status)}{memory} while {doing}", span)
@@ -399,18 +393,10 @@ class Session:
         self._lost = Lost(stage, reason, span)
         return self._lost
 
-    def _ask_for_stack(self) -> bool:
-        if not _STACK_SIGNAL:
-            return False
-        stacks = self._interpreter.output.count(_STACK_HEADER)
-        with contextlib.suppress(OSError):
-            os.kill(self.pid, _STACK_SIGNAL)
-        return self._interpreter.output.wait_for(_STACK_HEADER, _STACK_SECONDS, stacks + 1)
-
     def _stack_span(self) -> Span | None:
-        """The innermost frame of the linted file in the last stack that the process printed."""
+        """The innermost frame of the linted file in the stack that the process left."""
         path = self.request.path.encode("ascii", "backslashreplace").decode()
-        for frame in _STACK_FRAME.finditer(self._interpreter.output.stack()):
+        for frame in _STACK_FRAME.finditer(self._child.stacks.text()):
             if frame["path"] == path:
                 return Span(self.request.shown, int(frame["line"]))
         return None
@@ -430,217 +416,18 @@ class Session:
         """Whether the server says in time that the process ended; other replies are late ones."""
         deadline = time.monotonic() + seconds
         while True:
-            match self._interpreter.receive(deadline):
+            match self._child.receive(deadline):
                 case Ended():
-                    self._interpreter.output.wait_for_mark()
+                    self._child.output.wait_for_mark()
                     return True
-                case None | _Gone():
+                case None | Gone():
                     return False
 
     def _finish(self, reusable: bool) -> None:
         if not self._closed:
-            self._output = self._interpreter.output.text()
+            self._output = self._child.output.text()
             self._closed = True
             self._worker._ended(self, reusable)
-
-
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    """The interpreter has ended with this status, and there is nothing left to read."""
-
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Garbage:
-    """A line that is no reply."""
-
-
-class _Interpreter:
-    """One child process and its three pipes; the two that it writes are read by threads."""
-
-    def __init__(self, command: list[str], environment: Mapping[str, str], mark: str) -> None:
-        self._process = subprocess.Popen(
-            command,
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(environment),
-            start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
-        assert self._process.stdin is not None
-        self._stdin = self._process.stdin
-        self._writing = threading.Lock()
-        self.output = _Output(mark)
-        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._readers = [
-            _read_in_thread(self._process.stdout, _Lines(self._lines).take),
-            _read_in_thread(self._process.stderr, self.output.take),
-        ]
-
-    def send(self, message: Request, deadline: float) -> None:
-        """Write one request; one that cannot be written in time is noticed as a missing answer."""
-        # The newline first, because the process before may have died in the middle of reading.
-        line = b"\n" + encode(message)
-        if len(line) <= _ATOMIC_BYTES:
-            self._write(line)
-            return
-        thread = threading.Thread(target=self._write, args=(line,), daemon=True)
-        thread.start()
-        thread.join(max(deadline - time.monotonic(), 0))
-
-    def receive(self, deadline: float) -> Reply | _Gone | _Garbage | None:
-        """The next reply; None if none has come by `deadline`, a time of `time.monotonic`."""
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                line = self._lines.get(timeout=min(left, 0.25))
-            except queue.Empty:
-                # Asked as well, because what the user's code left behind may hold the pipe open.
-                if self._process.poll() is not None and self._lines.empty():
-                    return _Gone(self._process.returncode)
-                continue
-            if line is None:
-                return self._gone(deadline)
-            if line:
-                return _reply(line)
-        return None
-
-    def close(self, gently: bool) -> None:
-        """End the process and give everything back.
-
-        With `gently`, closing its requests tells it to bury what the user's code left behind.
-        """
-        if not gently:
-            self._kill()
-        with contextlib.suppress(OSError):
-            self._stdin.close()
-        try:
-            self._process.wait(BURIAL_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._kill()
-            self._process.wait()
-        for reader in self._readers:
-            reader.join(1)
-
-    def _gone(self, deadline: float) -> _Gone | None:
-        self._lines.put(None)
-        try:
-            return _Gone(self._process.wait(max(deadline - time.monotonic(), 1)))
-        except subprocess.TimeoutExpired:
-            return None
-
-    def _kill(self) -> None:
-        with contextlib.suppress(OSError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
-
-    def _write(self, line: bytes) -> None:
-        with self._writing, contextlib.suppress(OSError, ValueError):
-            while line:
-                line = line[self._stdin.write(line) :]
-
-
-class _Lines:
-    """Cuts what arrives into lines, and passes on None at the end."""
-
-    def __init__(self, lines: queue.SimpleQueue[bytes | None]) -> None:
-        self._lines = lines
-        self._parts: list[bytes] = []
-        self._held = 0
-
-    def take(self, chunk: bytes) -> None:
-        """Pass on the lines that `chunk` completes; empty at the end."""
-        if not chunk:
-            self._lines.put(None)
-            return
-        *whole, rest = chunk.split(b"\n")
-        for line in whole:
-            self._lines.put(b"".join([*self._parts, line]))
-            self._parts, self._held = [], 0
-        self._parts.append(rest)
-        self._held += len(rest)
-        if self._held > REPLY_BYTES:
-            self._parts, self._held = [b"too long"], 8
-
-
-class _Output:
-    """The end of what the user's code printed, and a way to wait for something in it."""
-
-    def __init__(self, mark: str) -> None:
-        self._mark = mark.encode()
-        self._text = bytearray()
-        self._changed = threading.Condition()
-        self._ended = False
-
-    def take(self, chunk: bytes) -> None:
-        """Append `chunk`; empty at the end."""
-        with self._changed:
-            self._text += chunk
-            del self._text[: -OUTPUT_BYTES - len(self._mark)]
-            self._ended = not chunk
-            self._changed.notify_all()
-
-    def clear(self) -> None:
-        """Forget what was printed so far."""
-        with self._changed:
-            self._text.clear()
-
-    def wait_for_mark(self) -> None:
-        """Wait until all that the ended process printed has arrived."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._mark in self._text, 1.0)
-
-    def wait_for(self, wanted: bytes, seconds: float, times: int = 1) -> bool:
-        """Wait until `wanted` was printed so many times and nothing follows it; whether it was."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._ended or self._text.count(wanted) >= times, seconds
-            )
-            while not self._ended and self._changed.wait(_QUIET_SECONDS) and seconds > 0:
-                seconds -= _QUIET_SECONDS
-            return self._text.count(wanted) >= times
-
-    def count(self, wanted: bytes) -> int:
-        """How often `wanted` stands in what is kept."""
-        with self._changed:
-            return self._text.count(wanted)
-
-    def text(self) -> str:
-        """What was printed; bytes that are not UTF-8 are replaced."""
-        with self._changed:
-            kept = bytes(self._text)
-        text = kept.replace(b"\n" + self._mark + b"\n", b"")[-OUTPUT_BYTES:]
-        return text.decode("utf-8", "replace")
-
-    def stack(self) -> str:
-        """The last Python stack that was printed, innermost frame first; empty if there is none."""
-        return self.text().rpartition("most recent call first")[2]
-
-
-def _read_in_thread(pipe: IO[bytes] | None, take: Callable[[bytes], None]) -> threading.Thread:
-    thread = threading.Thread(target=_read, args=(pipe, take), daemon=True)
-    thread.start()
-    return thread
-
-
-def _read(pipe: IO[bytes], take: Callable[[bytes], None]) -> None:
-    """Read to the end and close; the thread owns the pipe, so that nobody closes it meanwhile."""
-    with pipe, contextlib.suppress(OSError, ValueError):
-        while chunk := pipe.read(1 << 16):
-            take(chunk)
-    take(b"")
-
-
-def _reply(line: bytes) -> Reply | _Garbage:
-    try:
-        message = decode(line)
-    except ValueError:
-        return _Garbage()
-    return message if isinstance(message, Reply) else _Garbage()
 
 
 def _doing(request: TraceModel | ProbeModel, shown: str) -> tuple[str, str]:

@@ -45,7 +45,11 @@ class MissingPackage(ModuleNotFoundError):
 
 
 def describe(
-    error: BaseException, stage: str, opened: OpenFile, hint: str = "", fallback: Span | None = None
+    error: BaseException,
+    stage: str,
+    opened: OpenFile,
+    hint: str = "",
+    fallback: Span | None = None,
 ) -> UserFailure:
     """The failure that tells a user about `error`, located in the file that is linted.
 
@@ -122,7 +126,7 @@ def _text(error: BaseException) -> str:
     # Any exception may come from here, because the user may have written this __str__.
     try:
         return str(error)
-    except BaseException as second:
+    except BaseException as second:  # noqa: BLE001
         return f"its text cannot be had: __str__ raised {type(second).__name__}"
 
 
@@ -163,7 +167,11 @@ def _span(traceback: TracebackType, opened: OpenFile) -> Span:
         if None not in place and place[0] == line:
             last = linecache.getline(opened.path, place[1])
             return Span(
-                opened.shown, line, _column(text, place[2]), place[1], _column(last, place[3])
+                opened.shown,
+                line,
+                _column(text, place[2]),
+                place[1],
+                _column(last, place[3]),
             )
     return Span(opened.shown, line, len(text) - len(text.lstrip()) + 1)
 

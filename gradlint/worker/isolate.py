@@ -63,7 +63,7 @@ class Settings:
     """What the parent decides: `service` is a module or a `.py` file that has a `FileService`.
 
     `mark` is written to the output when a file has ended. `stack_signal` asks a process for its
-    Python stack; 0 for none. `pipes_lost` is the exit status of a process that found its pipes
+    Python stack, 0 for none; it is written to the descriptor `stacks`. `pipes_lost` is the exit status of a process that found its pipes
     closed by the user's code.
     """
 
@@ -71,6 +71,7 @@ class Settings:
     fork: bool
     mark: str
     stack_signal: int
+    stacks: int
     pipes_lost: int
 
 
@@ -93,7 +94,6 @@ class Pipes:
     def __init__(self) -> None:
         self.requests = _move_away(0)
         self.replies = _move_away(1)
-        self.stacks = _move_away(2)
         self._unread = b""
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
@@ -164,7 +164,7 @@ def _prepare(service: str, pipes: Pipes) -> MakeService | None:
         if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST_TORCH:
             needed = ".".join(map(str, OLDEST_TORCH))
             raise ImportError(f"torch {version} is too old, {needed} or newer is needed")
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         reason = f"torch cannot be used: {brief(error)}"
         pipes.send(UserFailure("torch", type(error).__name__, reason, None))
         return None
@@ -284,13 +284,13 @@ def _serve_file(
     """Import the file and answer requests about it until `CloseFile`; then end the process."""
     status = 1
     try:
-        confine(opened.memory_mb, opened.root, pipes.stacks, settings.stack_signal)
+        confine(opened.memory_mb, opened.root, settings.stacks, settings.stack_signal)
         pipes.send(Opened(os.getpid()))
         _Session(opened, pipes, make_service).run()
         status = 0
     except OSError:
         status = settings.pipes_lost
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         traceback.print_exc()
     finally:
         # Not sys.exit, because the user's threads and exit handlers must not keep the process.
@@ -339,7 +339,7 @@ class _Session:
         # the file's other models whatever one of them does.
         try:
             return encode(work())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             hint, span = self._explain(error)
             return encode(describe(error, stage, self._opened, hint, span))
 

@@ -19,7 +19,7 @@ LARGEST_FILE = 256 * 2**20
 """Bytes that linted code may write into one file."""
 
 _MEGABYTE = 2**20
-_LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared only
+_LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -28,12 +28,13 @@ def confine(memory_mb: int, root: str, stacks: int, stack_signal: int) -> None:
     """Limit this process for good, and make it start from the same random state every time.
 
     `memory_mb` counts from what the process holds now; 0 is no limit. `stacks` is the file
-    descriptor that gets the Python stack of a crash or when `stack_signal` (0 for none) comes.
+    descriptor that gets the Python stack of a crash, or when `stack_signal` comes; -1 for none.
     """
     _limit_resources(memory_mb)
     _volunteer_for_the_out_of_memory_killer()
-    faulthandler.enable(stacks, all_threads=False)
-    if stack_signal and hasattr(faulthandler, "register"):
+    if stacks >= 0:
+        os.set_inheritable(stacks, False)
+        faulthandler.enable(stacks, all_threads=False)
         faulthandler.register(stack_signal, stacks, all_threads=False)
     sys.dont_write_bytecode = True  # because linting must leave the user's folders as they are
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -87,7 +88,10 @@ def _address_space() -> int:
 
 
 def _volunteer_for_the_out_of_memory_killer() -> None:
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as f:
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/self/oom_score_adj", "w", encoding="ascii") as f,
+    ):
         f.write("1000")
 
 

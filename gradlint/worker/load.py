@@ -94,7 +94,10 @@ class _ProjectFinder(MetaPathFinder):
         self.tolerated: frozenset[str] = frozenset()
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """The linted file, a tolerated package or a script of the project; None for all others."""
         if fullname == self.opened.module:
@@ -175,7 +178,12 @@ def _search_path(opened: OpenFile) -> list[str]:
     """The folders that a run of the project would have on its path, nearest first."""
     own = _package_base(opened) if opened.module else os.path.dirname(opened.path)
     source = os.path.join(opened.root, "src")
-    folders = [own, *opened.import_paths, opened.root, *([source] if os.path.isdir(source) else [])]
+    folders = [
+        own,
+        *opened.import_paths,
+        opened.root,
+        *([source] if os.path.isdir(source) else []),
+    ]
     return list(dict.fromkeys(folder for folder in folders if folder))
 
 

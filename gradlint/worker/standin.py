@@ -15,8 +15,16 @@ from typing import NoReturn
 
 from gradlint.worker.failure import MissingPackage
 
-_IMPORT_MACHINERY = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
-_CATCHES_IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+_IMPORT_MACHINERY = (
+    "<frozen importlib._bootstrap>",
+    "<frozen importlib._bootstrap_external>",
+)
+_CATCHES_IMPORT_ERRORS = {
+    "ImportError",
+    "ModuleNotFoundError",
+    "Exception",
+    "BaseException",
+}
 
 
 class StandInFinder(MetaPathFinder):
@@ -36,7 +44,10 @@ class StandInFinder(MetaPathFinder):
         self._bases: dict[str, type] = {}
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """The stand-in for `fullname`, or None to let the import fail."""
         top = fullname.partition(".")[0]
@@ -65,7 +76,10 @@ class StandInFinder(MetaPathFinder):
     def base(self, name: str) -> type:
         """The class that stands for the class `name` where another class inherits from it."""
         if name not in self._bases:
-            values = {"__new__": self._refusing_new(name), "__module__": name.rpartition(".")[0]}
+            values = {
+                "__new__": self._refusing_new(name),
+                "__module__": name.rpartition(".")[0],
+            }
             kind = type(name.rpartition(".")[2], (), values)
             kind.__init_subclass__ = classmethod(lambda cls, **words: None)  # type: ignore[assignment]
             self._bases[name] = kind

@@ -92,7 +92,7 @@ class Journal:
                 yield
         except _TooLongError:
             self._note(self._guarded[number], f"it took more than {STATEMENT_SECONDS:g} s")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             self._note(self._guarded[number], brief(error))
 
     def _note(self, statement: ast.stmt, reason: str) -> None:
@@ -184,7 +184,10 @@ def _is_true(node: ast.expr) -> bool:
 
 
 def _opens_for_writing(call: ast.Call) -> bool:
-    modes = [*call.args[1:2], *(word.value for word in call.keywords if word.arg == "mode")]
+    modes = [
+        *call.args[1:2],
+        *(word.value for word in call.keywords if word.arg == "mode"),
+    ]
     return any(
         isinstance(mode, ast.Constant) and bool(set("wax+") & set(str(mode.value)))
         for mode in modes
