@@ -108,9 +108,11 @@ class LayerGraph:
 
     def input_shapes(self, layer: Layer) -> tuple[tuple[int, ...], ...]:
         """The shapes of the tensors that `layer` takes, parameters left out."""
-        arriving = self._graph.in_edges(layer.id, data="shape")
+        arriving = self._graph.pred[layer.id].items()
         return tuple(
-            shape for source, _, shape in arriving if not isinstance(self._nodes[source], Parameter)
+            edge["shape"]
+            for source, edge in arriving
+            if not isinstance(self._nodes[source], Parameter)
         )
 
     def calls(self, layer: Layer) -> tuple[Layer, ...]:

@@ -1,0 +1,1 @@
+"""The rules of gradlint, one file a rule."""

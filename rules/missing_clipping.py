@@ -1,0 +1,122 @@
+"""The rule `missing-clipping`: a training loop whose gradients spike with nothing to stop them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradlint.rule import (
+    Bound,
+    Claim,
+    ClipGradients,
+    Family,
+    Hypothesis,
+    Layer,
+    LayerGraph,
+    LoopRule,
+    OptimizerFamily,
+    Quantity,
+    Remedy,
+    Role,
+    Span,
+    StepKind,
+    TrainingLoop,
+    repeats,
+    role_of,
+)
+
+_HEALTHY = Bound(at_most=1)  # decades: the loss rises to no more than ten times its start
+_FAILING = Bound(at_most=2)
+_HIGH_RATES = {
+    OptimizerFamily.SGD: 0.1,
+    OptimizerFamily.ADAM: 1e-2,
+}  # from here on any model is probed
+_MAX_NORM = 1.0  # the default of the Hugging Face Trainer
+
+
+class MissingClipping(LoopRule):
+    """A training loop without gradient clipping around a model whose first steps blow up.
+
+    Why it is bad:
+        Recurrent networks and high learning rates meet walls in the loss: one batch gives a gradient a
+        hundred times larger than the last, the step throws the weights far away, and training diverges
+        or starts over. Clipping the norm bounds that step and costs nothing where nothing happens.
+
+    How it is measured:
+        A copy of the model is trained for 20 steps with the optimizer, learning rate and loss of the
+        loop, on one fixed batch, for several seeds. Claimed is that the loss rises to ten times its
+        start or more. The same 20 steps with clipping show whether clipping cures it.
+
+    What to do:
+        Call `torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)` between `backward()` and
+        `step()`; with a GradScaler, after `scaler.unscale_(optimizer)`. Lightning:
+        `Trainer(gradient_clip_val=1.0)`. If clipping does not cure it, lower the learning rate.
+
+    Known limitations:
+        Suspected are only models with recurrence or attention, and loops with a high learning rate
+        (.1 for SGD, .01 for Adam). Spikes that need real data or more than 20 steps are not seen.
+    """
+
+    family = Family.TRAINING_LOOP
+    references = (
+        "https://arxiv.org/abs/1211.5063",
+        "https://arxiv.org/abs/1905.11881",
+    )
+
+    def check(self, loop: TrainingLoop, graph: LayerGraph) -> Iterator[Hypothesis]:
+        """Yield one suspicion for a loop that does not clip and has a reason to."""
+        place = _place(loop)
+        reason = _reason(loop, graph)
+        if loop.clips or place is None or not reason:
+            return
+        yield Hypothesis(
+            span=place,
+            layer="",
+            message=f"no gradient clipping in the training loop of {reason}",
+            claims=(Claim(Quantity.TRAINING_SPIKE, graph.loss.id, _HEALTHY, error=_FAILING),),
+            region=(graph.loss.id,),
+            remedies=(Remedy(_title(loop), (ClipGradients(_MAX_NORM),)),),
+            advice="lower the learning rate",
+        )
+
+    examples = ()
+
+
+def _place(loop: TrainingLoop) -> Span | None:
+    """The optimizer's step, else the backward pass; the loop where a framework makes both."""
+    if loop.framework:
+        return loop.span
+    step, backward = loop.step(StepKind.STEP), loop.step(StepKind.BACKWARD)
+    return step.span if step and backward else None
+
+
+def _reason(loop: TrainingLoop, graph: LayerGraph) -> str:
+    """Why clipping matters for this model and loop, "" where nothing says so."""
+    if any(_recurs(graph, layer) for layer in graph.layers):
+        return "a recurrent model"
+    if any(_attends(graph, layer) for layer in graph.layers):
+        return "a model with attention"
+    rate = loop.training.learning_rate
+    if rate is not None and rate >= _HIGH_RATES.get(loop.training.family, float("inf")):
+        return f"a model that {loop.training.optimizer} trains with the high learning rate {rate:g}"
+    return ""
+
+
+def _recurs(graph: LayerGraph, layer: Layer) -> bool:
+    if role_of(layer) in (Role.RECURRENT, Role.CELL):
+        return True
+    return role_of(layer) is Role.DENSE and repeats(graph, layer)
+
+
+def _attends(graph: LayerGraph, layer: Layer) -> bool:
+    """Whether the layer is attention, or a softmax whose output multiplies a matrix without weights."""
+    if role_of(layer) is not Role.SOFTMAX:
+        return role_of(layer) is Role.ATTENTION
+    behind = list(graph.consumers(layer))
+    behind += [after for layer in behind for after in graph.consumers(layer)]
+    return any(role_of(after) is Role.DENSE and graph.weight_of(after) is None for after in behind)
+
+
+def _title(loop: TrainingLoop) -> str:
+    if loop.framework == "lightning":
+        return "pass gradient_clip_val=1.0 to the Trainer"
+    return "clip the gradient norm to 1.0 between backward() and step()"

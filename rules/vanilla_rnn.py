@@ -1,0 +1,299 @@
+"""The rule `vanilla-rnn`: a recurrence without gates over a long sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradlint.rule import (
+    Bound,
+    Claim,
+    Family,
+    GraphRule,
+    Hypothesis,
+    Layer,
+    LayerGraph,
+    Quantity,
+    Remedy,
+    ReplaceRecurrent,
+    Role,
+    gates,
+    is_weighted,
+    name_of,
+    role_of,
+    site,
+)
+
+_ASSUMED_STEPS = 100  # where the file does not say how long its sequences are
+_FEWEST_CALLS = 5  # a loop shorter than this is a stack of tied layers
+_HEALTHY = Bound(
+    at_least=-2
+)  # vanilla recurrences, recall of the first token: D > -1, 39 of 39 learnt
+_FAILING = Bound(at_least=-3)  # D < -3: precision .92, recall .85
+_FORGET_BIAS = 2.0  # decay a step of an LSTM: -.188 with bias 0, -.059 with 1, -.006 with 2
+
+
+class VanillaRnn(GraphRule):
+    """A recurrence without gates over more steps than its gradient survives.
+
+    Why it is bad:
+        Each step back in time multiplies the gradient by the recurrent weight and the slope of the
+        activation. With PyTorch's default initialisation of 128 hidden units that loses .23 decades a
+        step with tanh and .39 with ReLU, so after a dozen steps three decades are gone and the network
+        cannot learn what depends on earlier inputs.
+
+    How it is measured:
+        The gradient of the last output at the input of each step, in decades a step, times the length
+        of the sequence: the length that the file itself uses, else 100. Below -2 is a warning, below -3
+        an error: 92 % of the recurrences below -3 failed to recall their first input.
+
+    What to do:
+        Replace it by an LSTM, and set the bias of the forget gate to 2: an LSTM or GRU as PyTorch
+        initialises it forgets nearly as fast. For short sequences an orthogonal recurrent weight with
+        tanh is enough.
+
+    Known limitations:
+        LSTM and GRU are not suspected, because they learn in spite of a measured decay. A loop written
+        by hand is recognised by a weight that is used in five steps or more, one behind the other.
+    """
+
+    family = Family.RECURRENT
+    references = (
+        "https://doi.org/10.1109/72.279181",
+        "https://arxiv.org/abs/1211.5063",
+        "https://proceedings.mlr.press/v37/jozefowicz15.html",
+    )
+
+    def check(self, graph: LayerGraph) -> Iterator[Hypothesis]:
+        """Yield one suspicion for each recurrence without gates."""
+        for layer in graph.layers:
+            if name_of(layer) in ("rnn", "rnn_tanh", "rnn_relu"):
+                yield _hypothesis(layer, (layer,), _activation(layer), _own_steps(graph, layer))
+        for calls in _looped(graph):
+            first = calls[0]
+            if role_of(first) is Role.CELL:
+                if name_of(first) == "rnncell":
+                    yield _hypothesis(first, calls, _activation(first), _own_calls(graph, calls))
+            elif activation := _only_activation(graph, calls):
+                kind = name_of(activation)
+                measured = first if first.op.startswith("torch.nn.") else activation
+                yield _hypothesis(measured, calls, kind, _own_calls(graph, calls))
+
+    examples = (
+        """
+import torch
+from torch import nn
+
+class SequenceClassifier(nn.Module):
+    def __init__(self, inputs=8, hidden=64, classes=3):
+        super().__init__()
+        self.rnn = nn.RNN(inputs, hidden, batch_first=True)  # confirmed
+        self.head = nn.Linear(hidden, classes)
+
+    def forward(self, x):  # x: (batch, time, 8)
+        states, _ = self.rnn(x)
+        return self.head(states[:, -1])
+
+def demo():
+    model = SequenceClassifier()
+    return model(torch.randn(8, 60, 8))
+""",
+        """
+import torch
+from torch import nn
+
+class CharRNN(nn.Module):
+    def __init__(self, vocabulary=40, hidden=64):
+        super().__init__()
+        self.hidden = hidden
+        self.embed = nn.Embedding(vocabulary, 16)
+        self.cell = nn.RNNCell(16, hidden)  # confirmed
+        self.out = nn.Linear(hidden, vocabulary)
+
+    def forward(self, tokens):  # tokens: (batch, time)
+        h = torch.zeros(tokens.shape[0], self.hidden)
+        logits = []
+        for t in range(tokens.shape[1]):
+            h = self.cell(self.embed(tokens[:, t]), h)
+            logits.append(self.out(h))
+        return torch.stack(logits, 1)
+
+def demo():
+    model = CharRNN()
+    return model(torch.randint(0, 40, (8, 32)))
+""",
+        """
+import torch
+from torch import nn
+
+class ByHand(nn.Module):
+    def __init__(self, inputs=6, hidden=48):
+        super().__init__()
+        self.hidden = hidden
+        self.i2h = nn.Linear(inputs + hidden, hidden)  # confirmed
+        self.h2o = nn.Linear(hidden, 2)
+
+    def forward(self, x):  # x: (time, batch, 6)
+        h = torch.zeros(x.shape[1], self.hidden)
+        for step in x:
+            h = torch.tanh(self.i2h(torch.cat((step, h), dim=1)))
+        return self.h2o(h)
+
+def demo():
+    return ByHand()(torch.randn(40, 8, 6))
+""",
+        """
+import torch
+from torch import nn
+
+class FewSteps(nn.Module):
+    def __init__(self, inputs=8, hidden=64):
+        super().__init__()
+        self.rnn = nn.RNN(inputs, hidden)  # refuted
+        self.head = nn.Linear(hidden, 1)
+
+    def forward(self, x):  # x: (time, batch, 8)
+        _, last = self.rnn(x)
+        return self.head(last[0])
+
+def demo():
+    model = FewSteps()
+    return model(torch.randn(6, 8, 8))
+""",
+        """
+import torch
+from torch import nn
+
+class Orthogonal(nn.Module):
+    def __init__(self, hidden=64):
+        super().__init__()
+        self.rnn = nn.RNN(4, hidden, batch_first=True)  # refuted
+        nn.init.orthogonal_(self.rnn.weight_hh_l0)
+        nn.init.normal_(self.rnn.weight_ih_l0, std=0.05)
+        nn.init.zeros_(self.rnn.bias_ih_l0)
+        nn.init.zeros_(self.rnn.bias_hh_l0)
+        self.head = nn.Linear(hidden, 1)
+
+    def forward(self, x):  # x: (batch, time, 4)
+        return self.head(self.rnn(x)[0][:, -1])
+
+def demo():
+    return Orthogonal()(torch.randn(8, 40, 4))
+""",
+        """
+import torch
+from torch import nn
+
+class Gated(nn.Module):
+    def __init__(self, vocabulary=30, hidden=32):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, 16)
+        self.lstm = nn.LSTM(16, hidden, batch_first=True)
+        self.gru = nn.GRU(hidden, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, vocabulary)
+
+    def forward(self, tokens):  # tokens: (batch, time)
+        states, _ = self.lstm(self.embed(tokens))
+        states, _ = self.gru(states)
+        return self.head(states)
+
+def demo():
+    return Gated()(torch.randint(0, 30, (8, 50)))
+""",
+        """
+import torch
+from torch import nn
+
+class MinimalGated(nn.Module):
+    def __init__(self, inputs=4, hidden=24):
+        super().__init__()
+        self.hidden = hidden
+        self.gate = nn.Linear(inputs + hidden, hidden)
+        self.candidate = nn.Linear(inputs + hidden, hidden)
+        self.out = nn.Linear(hidden, 1)
+
+    def forward(self, x):  # x: (batch, time, 4)
+        h = x.new_zeros(x.shape[0], self.hidden)
+        for t in range(x.shape[1]):
+            both = torch.cat([x[:, t], h], 1)
+            keep = torch.sigmoid(self.gate(both))
+            h = keep * h + (1 - keep) * torch.tanh(self.candidate(both))
+        return self.out(h)
+
+def demo():
+    return MinimalGated()(torch.randn(8, 30, 4))
+""",
+    )
+
+
+def _hypothesis(measured: Layer, calls: tuple[Layer, ...], activation: str, own: int) -> Hypothesis:
+    steps = own or _ASSUMED_STEPS
+    length = f"{steps} steps" if own else f"sequences of unknown length (judged at {steps} steps)"
+    cell = {Role.RECURRENT: "nn.RNN", Role.CELL: "nn.RNNCell"}.get(
+        role_of(calls[0]), "the recurrence"
+    )
+    return Hypothesis(
+        span=site(calls),
+        layer=calls[0].id,
+        message=f"{cell} with {activation} over {length} has no gate that keeps the gradient",
+        claims=(
+            Claim(Quantity.RECURRENT_DECAY, measured.id, _HEALTHY, error=_FAILING, steps=steps),
+        ),
+        region=tuple(call.id for call in calls),
+        remedies=tuple(_remedies(calls[0], cell)) if measured is calls[0] else (),
+        advice="use an LSTM whose forget gate starts with a bias of 2",
+        definite=True,
+    )
+
+
+def _remedies(layer: Layer, cell: str) -> Iterator[Remedy]:
+    new = "nn.LSTMCell" if cell == "nn.RNNCell" else "nn.LSTM"
+    yield Remedy(
+        f"replace {cell} by {new} with forget-gate bias {_FORGET_BIAS:g}",
+        (ReplaceRecurrent(layer.id, "LSTM", _FORGET_BIAS),),
+    )
+
+
+def _activation(layer: Layer) -> str:
+    """The activation inside a fused recurrent layer or cell."""
+    if name_of(layer) == "rnn_relu":
+        return "relu"
+    return str(dict(layer.settings).get("nonlinearity", "tanh"))
+
+
+def _own_steps(graph: LayerGraph, layer: Layer) -> int:
+    """The length of the sequence that a fused layer reads, 0 where it is not the file's own."""
+    shape = next(iter(graph.input_shapes(layer)), ())
+    if not graph.own_inputs or len(shape) < 2:
+        return 0
+    return shape[1] if len(shape) == 3 and layer.setting("batch_first") else shape[0]
+
+
+def _own_calls(graph: LayerGraph, calls: tuple[Layer, ...]) -> int:
+    return len(calls) if graph.own_inputs else 0
+
+
+def _looped(graph: LayerGraph) -> Iterator[tuple[Layer, ...]]:
+    """Weights used in five calls or more, each call behind the one before it."""
+    for layer in graph.layers:
+        if not (is_weighted(layer) or role_of(layer) is Role.CELL):
+            continue
+        calls = graph.calls(layer)
+        if calls[0] is layer and len(calls) >= _FEWEST_CALLS and _in_sequence(graph, calls):
+            yield calls
+
+
+def _in_sequence(graph: LayerGraph, calls: tuple[Layer, ...]) -> bool:
+    return all(graph.connected(one, next_) for one, next_ in zip(calls, calls[1:], strict=False))
+
+
+def _only_activation(graph: LayerGraph, calls: tuple[Layer, ...]) -> Layer | None:
+    """The activation that every path from one step to the next passes, unless a gate is there too."""
+    first, second = calls[0], calls[1]
+    inside = [layer for layer in graph.between(first, second) if layer not in (first, second)]
+    found = [layer for layer in inside if role_of(layer) is Role.ACTIVATION]
+    if any(role_of(layer) is Role.PRODUCT or gates(graph, layer) for layer in inside):
+        return None
+    for activation in found:
+        if not graph.connected(first, second, avoiding=[activation]):
+            return activation
+    return None
