@@ -1,0 +1,176 @@
+"""One trial of the user's code: what came back, or what failed, where and on which tensors."""
+
+from __future__ import annotations
+
+import linecache
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+T = TypeVar("T")
+_SOURCES = "_gradlint_sources"
+_OWN_FILES = tuple(
+    os.path.dirname(os.path.abspath(path)) + os.sep for path in (torch.__file__, os.path.dirname(__file__))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Either a value, or the exception that came instead."""
+
+    value: object
+    error: Exception | None
+
+
+def tried(call: Callable[[], object]) -> Outcome:
+    """Run code of the user's.
+
+    It may raise anything, and the next way to build the model is tried then, hence the wide clause;
+    this is the only one while models are built.
+    """
+    try:
+        return Outcome(call(), None)
+    except Exception as error:
+        return Outcome(None, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One level of the failing call stack: the line that ran, and the names it could see."""
+
+    file: str
+    function: str
+    text: str
+    variables: Mapping[str, object]
+
+    @property
+    def users(self) -> bool:
+        """Whether this is the user's code, not that of torch, einops or gradlint."""
+        own = self.file.startswith(("<", *_OWN_FILES))
+        return not own and f"{os.sep}einops{os.sep}" not in self.file
+
+
+def frames_of(error: BaseException) -> tuple[Frame, ...]:
+    """The call stack of `error`, outermost first."""
+    frames, step = [], error.__traceback__
+    while step is not None:
+        frames.append(_frame(step.tb_frame, step.tb_lineno))
+        step = step.tb_next
+    return tuple(frames)
+
+
+def _frame(frame: FrameType, line: int) -> Frame:
+    file = frame.f_code.co_filename
+    text = linecache.getline(file, line).strip()
+    return Frame(file, frame.f_code.co_name, text, dict(frame.f_locals))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a torch function."""
+
+    name: str
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+
+    def argument(self, index: int, name: str) -> object:
+        """The argument at `index`, or the one called `name`, or None."""
+        return self.args[index] if index < len(self.args) else self.kwargs.get(name)
+
+    def tensors(self) -> list[torch.Tensor]:
+        """All tensors among the arguments, those inside of tuples and lists too."""
+        return list(_tensors((*self.args, *self.kwargs.values())))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A forward pass that raised `error` after `progress` torch calls; `call` is the one that failed."""
+
+    error: Exception
+    call: Call | None
+    frames: tuple[Frame, ...]
+    progress: int
+
+    @property
+    def text(self) -> str:
+        """The message of the error on one line."""
+        return " ".join(str(self.error).split())
+
+    def modules(self) -> list[nn.Module]:
+        """The modules that were running, innermost first."""
+        owners = [frame.variables.get("self") for frame in reversed(self.frames)]
+        return list(dict.fromkeys(owner for owner in owners if isinstance(owner, nn.Module)))
+
+    def user_frame(self) -> Frame | None:
+        """The innermost line of the user's own code."""
+        return next((frame for frame in reversed(self.frames) if frame.users), None)
+
+
+class Watch(TorchFunctionMode):
+    """Counts torch calls, keeps the one that failed, and knows from which arguments a tensor stems."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.failed: Call | None = None
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        self.calls += 1
+        outcome = tried(lambda: func(*args, **(kwargs or {})))
+        if outcome.error is not None:
+            self.failed = Call(getattr(func, "__name__", ""), args, kwargs or {})
+            raise outcome.error
+        sources = frozenset[str]()
+        for tensor in _tensors((*args, *(kwargs or {}).values())):
+            sources |= sources_of(tensor)
+        if sources:
+            for tensor in _tensors((outcome.value,)):
+                if not isinstance(tensor, nn.Parameter):
+                    mark(tensor, sources)
+        return outcome.value
+
+
+def mark(value: object, sources: Iterable[str]) -> None:
+    """Note that the tensors in `value` stem from the arguments called `sources`."""
+    for tensor in _tensors((value,)):
+        setattr(tensor, _SOURCES, frozenset(sources))
+
+
+def sources_of(tensor: object) -> frozenset[str]:
+    """The names of the arguments that `tensor` was computed from, as far as they are known."""
+    known = getattr(tensor, "__dict__", {}).get(_SOURCES)
+    return known if isinstance(known, frozenset) else frozenset()
+
+
+def _tensors(values: Iterable[object]) -> Iterable[torch.Tensor]:
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            yield from _tensors(value)
+        elif isinstance(value, Mapping):
+            yield from _tensors(value.values())
+        elif hasattr(value, "__dict__") and type(value).__name__ == "SimpleNamespace":
+            yield from _tensors(vars(value).values())
+
+
+def watched(model: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> Outcome | Failure:
+    """Run a forward pass on marked arguments: its outcome, or how it failed."""
+    watch = Watch()
+    with watch:
+        outcome = tried(lambda: model(*args, **kwargs))
+    if outcome.error is None:
+        return outcome
+    return Failure(outcome.error, watch.failed, frames_of(outcome.error), watch.calls)

@@ -1,0 +1,198 @@
+"""How a model comes to life: from the candidates of the source to a recipe that can be repeated."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from dataclasses import dataclass, field, replace
+from types import ModuleType, SimpleNamespace
+from typing import cast
+
+import torch
+from torch import nn
+
+from gradlint.wire import BuiltFrom, Candidate, TraceModel
+from gradlint.worker.attempt import tried
+from gradlint.worker.constructors import model_in, repaired
+from gradlint.worker.cpu import on_cpu
+from gradlint.worker.failure import UserError
+from gradlint.worker.guesses import Guess
+from gradlint.worker.inputs import Search
+from gradlint.worker.size import TooLargeError, counted, limited, parameter_limit
+from gradlint.worker.sources import Arguments, arguments, batch_that_runs, evaluated, larger
+from gradlint.worker.widths import reduced
+from gradlint.worker.specs import described
+
+__all__ = ["Built", "UserError", "build", "on_cpu"]
+
+_GIVEN = frozenset({BuiltFrom.GET_INPUTS, BuiltFrom.COMMAND_LINE, BuiltFrom.CONFIGURATION})
+_STAGES = ("build", "inputs", "forward")
+_REPAIRS = 12
+_CHANGES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A model that can be made again and again, each time from torch's current random state.
+
+    `described` are its inputs as a report writes them, such as `float32[8,3,32,32]`.
+    """
+
+    candidate: Candidate
+    described: tuple[str, ...]
+    _module: ModuleType = field(repr=False)
+    _guess: Guess | None = field(default=None, repr=False)
+    _batch: int = 0
+    _example: nn.Module | None = field(default=None, repr=False)
+
+    def make(self) -> nn.Module:
+        """A fresh model in training mode.
+
+        Raises:
+            UserError: at stage `build`, whatever the constructor raised.
+        """
+        return _made(self._module, self.candidate)
+
+    def inputs(self) -> Arguments:
+        """Fresh positional and keyword arguments of a forward pass.
+
+        Raises:
+            UserError: at stage `inputs`, whatever the user's own expressions raised.
+        """
+        if self._guess is not None:
+            return self._guess.drawn()
+        given = _given(self._module, self.candidate, self._example)
+        enlarged = larger(given, self._batch) if self._batch else None
+        return enlarged or given
+
+
+def build(module: ModuleType, request: TraceModel) -> Built:
+    """The first candidate that can be built and run forward.
+
+    Where the inputs that a candidate names do not run, inputs are searched before the next candidate
+    has its turn. Uses torch's random state, which it seeds with `request.seed`.
+
+    Raises:
+        UserError: no candidate worked; at the latest stage that any of them reached.
+    """
+    failures: list[UserError] = []
+    for candidate in request.candidates:
+        torch.manual_seed(request.seed)
+        try:
+            return _from(module, candidate, request)
+        except UserError as error:
+            failures.append(error)
+    if not failures:
+        reason = f"nothing in the source says how {request.name} is built"
+        raise UserError("build", ValueError(reason))
+    raise max(failures, key=lambda failure: _STAGES.index(failure.stage))
+
+
+def _from(module: ModuleType, candidate: Candidate, request: TraceModel) -> Built:
+    """The candidate, or what its constructor's errors say it should have been, with inputs that run."""
+    queue, seen = [candidate], {candidate.constructor}
+    first: UserError | None = None
+    for _ in range(_REPAIRS):
+        if not queue:
+            break
+        form = queue.pop(0)
+        try:
+            model = _made(module, form)
+        except UserError as error:
+            first = first or error
+            new = [c for c in _repaired(module, form, error) if c.constructor not in seen]
+            seen.update(item.constructor for item in new)
+            queue = [*new, *queue]
+            continue
+        return _with_inputs(module, form, model, request)
+    raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
+
+
+def _repaired(module: ModuleType, form: Candidate, error: UserError) -> list[Candidate]:
+    cause = error.error
+    if isinstance(cause, TooLargeError):
+        return list(reduced(form, _namespace(module, form)))
+    if not isinstance(cause, Exception):
+        return []
+    return list(itertools.islice(repaired(form, cause, _namespace(module, form)), _CHANGES))
+
+
+def _with_inputs(
+    module: ModuleType, candidate: Candidate, model: nn.Module, request: TraceModel
+) -> Built:
+    """Inputs for a model that was built: those that the source gives if they run, else found ones."""
+    if candidate.inputs is not None:
+        built = tried(lambda: _with_given(module, candidate, model))
+        if isinstance(built.value, Built):
+            return built.value
+        if built.error is not None and candidate.built_from in _GIVEN:
+            raise built.error
+        model = _made(module, candidate)
+    guess = Search(model, request.sequence_length).found()
+    args, kwargs = guess.drawn()
+    return Built(candidate, _described(args, kwargs), module, guess)
+
+
+def _with_given(module: ModuleType, candidate: Candidate, model: nn.Module) -> Built:
+    example = model if any("self" in text for text in candidate.inputs or ()) else None
+    given = tried(lambda: _given(module, candidate, example))
+    if given.error is not None:
+        raise UserError("inputs", given.error) from given.error
+    args, kwargs = cast(Arguments, given.value)
+    with on_cpu():
+        outcome = tried(lambda: model(*args, **kwargs))
+    if outcome.error is not None:
+        raise UserError("forward", outcome.error) from outcome.error
+    batch = batch_that_runs(model, (args, kwargs))
+    built = Built(candidate, (), module, None, batch, example)
+    return replace(built, described=_described(*built.inputs()))
+
+
+def _given(module: ModuleType, candidate: Candidate, example: nn.Module | None) -> Arguments:
+    namespace = _namespace(module, candidate)
+    if example is not None:
+        namespace["self"] = example
+    with on_cpu():
+        return arguments(candidate.inputs or (), namespace)
+
+
+def _described(args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, ...]:
+    named = (f"{name}: {described(value)}" for name, value in kwargs.items())
+    return (*map(described, args), *named)
+
+
+def _namespace(module: ModuleType, candidate: Candidate) -> dict[str, object]:
+    """What the expressions of a candidate see: the module's names and the bindings that work."""
+    namespace = {"SimpleNamespace": SimpleNamespace, **vars(module)}
+    with on_cpu():
+        for name, text in candidate.bindings:
+            outcome = tried(lambda text=text: evaluated(text, namespace))  # type: ignore[misc]
+            if outcome.error is None:
+                namespace[name] = outcome.value
+    return namespace
+
+
+def _made(module: ModuleType, candidate: Candidate) -> nn.Module:
+    namespace = _namespace(module, candidate)
+    existing = {id(value) for value in vars(module).values() if isinstance(value, nn.Module)}
+    with on_cpu():
+        outcome = tried(lambda: _constructed(candidate.constructor, namespace))
+    if outcome.error is not None:
+        raise UserError("build", outcome.error) from outcome.error
+    model = model_in(outcome.value)
+    if model is None:
+        kind = "the class itself" if isinstance(outcome.value, type) else type(outcome.value).__name__
+        reason = f"{candidate.constructor} gives {kind}, not a model"
+        raise UserError("build", TypeError(reason))
+    # because an object of the module's own would carry what one probe did to it into the next
+    return (copy.deepcopy(model) if id(model) in existing else model).train()
+
+
+def _constructed(text: str, namespace: dict[str, object]) -> object:
+    limit = parameter_limit()
+    try:
+        with limited(limit):
+            return evaluated(text, namespace)
+    except TooLargeError:
+        count = tried(lambda: counted(lambda: evaluated(text, namespace)))
+        raise TooLargeError(count.value if isinstance(count.value, int) else 0, limit) from None

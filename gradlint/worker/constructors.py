@@ -1,0 +1,304 @@
+"""What the error of a constructor says about the arguments it wanted."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+from torch import nn
+
+from gradlint.wire import BuiltFrom, Candidate
+from gradlint.worker.attempt import Frame, frames_of, tried
+
+_GUESSED = frozenset({BuiltFrom.NAMES, BuiltFrom.DEFAULTS})
+
+# Small values in proportion: 64 divides by 4 heads and 8 groups, images of 32 pixels by patches of 4.
+_USUAL: tuple[tuple[str, str], ...] = (
+    (r".*(dropout|drop|pdrop).*|p", "0.1"),
+    (r".*(eps|epsilon)", "1e-5"),
+    (r".*(init_std|initializer_range|std)", "0.02"),
+    (r".*(theta|rope_base|base)", "10000.0"),
+    (r"(hidden_act|activation\w*|act\w*|nonlinearity)", "'relu'"),
+    (r"(use|with|is|has|return|enable|tie|share|add|do|flash|output)_.*|.*(pretrained|bidirectional)", "False"),
+    (r".*(bias|batch_first|affine)", "True"),
+    (r".*(path|device|dtype|weights|checkpoint|mask|scaling).*", "None"),
+    (r".*(vocab|token|embeddings|words|items|users).*", "1000"),
+    (r".*(class|label|output_(dim|size)|out_dim|action|target|tag).*", "10"),
+    (r".*(img|image|input|in)_?(channels?|chans?|nc)|nc|channels|kernel\w*", "3"),
+    (r".*(layers?|blocks|depth|repeats|stages|stacks|hops)", "2"),
+    (r".*(heads?|groups|experts|ratio|patch\w*|expansion\w*|upscale\w*|scale\w*)", "4"),
+    (r".*(head_dim|dim_head|d_k|d_v|rank|growth\w*)", "16"),
+    (r".*(img|image|seq|len|length|max_pos|block_size|context|resolution|height|width|steps|window).*", "32"),
+    (r".*(stride|dilation|cardinality)", "1"),
+    (r".*(padding|idx|index|_id|pad)", "0"),
+    (r".*(alpha|beta|gamma|temperature|tau|lambd\w*|weight)", "1.0"),
+    (r".*(lr|learning_rate|decay)", "1e-3"),
+)
+
+
+def usual(name: str) -> str:
+    """The value that a size, a rate or a flag of this name usually has, as an expression; 64 if unknown."""
+    return next((value for pattern, value in _USUAL if re.fullmatch(pattern, name.lower())), "64")
+
+
+@dataclass(frozen=True, slots=True)
+class Construction:
+    """A failed constructor call: the candidate, its call, what it calls, and the error."""
+
+    candidate: Candidate
+    call: ast.Call
+    target: object
+    error: Exception
+
+    @property
+    def text(self) -> str:
+        """The message of the error on one line."""
+        return " ".join(str(self.error).split())
+
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The parameters of what is called."""
+        outcome = tried(lambda: inspect.signature(cast(Callable[..., object], self.target)))
+        signature = outcome.value
+        return signature.parameters if isinstance(signature, inspect.Signature) else {}
+
+    def given(self) -> dict[str, ast.expr]:
+        """The arguments of the call by parameter name."""
+        names = list(self.parameters())
+        values = dict(zip(names, self.call.args, strict=False))
+        values.update({word.arg: word.value for word in self.call.keywords if word.arg})
+        return values
+
+    def having(self, name: str, value: str | None) -> Candidate:
+        """The candidate with another value for one argument, or without it."""
+        values = {key: ast.unparse(item) for key, item in self.given().items() if key != name}
+        if value is not None:
+            values[name] = value
+        kinds = self.parameters()
+        bare = [key for key in values if key in kinds and kinds[key].kind is inspect.Parameter.POSITIONAL_ONLY]
+        parts = [*(values[key] for key in bare)]
+        parts += [f"{key}={item}" for key, item in values.items() if key not in bare]
+        constructor = f"{ast.unparse(self.call.func)}({', '.join(parts)})"
+        return replace(self.candidate, constructor=constructor)
+
+    def line(self) -> str:
+        """The line of the constructor that failed, as far as it is known."""
+        frame = self.frame()
+        return frame.text if frame else ""
+
+    def frame(self) -> Frame | None:
+        """The level of the stack in which the constructor of the model itself ran."""
+        frames = frames_of(self.error)
+        own = [f for f in frames if f.function == "__init__" and f.users]
+        return own[0] if own else None
+
+
+def repaired(candidate: Candidate, error: Exception, namespace: dict[str, object]) -> Iterator[Candidate]:
+    """Other arguments for a constructor that raised, the most specific change first.
+
+    Arguments that the source gives are the user's: only guessed ones are changed.
+    """
+    if candidate.built_from not in _GUESSED:
+        return
+    parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
+    if not isinstance(parsed.value, ast.Call):
+        return
+    call = parsed.value
+    target = tried(lambda: eval(compile(ast.unparse(call.func), "<gradlint>", "eval"), namespace))
+    case = Construction(candidate, call, target.value, error)
+    for repair in _REPAIRS:
+        yield from repair(case)
+
+
+def _missing(case: Construction) -> Iterator[Candidate]:
+    """Required arguments were left out."""
+    if "missing" in case.text and "required" in case.text and _is_ours(case):
+        names = re.findall(r"'(\w+)'", case.text)
+        result = case
+        for name in names:
+            result = _reparsed(result, result.having(name, usual(name)))
+        yield result.candidate
+
+
+def _is_ours(case: Construction) -> bool:
+    """Whether the error was raised by the call itself, not by a call inside of the constructor."""
+    return not any(frame.users for frame in frames_of(case.error))
+
+
+def _reparsed(case: Construction, candidate: Candidate) -> Construction:
+    call = ast.parse(candidate.constructor, mode="eval").body
+    return replace(case, candidate=candidate, call=cast(ast.Call, call))
+
+
+def _unexpected(case: Construction) -> Iterator[Candidate]:
+    found = re.search(r"unexpected keyword argument '(\w+)'", case.text)
+    if found and found[1] in case.given():
+        yield case.having(found[1], None)
+
+
+_NOT_A_LIST = re.compile(
+    r"'(int|float)' object is not (iterable|subscriptable)|object of type '(int|float)' has no len|"
+    r"'(int|float)' object has no attribute '(index|append|pop|copy|insert)'|not iterable|must be an? (list|tuple|iterable)"
+)
+
+
+def _sequences(case: Construction) -> Iterator[Candidate]:
+    """A number was given where a list is wanted."""
+    if _NOT_A_LIST.search(case.text):
+        for name in _suspects(case, int):
+            value = ast.unparse(case.given()[name]) if name in case.given() else usual(name)
+            for form in (f"[{value}, {value}]", f"[{', '.join([value] * 4)}]", f"[{value}] * 3"):
+                yield case.having(name, form)
+            yield case.having(name, f"({value}, 32, 32)")
+
+
+def _callables(case: Construction) -> Iterator[Candidate]:
+    """A value was given where a class or a module is wanted."""
+    torch_names = {"norm": "LayerNorm", "act": "GELU", "nonlin": "ReLU", "conv": "Conv2d", "linear": "Linear"}
+    if re.search(r"object is not callable|is not a Module subclass|unhashable", case.text):
+        for name in _suspects(case, object):
+            kind = next((value for key, value in torch_names.items() if key in name.lower()), "ReLU")
+            yield case.having(name, f"__import__('torch').nn.{kind}")
+            yield case.having(name, f"__import__('torch').nn.{kind}()")
+            yield case.having(name, "__import__('torch').nn.Identity()")
+
+
+def _configuration(case: Construction) -> Iterator[Candidate]:
+    """An object with attributes, or a mapping, was expected, or has too few entries."""
+    attribute = re.search(r"'(\w+)' object has no attribute '(\w+)'", case.text)
+    key = case.error.args[0] if isinstance(case.error, KeyError) and case.error.args else None
+    name = attribute[2] if attribute else key
+    if not isinstance(name, str) or not name.isidentifier():
+        return
+    for parameter, value in case.given().items():
+        text = ast.unparse(value)
+        if attribute and text.startswith("SimpleNamespace("):
+            yield case.having(parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})")
+        elif key and text.startswith("dict("):
+            yield case.having(parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})")
+    if attribute and attribute[1] in ("int", "float", "str", "NoneType", "dict", "type"):
+        for parameter in _suspects(case, object):
+            yield case.having(parameter, f"SimpleNamespace({name}={usual(name)})")
+    if re.search(r"'(int|NoneType|float)' object is not subscriptable", case.text):
+        for parameter in _suspects(case, object):
+            yield case.having(parameter, "dict()")
+
+
+def _mapped(case: Construction) -> Iterator[Candidate]:
+    """A number was indexed by a text: it should be a mapping."""
+    if re.search(r"'(int|NoneType|float)' object is not subscriptable", case.text):
+        for key in re.findall(r"\[['\"](\w+)['\"]\]", case.line()):
+            for parameter in _suspects(case, object):
+                yield case.having(parameter, f"dict({key}={usual(key)})")
+
+
+def _divisible(case: Construction) -> Iterator[Candidate]:
+    """Sizes that must divide each other, or be even."""
+    line = f"{case.text} {case.line()}"
+    if not re.search(r"divis|multiple|divided|% |evenly|even number|must be even", line):
+        return
+    numbers = {name: value for name, value in _numbers(case).items() if value > 0}
+    named = [name for name in numbers if re.search(rf"\b{name}\b", line)] or list(numbers)
+    for name in sorted(named, key=lambda name: numbers[name]):
+        for divisor in (8, 4, 2, 1, 64):
+            if divisor != numbers[name]:
+                yield case.having(name, str(divisor))
+        yield case.having(name, str(numbers[name] * 2))
+
+
+_QUOTED = re.compile(r"['\"]([\w.\-]+)['\"]")
+
+
+def _choices(case: Construction) -> Iterator[Candidate]:
+    """The message, or the failing line, lists what is allowed."""
+    texts = {n: v.value for n, v in case.given().items() if isinstance(v, ast.Constant)}
+    lists = re.search(r"(?:in|one of|choose from|expected|supported\w*|available|be|either)\W+(.*)", f"{case.text} {case.line()}")
+    options = _QUOTED.findall(f"{case.text} {case.line()}")
+    numbers = re.findall(r"\b\d+\b", lists[1]) if lists else []
+    bad = [n for n, v in texts.items() if isinstance(v, str) and (v in case.text or n in case.text)]
+    for name in bad or _mentioned(case):
+        for option in options[:8]:
+            if option != texts.get(name) and option not in texts:
+                yield case.having(name, repr(option))
+        for number in numbers[:6]:
+            if number != str(texts.get(name)):
+                yield case.having(name, number)
+
+
+def _equal(case: Construction) -> Iterator[Candidate]:
+    """Assertions about sizes: make the ones that the failing line names alike, or smaller."""
+    if not isinstance(case.error, (AssertionError, ValueError, RuntimeError)):
+        return
+    numbers = _numbers(case)
+    named = [name for name in numbers if re.search(rf"\b{name}\b", f"{case.text} {case.line()}")]
+    for name in named:
+        for other in named:
+            if numbers[name] != numbers[other]:
+                yield case.having(name, str(numbers[other]))
+    for name in named:
+        for value in (1, 2, 4, 8, 16, 32, 64, 128, 224):
+            if value != numbers[name]:
+                yield case.having(name, str(value))
+
+
+def _nothing(case: Construction) -> Iterator[Candidate]:
+    """None was used as a value."""
+    if "NoneType" in case.text:
+        for name in _mentioned(case):
+            yield case.having(name, usual(name))
+
+
+_REPAIRS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
+    _missing,
+    _unexpected,
+    _mapped,
+    _sequences,
+    _configuration,
+    _callables,
+    _divisible,
+    _choices,
+    _nothing,
+    _equal,
+)
+
+
+def _numbers(case: Construction) -> dict[str, int]:
+    """The whole numbers among the arguments, defaults included."""
+    values: dict[str, object] = {name: p.default for name, p in case.parameters().items()}
+    values |= {n: v.value for n, v in case.given().items() if isinstance(v, ast.Constant)}
+    return {name: value for name, value in values.items() if type(value) is int}
+
+
+def _mentioned(case: Construction) -> list[str]:
+    """Parameters that the failing line or the message names, the given ones first."""
+    line = f"{case.line()} {case.text}"
+    names = [name for name in (*case.given(), *case.parameters()) if re.search(rf"\b{name}\b", line)]
+    return list(dict.fromkeys(names))
+
+
+def _suspects(case: Construction, kind: type) -> list[str]:
+    """Arguments whose value may have been of the wrong kind: those in sight of the failing line first."""
+    frame = case.frame()
+    values = frame.variables if frame else {}
+    given = [name for name in case.given() if isinstance(values.get(name), kind)]
+    mentioned = [name for name in _mentioned(case) if name in given]
+    if not mentioned:
+        mentioned = [name for name in _through_self(case) if name in given]
+    return mentioned or given
+
+
+def _through_self(case: Construction) -> list[str]:
+    """Parameters read as `self.name` on the failing line."""
+    return re.findall(r"self\.(\w+)", case.line())
+
+
+def model_in(value: object) -> nn.Module | None:
+    """The model that an expression gave: itself, or the first one in a tuple or list."""
+    if isinstance(value, nn.Module):
+        return value
+    if isinstance(value, (tuple, list)):
+        return next((item for item in value if isinstance(item, nn.Module)), None)
+    return None

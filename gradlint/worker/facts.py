@@ -1,0 +1,116 @@
+"""What a live model tells about the inputs it wants: its first layers and its attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from torch import nn
+
+_CONVOLUTIONS = {
+    nn.Conv1d: 1,
+    nn.Conv2d: 2,
+    nn.Conv3d: 3,
+    nn.ConvTranspose1d: 1,
+    nn.ConvTranspose2d: 2,
+    nn.ConvTranspose3d: 3,
+    nn.BatchNorm2d: 2,
+    nn.BatchNorm3d: 3,
+    nn.InstanceNorm1d: 1,
+    nn.InstanceNorm2d: 2,
+    nn.InstanceNorm3d: 3,
+}
+_SEQUENCES = (
+    nn.MultiheadAttention,
+    nn.Transformer,
+    nn.TransformerEncoder,
+    nn.TransformerDecoder,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoderLayer,
+)
+_SIDES = ("img_size", "image_size", "input_size", "input_resolution", "resolution", "image_resolution")
+_NEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A view of one live model."""
+
+    model: nn.Module
+
+    def leaves(self) -> Iterator[nn.Module]:
+        """Modules in registration order that hold parameters themselves, or are `torch.nn` sequences."""
+        for module in self.model.modules():
+            if isinstance(module, _SEQUENCES) or next(module.parameters(recurse=False), None) is not None:
+                yield module
+
+    def first(self, *kinds: type[nn.Module]) -> nn.Module | None:
+        """The first module of one of these kinds, or None."""
+        return next((module for module in self.model.modules() if isinstance(module, kinds)), None)
+
+    def layer(self) -> nn.Module | None:
+        """The first layer of a kind whose input is known; layers that torch lacks are passed over."""
+        known = (*_CONVOLUTIONS, *_SEQUENCES, nn.RNNBase, nn.RNNCellBase, nn.Embedding, nn.Linear)
+        known = (*known, nn.BatchNorm1d, nn.LayerNorm, nn.GroupNorm, nn.EmbeddingBag, nn.Bilinear)
+        leaves = list(self.leaves())
+        return next((leaf for leaf in leaves if isinstance(leaf, known)), None)
+
+    def number(self, *names: str) -> int | None:
+        """An attribute of the model or of its configuration that is a positive whole number."""
+        for name in names:
+            for holder in self._holders():
+                value = holder.get(name)
+                if type(value) is int and value > 0:
+                    return value
+        return None
+
+    def sides(self) -> tuple[int, ...] | None:
+        """The size of the images the model was made for, as an attribute of any module says."""
+        for module in self.model.modules():
+            for name in _SIDES:
+                value = vars(module).get(name)
+                if isinstance(value, (tuple, list)) and value and all(type(v) is int for v in value):
+                    return tuple(value)
+                if type(value) is int and value >= 8:
+                    return (value,)
+        side = self.number("image_size")
+        return (side,) if side else None
+
+    def spatial(self) -> int:
+        """How many spatial dimensions the first convolution has; 2 where there is none."""
+        layer = self.first(*_CONVOLUTIONS)
+        return spatial_of(layer) if layer is not None else 2
+
+    def tokens(self) -> int | None:
+        """How many tokens the embedding with the largest vocabulary knows."""
+        tables = [m.num_embeddings for m in self.model.modules() if isinstance(m, nn.Embedding)]
+        return max(tables, default=None)
+
+    def hidden(self) -> int:
+        """The size of a hidden state."""
+        recurrent = self.first(nn.RNNBase, nn.RNNCellBase)
+        if recurrent is not None:
+            return cast(int, recurrent.hidden_size)
+        named = self.number("hidden_size", "hidden_dim", "hidden", "n_hidden", "hidden_channels", "nhid")
+        return named or 16
+
+    def _holders(self) -> Iterator[dict[str, object]]:
+        modules = list(self.model.modules())[:_NEST]
+        yield from (vars(module) for module in modules)
+        for name in ("config", "cfg", "args", "opt", "hparams"):
+            configuration = vars(self.model).get(name)
+            if isinstance(configuration, dict):
+                yield configuration
+            elif hasattr(configuration, "__dict__"):
+                yield vars(configuration)
+
+
+def spatial_of(layer: nn.Module) -> int:
+    """The number of spatial dimensions of a convolution's input."""
+    return next((count for kind, count in _CONVOLUTIONS.items() if isinstance(layer, kind)), 2)
+
+
+def channels_of(layer: nn.Module) -> int:
+    """The number of channels that a convolution or normalisation takes."""
+    return cast(int, getattr(layer, "in_channels", None) or getattr(layer, "num_features", 3))

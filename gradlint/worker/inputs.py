@@ -1,0 +1,111 @@
+"""Inputs for a model that nobody described, found by trying and by reading what the trials say."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gradlint.worker.attempt import Failure, mark, watched
+from gradlint.worker.cpu import on_cpu
+from gradlint.worker.facts import Facts
+from gradlint.worker.failure import UserError
+from gradlint.worker.guesses import Forward, Guess, first_guess
+from gradlint.worker.outputs import tensors_of
+from gradlint.worker.shape_errors import Case, repairs
+
+BATCH = 8
+_ATTEMPTS = 40
+_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Looks for inputs that a model accepts.
+
+    The guess whose failure came latest in the forward pass is refined first, because each equation
+    that was solved lets the pass get further.
+    """
+
+    model: nn.Module
+    sequence_length: int = 0
+    attempts: int = _ATTEMPTS
+    seconds: float = _SECONDS
+
+    def found(self) -> Guess:
+        """Inputs that run forward, if possible with an output that carries a gradient.
+
+        Raises:
+            UserError: at stage `forward`, with the error of the first guess, where nothing worked.
+        """
+        facts, forward = Facts(self.model), Forward.of(self.model)
+        deadline = time.monotonic() + self.seconds
+        first = first_guess(facts, self.sequence_length)
+        queue: list[tuple[int, int, Guess]] = [(0, 0, first)]
+        order = itertools.count(1)
+        seen = {repr(first)}
+        errors: list[tuple[int, Exception]] = []
+        fallback: Guess | None = None
+        for _ in range(self.attempts):
+            if not queue or time.monotonic() > deadline:
+                break
+            _, _, guess = heapq.heappop(queue)
+            failure = self._failure(guess)
+            if failure is None:
+                confirmed = self._confirmed(guess)
+                if confirmed is not None and confirmed[1]:
+                    return confirmed[0]
+                fallback = fallback or (confirmed[0] if confirmed else None)
+                continue
+            errors.append((failure.progress, failure.error))
+            for better in repairs(Case(failure, guess, facts, forward)):
+                if repr(better) not in seen:
+                    seen.add(repr(better))
+                    heapq.heappush(queue, (-failure.progress, next(order), better))
+        if fallback is not None:
+            return fallback
+        raise UserError("forward", _telling(errors))
+
+    def _failure(self, guess: Guess) -> Failure | None:
+        with torch.no_grad():
+            return attempted(self.model, guess)[0]
+
+    def _confirmed(self, guess: Guess) -> tuple[Guess, bool] | None:
+        """The guess with a batch that is large enough, and whether its output carries a gradient."""
+        sizes = dict.fromkeys((max(BATCH, guess.size["batch"]), guess.size["batch"]))
+        for batch in sizes:
+            larger = guess.sized(batch=batch)
+            failure, output = attempted(self.model, larger)
+            if failure is None:
+                return larger, bool(tensors_of(output))
+        return None
+
+
+def attempted(model: nn.Module, guess: Guess) -> tuple[Failure | None, object]:
+    """Run a model on inputs drawn from a guess: the failure, or None and the output."""
+    args, kwargs = guess.drawn()
+    positional = [item.name for item in guess.arguments if not item.keyword]
+    for name, value in itertools.chain(zip(positional, args, strict=True), kwargs.items()):
+        mark(value, (name,))
+    with on_cpu():
+        result = watched(model, args, kwargs)
+    if isinstance(result, Failure):
+        return result, None
+    return None, result.value
+
+
+def _telling(errors: list[tuple[int, Exception]]) -> Exception:
+    """The error of the pass that got furthest, the earliest of them."""
+    if not errors:
+        return RuntimeError("no inputs could be tried")
+    return max(enumerate(errors), key=lambda item: (item[1][0], -item[0]))[1][1]
+
+
+def names(guess: Guess) -> Iterator[str]:
+    """The names of the arguments, in order."""
+    return (item.name for item in guess.arguments)

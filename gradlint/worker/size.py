@@ -1,0 +1,86 @@
+"""How large a model may become before its memory is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+_BYTES = 16  # weights and gradients in single precision, of the model and of one copy with a remedy
+_FALLBACK = 8 << 30
+
+Count = Callable[[], object]
+
+
+class TooLargeError(Exception):
+    """A model has more `parameters` than the limit; zero where even counting them was impossible."""
+
+    def __init__(self, parameters: int, limit: int) -> None:
+        """Say how large the model is and how large it may be."""
+        self.parameters = parameters
+        count = f"{parameters:,}" if parameters else f"more than {limit:,}"
+        super().__init__(
+            f"the model has {count} parameters, above the limit of {limit:,} for this machine; "
+            "give smaller arguments under [[tool.gradlint.model]]"
+        )
+
+
+class _LimitReached(BaseException):
+    """Leaves a constructor at once, through whatever it catches."""
+
+
+def parameter_limit() -> int:
+    """How many parameters half of this machine's memory, or of this process's limit, can hold."""
+    memory = _FALLBACK
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource  # because Windows lacks it
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        memory = soft if 0 < soft < memory else memory
+    return memory // 2 // _BYTES
+
+
+@contextlib.contextmanager
+def limited(limit: int) -> Iterator[None]:
+    """Within it, a model that grows beyond `limit` parameters is abandoned.
+
+    Parameters are counted as modules register them, before they are initialised, so that the memory of
+    a huge model is reserved but never touched.
+
+    Raises:
+        TooLargeError: the limit was reached.
+    """
+    seen: set[int] = set()
+    total = 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal total
+        if parameter is None or id(parameter) in seen or parameter.is_meta:
+            return
+        if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
+            return
+        seen.add(id(parameter))
+        total += parameter.numel()
+        if total > limit:
+            raise _LimitReached
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    except _LimitReached:
+        raise TooLargeError(0, limit) from None
+    finally:
+        handle.remove()
+
+
+def counted(build: Count) -> int:
+    """The number of parameters of a model built on the meta device, 0 where that is impossible."""
+    with torch.device("meta"):
+        model = build()
+    return sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else 0

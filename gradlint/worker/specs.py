@@ -1,0 +1,160 @@
+"""What one argument of a forward pass looks like: values with named sizes, drawn at will."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+Dim = int | str
+Shape = tuple[Dim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """A floating-point or complex tensor of N(0, 1) values."""
+
+    shape: Shape
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An int64 tensor, uniform over low … high − 1; `high` may be the name of a size."""
+
+    shape: Shape
+    high: Dim
+    low: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A tensor of one value, such as a mask that masks nothing."""
+
+    shape: Shape
+    value: float
+    dtype: str = "bool"
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Lengths of the sequences of a batch: int64, falling from the full `of` to about half of it."""
+
+    shape: Shape
+    of: Dim = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The adjacency matrix of a ring with self-loops, each row summing to 1."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A Python integer: one of the named sizes."""
+
+    dim: Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A Python value: None, a flag, a number or a string."""
+
+    value: None | bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Several values as a `tuple`, a `list`, a `dict` or a `namespace`; the latter two have `keys`."""
+
+    kind: str
+    items: tuple[Spec, ...]
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A packed sequence of full length, batch first: shape (batch, time, features)."""
+
+    shape: Shape
+
+
+Spec = Normal | Whole | Filled | Lengths | Ring | Size | Constant | Group | Packed
+Shaped = Normal | Whole | Filled | Lengths | Ring | Packed
+Sizes = Mapping[str, int]
+
+
+def draw(spec: Spec, sizes: Sizes) -> object:
+    """A value of this kind, drawn from torch's current random state."""
+    match spec:
+        case Constant(value):
+            return value
+        case Size(dim):
+            return _size(dim, sizes)
+        case Group(kind, items, keys):
+            return _grouped(kind, keys, [draw(item, sizes) for item in items])
+        case _:
+            return _tensor(spec, tuple(_size(dim, sizes) for dim in spec.shape), sizes)
+
+
+def _tensor(spec: Shaped, shape: tuple[int, ...], sizes: Sizes) -> object:
+    match spec:
+        case Normal(_, dtype):
+            return torch.randn(shape, dtype=getattr(torch, dtype))
+        case Whole(_, high, low):
+            return torch.randint(low, max(_size(high, sizes), low + 1), shape)
+        case Filled(_, value, dtype):
+            return torch.full(shape, value, dtype=getattr(torch, dtype))
+        case Lengths(_, of):
+            full = _size(of, sizes)
+            return torch.linspace(full, max(full // 2, 1), shape[0]).round().long()
+        case Ring():
+            eye = torch.eye(shape[-1])
+            ring = (eye + eye.roll(1, 0) + eye.roll(-1, 0)).clamp(max=1)
+            return (ring / ring.sum(-1, keepdim=True)).expand(shape).clone()
+        case Packed():
+            lengths = torch.full((shape[0],), shape[1])
+            values = torch.randn(shape)
+            return torch.nn.utils.rnn.pack_padded_sequence(values, lengths, batch_first=True)
+
+
+def _size(dim: Dim, sizes: Sizes) -> int:
+    return dim if isinstance(dim, int) else sizes[dim]
+
+
+def _grouped(kind: str, keys: tuple[str, ...], values: list[object]) -> object:
+    if kind == "tuple":
+        return tuple(values)
+    if kind == "list":
+        return values
+    entries = dict(zip(keys, values, strict=True))
+    return entries if kind == "dict" else types.SimpleNamespace(**entries)
+
+
+def reshaped(spec: Spec, shape: Shape) -> Spec:
+    """The same kind of value with another shape; values without a shape stay as they are."""
+    return spec if isinstance(spec, (Constant, Size, Group)) else replace(spec, shape=shape)
+
+
+def described(value: object) -> str:
+    """How a report writes a value: `float32[8,3,32,32]`, `(float32[2,8], int64[8])`, `None`."""
+    if isinstance(value, torch.Tensor):
+        dtype = str(value.dtype).removeprefix("torch.")
+        return f"{dtype}[{','.join(map(str, value.shape))}]"
+    if isinstance(value, torch.nn.utils.rnn.PackedSequence):
+        return f"PackedSequence({described(value.data)})"
+    if isinstance(value, tuple):
+        inner = ", ".join(described(item) for item in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if isinstance(value, list):
+        return f"[{', '.join(described(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {described(item)}' for key, item in value.items())}}}"
+    if isinstance(value, types.SimpleNamespace):
+        return ", ".join(f"{key}: {described(item)}" for key, item in vars(value).items())
+    text = repr(value)
+    return text if len(text) <= 60 else f"{type(value).__name__}(…)"

@@ -1,0 +1,79 @@
+"""How a model that is too large is made narrower at its true depth."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import cast
+
+from gradlint.wire import Candidate
+from gradlint.worker.attempt import tried
+from gradlint.worker.sources import evaluated
+
+_HEAD = 16
+_WIDTH = 256
+_WORDS = 1000
+_WIDTHS = ("hidden_size", "d_model", "n_embd", "dim", "embed_dim", "embedding_size", "word_embed_proj_dim")
+_INNER = ("intermediate_size", "d_ff", "ffn_dim", "n_inner", "encoder_ffn_dim", "decoder_ffn_dim", "mlp_dim")
+_HEADS = (
+    "num_attention_heads",
+    "num_heads",
+    "n_head",
+    "n_heads",
+    "encoder_attention_heads",
+    "decoder_attention_heads",
+)
+_KEYS = ("num_key_value_heads", "num_kv_heads")
+
+
+def reduced(candidate: Candidate, namespace: dict[str, object]) -> Iterator[Candidate]:
+    """The candidate with its configuration objects made narrower; layers are never taken away.
+
+    Knows configurations in the manner of Hugging Face: an argument that is a call and gives an object
+    with `vocab_size` or `hidden_size`. Sizes shrink together, so that heads still divide the width.
+    """
+    parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
+    if not isinstance(parsed.value, ast.Call):
+        return
+    for node in ast.walk(parsed.value):
+        if isinstance(node, ast.Call) and node is not parsed.value:
+            outcome = tried(lambda node=node: evaluated(ast.unparse(node), namespace))  # type: ignore[misc]
+            sizes = narrower(getattr(outcome.value, "__dict__", {}))
+            if sizes:
+                given = {word.arg for word in node.keywords}
+                words = [ast.keyword(n, ast.Constant(v)) for n, v in sizes.items() if n not in given]
+                node.keywords = [*node.keywords, *words]
+                yield replace(candidate, constructor=ast.unparse(cast(ast.Call, parsed.value)))
+                return
+
+
+def narrower(values: Mapping[str, object]) -> dict[str, int]:
+    """Smaller sizes for a configuration, by name; empty where it names no width."""
+    known = {name: value for name, value in values.items() if type(value) is int and value > 0}
+    width = max((known[name] for name in _WIDTHS if name in known), default=0)
+    if width <= _WIDTH:
+        return {}
+    sizes: dict[str, int] = {}
+    for name in _WIDTHS:
+        if name in known:
+            sizes[name] = max(known[name] * _WIDTH // width, _HEAD)
+    for name in _INNER:
+        if name in known:
+            sizes[name] = max(known[name] * _WIDTH // width, _HEAD)
+    for name in (*_HEADS, *_KEYS):
+        if name in known:
+            sizes[name] = _divisor(known[name])
+    if "head_dim" in known:
+        sizes["head_dim"] = _WIDTH // max((sizes[name] for name in _HEADS if name in sizes), default=8)
+    if "vocab_size" in known:
+        sizes["vocab_size"] = min(known["vocab_size"], _WORDS)
+    return {name: size for name, size in sizes.items() if size != known[name]}
+
+
+def _divisor(heads: int) -> int:
+    """The largest power of two that is at most the number of heads and leaves heads of a usual size."""
+    power = 1
+    while power * 2 <= min(heads, _WIDTH // _HEAD):
+        power *= 2
+    return power
