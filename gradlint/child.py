@@ -1,4 +1,4 @@
-"""One interpreter that runs user code: its pipes, its output and where its code stood at the end."""
+"""One interpreter that runs user code: its pipes, its output, and where its code stopped."""
 
 from __future__ import annotations
 

@@ -437,7 +437,8 @@ HARMLESS = [
     ("another working folder", "import os\ndef net():\n    os.chdir('/')\n    return 1"),
     ("no standard streams", ("import sys\nsys.stdout = sys.stderr = sys.stdin = None\n"
      "def net(): return 1")),
-    ("a pool", ("import multiprocessing\ndef net():\n    context = multiprocessing.get_context('fork')\n"
+    ("a pool", ("import multiprocessing\ndef net():\n    context = "
+        "multiprocessing.get_context('fork')\n"
      "    pool = context.Pool(2)\n    return pool.map(abs, [-1])[0]")),
     ("an exit handler that hangs", ("import atexit, time\n"
      "def net():\n    atexit.register(time.sleep, 99)\n    return 1")),

@@ -35,7 +35,7 @@ class UserError(Exception):
 
 
 class MissingPackage(ModuleNotFoundError):
-    """Something of a package that is not installed was used; line `line` of `importer` imports it."""
+    """A package that is not installed was used; line `line` of the file `importer` imports it."""
 
     def __init__(self, package: str, path: str, line: int) -> None:
         where = f"imported by {os.path.basename(path)} at line {line}"

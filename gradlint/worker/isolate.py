@@ -63,8 +63,8 @@ class Settings:
     """What the parent decides: `service` is a module or a `.py` file that has a `FileService`.
 
     `mark` is written to the output when a file has ended. `stack_signal` asks a process for its
-    Python stack, 0 for none; it is written to the descriptor `stacks`. `pipes_lost` is the exit status of a process that found its pipes
-    closed by the user's code.
+    Python stack, 0 for none; it is written to the descriptor `stacks`. `pipes_lost` is the exit
+    status of a process that found its pipes closed by the user's code.
     """
 
     service: str

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import NoReturn
 
@@ -79,10 +80,9 @@ class StandInFinder(MetaPathFinder):
             values = {
                 "__new__": self._refusing_new(name),
                 "__module__": name.rpartition(".")[0],
+                "__init_subclass__": lambda cls, **words: None,
             }
-            kind = type(name.rpartition(".")[2], (), values)
-            kind.__init_subclass__ = classmethod(lambda cls, **words: None)  # type: ignore[assignment]
-            self._bases[name] = kind
+            self._bases[name] = type(name.rpartition(".")[2], (), values)
         return self._bases[name]
 
     def fail(self, name: str) -> NoReturn:
@@ -111,7 +111,7 @@ class StandInFinder(MetaPathFinder):
     def _neighbour(self, name: str) -> ModuleSpec | None:
         for folder in self.folders:
             spec = PathFinder.find_spec(name, [folder])
-            if spec is not None and spec.origin is not None:
+            if spec is not None and _holds_code(spec):
                 sys.path.append(folder)
                 return spec
         return None
@@ -202,6 +202,12 @@ def _importing_frame() -> FrameType | None:
     if frame is None or frame.f_code.co_flags & inspect.CO_OPTIMIZED:
         return None
     return frame
+
+
+def _holds_code(spec: ModuleSpec) -> bool:
+    """Whether a module has code: a folder without any is a coincidence of names."""
+    folders = spec.submodule_search_locations or ()
+    return spec.origin is not None or any(any(Path(f).glob("*.py")) for f in folders)
 
 
 def _is_inside(filename: str, folder: str) -> bool:

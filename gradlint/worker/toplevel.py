@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import decode_source
 from types import CodeType, FrameType
 from typing import TypeVar
 
@@ -61,6 +62,7 @@ class Journal:
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
+        self.lines: list[str] = []
         self._not_run: list[NotRun] = []
         self._unbound: dict[str, NotRun] = {}
         self._guarded: list[ast.stmt] = []
@@ -96,10 +98,20 @@ class Journal:
             self._note(self._guarded[number], brief(error))
 
     def _note(self, statement: ast.stmt, reason: str) -> None:
-        entry = NotRun(_span(statement, self.shown), reason)
+        entry = NotRun(self._span(statement), reason)
         self._not_run.append(entry)
         for name in _bound_names(statement):
             self._unbound.setdefault(name, entry)
+
+    def _span(self, node: ast.stmt) -> Span:
+        last = node.end_lineno or node.lineno
+        start = self._column(node.lineno, node.col_offset)
+        return Span(self.shown, node.lineno, start, last, self._column(last, node.end_col_offset))
+
+    def _column(self, line: int, offset: int | None) -> int:
+        """The column, from 1, of a byte offset: the interpreter counts bytes of UTF-8."""
+        text = self.lines[line - 1].encode("utf-8", "replace")
+        return len(text[: offset or 0].decode("utf-8", "ignore")) + 1
 
 
 def compile_file(source: bytes, path: str, journal: Journal, tolerant: bool = False) -> CodeType:
@@ -113,6 +125,7 @@ def compile_file(source: bytes, path: str, journal: Journal, tolerant: bool = Fa
         SyntaxError: the source is not Python.
     """
     tree = ast.parse(source, path)
+    journal.lines = decode_source(source).split("\n")
     working = _working_functions(tree)
     if tolerant or not all(_is_plain(statement, working) for statement in tree.body):
         kept = _pruned(tree.body, working, journal)
@@ -340,11 +353,6 @@ def _bound_names(statement: ast.stmt) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.alias):
             yield node.asname or node.name.partition(".")[0]
-
-
-def _span(node: ast.stmt, shown: str) -> Span:
-    end_column = (node.end_col_offset or 0) + 1
-    return Span(shown, node.lineno, node.col_offset + 1, node.end_lineno or 0, end_column)
 
 
 class _TooLongError(BaseException):
