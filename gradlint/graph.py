@@ -81,6 +81,11 @@ class LayerGraph:
         return tuple(node for node in self._nodes.values() if isinstance(node, Parameter))
 
     @cached_property
+    def inputs(self) -> tuple[Input, ...]:
+        """The tensors that were fed to the model."""
+        return tuple(node for node in self._nodes.values() if isinstance(node, Input))
+
+    @cached_property
     def loss(self) -> Loss:
         """The one loss."""
         return next(node for node in self._nodes.values() if isinstance(node, Loss))
@@ -105,6 +110,11 @@ class LayerGraph:
         """The largest parameter with two or more dimensions that `layer` consumes."""
         matrices = [p for p in self.parameters_of(layer) if len(p.shape) >= 2]
         return max(matrices, key=lambda p: p.fan_in * p.fan_out, default=None)
+
+    def arriving(self, id: str) -> tuple[Edge, ...]:
+        """The edges that end at node `id`, in the order of the call's arguments as far as known."""
+        arriving = self._graph.in_edges(id, data=True)
+        return tuple(Edge(source, id, data["shape"], data["dtype"]) for source, _, data in arriving)
 
     def input_shapes(self, layer: Layer) -> tuple[tuple[int, ...], ...]:
         """The shapes of the tensors that `layer` takes, parameters left out."""
