@@ -1,0 +1,5 @@
+"""Signal propagation on the layer graph: what can be said of variance and gradient without data."""
+
+from gradlint.theory.prediction import Prediction, Signal, predict
+
+__all__ = ["Prediction", "Signal", "predict"]

@@ -1,0 +1,82 @@
+"""Convolutions: the fan-in that counts is the number of taps that lie inside the input."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from gradlint.theory.dense import weight_square
+from gradlint.theory.moments import BATCH, FEATURE, POSITION
+from gradlint.theory.step import Call, Gain, Step
+from gradlint.theory.taps import Taps
+
+
+def convolution(call: Call) -> Step:
+    """q' = C/groups k E w^2 q + E b^2, gain C/groups k E w^2, with k the mean number of taps inside.
+
+    Holds for padding, stride, dilation, groups and depthwise kernels, and for transposed ones, where k is
+    the number of inputs that reach an output. At a border fewer taps count, so energy moves towards the
+    middle: see `Taps`. Source: He 2015, Xiao 2018.
+    """
+    weight = call.weight
+    if weight is None:
+        return Step(replace(call.first, shape=call.shape, curve=None), (Gain(1.0),))
+    before = call.first
+    transposed = "transpose" in call.name
+    taps = _taps(call, before.shape, weight.shape[2:], transposed=transposed)
+    channels = weight.shape[1]
+    if transposed:
+        channels = weight.shape[0] // max(int(call.layer.setting("groups", 1.0)), 1)
+    channel_square = channels * weight_square(weight)
+    share, spread = _forward(taps, before.spread)
+    after = replace(before, spread=spread).scaled(channel_square * share, call.bias_square)
+    spatial = len(call.shape) - 2
+    after = replace(
+        after,
+        shape=call.shape,
+        axes=BATCH + FEATURE + POSITION * spatial,
+        mean=_mean_through(channels, share, weight.mean, before.mean),
+    )
+    return Step(after, (Gain(channel_square, taps),) * len(call.operands))
+
+
+def _mean_through(channels: int, share: float, weight_mean: float, mean: float) -> float:
+    return channels * share * weight_mean * mean
+
+
+def _forward(
+    taps: tuple[Taps, ...], spread: tuple[tuple[float, ...], ...]
+) -> tuple[float, tuple[tuple[float, ...], ...]]:
+    sources = spread if len(spread) == len(taps) else ((),) * len(taps)
+    share, moved, done = 1.0, [], {}
+    for tap, source in zip(taps, sources, strict=True):
+        key = (tap, source)
+        if key not in done:
+            done[key] = tap.forward(source)
+        share *= done[key][0]
+        moved.append(done[key][1])
+    return share, tuple(moved)
+
+
+def _taps(
+    call: Call, shape: tuple[int, ...], kernels: tuple[int, ...], *, transposed: bool
+) -> tuple[Taps, ...]:
+    inner, outer = shape[-len(kernels) :], call.shape[-len(kernels) :]
+    stride = call.layer.setting("stride", 0.0)
+    dilation = max(int(call.layer.setting("dilation", 1.0)), 1)
+    return tuple(
+        _axis(i, o, k, int(stride), dilation, transposed=transposed)
+        for i, o, k in zip(inner, outer, kernels, strict=False)
+    )
+
+
+def _axis(
+    inner: int, outer: int, kernel: int, stride: int, dilation: int, *, transposed: bool
+) -> Taps:
+    """Taps of one axis; the padding follows from the sizes, because settings may be pairs or names."""
+    big, small = (outer, inner) if transposed else (inner, outer)
+    stride = stride or max(math.ceil(big / max(small, 1)), 1)
+    reach = dilation * (kernel - 1) + 1
+    needed = (small - 1) * stride + reach
+    padding = max(math.ceil((needed - big) / 2), 0)
+    return Taps(inner, outer, kernel, stride, padding, dilation, transposed)

@@ -1,0 +1,156 @@
+"""Layers that multiply by a matrix of independent weights: dense, bilinear, embedding, products of signals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gradlint.nodes import Parameter
+from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded
+from gradlint.theory.step import Call, Gain, Operand, Step
+
+
+def weight_square(weight: Parameter) -> float:
+    """E w^2 of the weight that is applied; a spectrally normalised one is divided by its norm.
+
+    The largest singular value of a random matrix is sigma (sqrt(fan_in) + sqrt(fan_out))
+    (Geman 1980); normalisation makes it 1 (Miyato 2018).
+    """
+    name = weight.id.rpartition(".")[2]
+    if name == "weight_orig" or (name == "original" and "parametrizations.weight" in weight.id):
+        return 1.0 / (weight.fan_in**0.5 + weight.fan_out**0.5) ** 2
+    return weight.mean_square
+
+
+def dense(call: Call) -> Step:
+    """y = W x + b: q' = K (E w^2 q + (E w)^2 ((K - 1) m^2)) + E b^2, gain K E w^2, K inputs of a unit.
+
+    The squared norm of the gradient over all elements grows by fan_in E w^2, its mean square by
+    fan_out E w^2 (Glorot 2010, He 2015).
+    """
+    weight = call.weight
+    if weight is None:
+        return product_of_matrices(call)
+    before = call.first
+    count = before.shape[-1] if before.shape and before.shape[-1] in weight.shape else weight.fan_in
+    square = count * weight_square(weight)
+    after = before.scaled(square, call.bias_square)
+    after = after.shaped(call.shape, _dense_axes(before, call.shape))
+    after = _with_mean_weight(after, before, weight, count)
+    return Step(after, (Gain(square),) * len(call.operands))
+
+
+def _dense_axes(before: Moments, shape: tuple[int, ...]) -> str:
+    if len(before.axes) == len(shape):
+        return (before.axes[:-1] + FEATURE).replace(FEATURE, POSITION, before.axes[:-1].count(FEATURE))
+    return (BATCH + POSITION * (len(shape) - 2) + FEATURE)[-len(shape) :]
+
+
+def _with_mean_weight(after: Moments, before: Moments, weight: Parameter, count: int) -> Moments:
+    """Add what weights with a mean make of a signal with a mean: the same value in every unit."""
+    common = count * weight.mean * before.mean
+    extra = common * common * (1.0 - 1.0 / max(count, 1))
+    if extra < 1e-3 * after.square:
+        return after
+    return replace(
+        after,
+        square=bounded(after.square + extra),
+        shared=after.shared + extra,
+        local=after.local + extra,
+        mean=common,
+    )
+
+
+def bilinear(call: Call) -> Step:
+    """y = x1 A x2 + b: q' = n1 n2 E w^2 q1 q2 + E b^2, and each gain is q' over that operand's q n1 or n2."""
+    weight = call.weight
+    if weight is None or len(call.operands) < 2:
+        return dense(call)
+    one, two = (operand.moments for operand in call.operands[:2])
+    pairs = weight.shape[1] * weight.shape[2] * weight.mean_square
+    after = one.scaled(pairs * two.square, call.bias_square).shaped(call.shape, one.axes)
+    return Step(after, (Gain(pairs * two.square), Gain(pairs * one.square)))
+
+
+def embedding(call: Call) -> Step:
+    """Rows of a table: q = E w^2; two positions or inputs share a token with probability 1 / rows.
+
+    Indices that depend on no input of the model (positions) are the same for every input: r = q.
+    """
+    weight = call.weight
+    if weight is None:
+        return Step(replace(call.first, shape=call.shape, spread=(), curve=None), ())
+    square, mean = max(weight.mean_square, 1e-280), weight.mean
+    rows = weight.shape[0]
+    common = mean * mean + (square - mean * mean) / rows
+    varies = any(not operand.constant for operand in call.operands)
+    rank = len(call.shape)
+    axes = (BATCH + POSITION * (rank - 2) + FEATURE)[-rank:] if rank != 2 else BATCH + FEATURE
+    if not varies:
+        axes = POSITION * (rank - 1) + FEATURE
+    moments = Moments(square, common if varies else square, common, mean, call.shape, axes)
+    return Step(moments, (Gain(0.0),) * len(call.operands))
+
+
+def product_of_matrices(call: Call) -> Step:
+    """A B with n terms in each sum: q' = n q_A q_B, gains n q_B and n q_A.
+
+    The parts that all places share add up coherently: n^2 (m_A m_B)^2 in all.
+    """
+    if len(call.operands) < 2:
+        factor = 1.0
+        after = replace(call.first, shape=call.shape, axes=_product_axes(call.shape), curve=None)
+        return Step(after, (Gain(factor),) * len(call.operands))
+    one, two = (operand.moments for operand in call.operands[:2])
+    count = _terms(one.shape, two.shape, call.shape)
+    mean = count * one.mean * two.mean
+    after = Moments(
+        bounded(count * one.square * two.square + mean * mean * (1.0 - 1.0 / count)),
+        count * one.shared * two.shared,
+        count * one.local * two.local,
+        mean,
+        call.shape,
+        _product_axes(call.shape),
+    )
+    gains = (_gain(one, two, call, count), _gain(two, one, call, count))
+    return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 2))
+
+
+def _gain(operand: Moments, other: Moments, call: Call, count: float) -> Gain:
+    del operand, call
+    return Gain(count * other.square)
+
+
+def _terms(one: tuple[int, ...], two: tuple[int, ...], out: tuple[int, ...]) -> float:
+    """The number of terms in each sum of a contraction: sqrt(|A| |B| / (|out| shared sizes))."""
+    if len(one) >= 2 and len(two) >= 2 and one[-1] == two[-2] and out[-1:] == two[-1:]:
+        return float(max(one[-1], 1))
+    sizes = 1.0
+    for size in one:
+        if size not in out or (size in two and out.count(size) < one.count(size)):
+            sizes *= size
+    return max(sizes, 1.0)
+
+
+def _product_axes(shape: tuple[int, ...]) -> str:
+    rank = len(shape)
+    if rank <= 1:
+        return FEATURE * rank
+    return {2: "bc", 3: "bsc"}.get(rank, BATCH + FEATURE * (rank - 3) + POSITION + FEATURE)
+
+
+def as_operand(parameter: Parameter, rank: int) -> Operand:
+    """A parameter that is added or multiplied like a signal; every input sees the same values.
+
+    Its leading axes are taken as positions, its last as features; one that is spread over positions
+    differs between them.
+    """
+    size = len(parameter.shape)
+    axes = (POSITION * (size - 1) + FEATURE) if size else ""
+    square = max(parameter.mean_square, 1e-280)
+    places = 1
+    for length in parameter.shape[:-1]:
+        places *= length
+    local = square if places <= 1 else parameter.mean**2
+    del rank
+    moments = Moments(square, square, local, parameter.mean, parameter.shape, axes)
+    return Operand(parameter.id, moments, constant=True)

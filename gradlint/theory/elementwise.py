@@ -1,0 +1,322 @@
+"""Elementwise functions of one signal, and sums and products of several."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from gradlint.theory.activations import (
+    Activation,
+    activation_of,
+    affine,
+    as_point_function,
+    power,
+    respond,
+)
+from gradlint.theory.moments import (
+    FEATURE,
+    POSITION,
+    Curve,
+    Moments,
+    bounded,
+    compose,
+    curve_of,
+    identity,
+    through,
+)
+from gradlint.theory.quadrature import PointFunction, Response, expect
+from gradlint.theory.step import Call, Gain, Operand, Step
+
+
+def activation(call: Call) -> Step:
+    """q' = E phi(z)^2 and gain E phi'(z)^2 for z ~ N(m, q - m^2) (Poole 2016, Schoenholz 2017)."""
+    function = activation_of(call.name, call.layer, call.parameters)
+    if function is None or not call.operands:
+        return Step(replace(call.first, shape=call.shape, curve=None), (), known=False)
+    return apply(function, call.operands[0], call.shape)
+
+
+def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Step:
+    """One elementwise function; a chain of them is taken as one function of the Gaussian before it."""
+    before = operand.moments
+    point = as_point_function(function)
+    curve = curve_of(before, operand.id)
+    if before.curve is None:
+        response = _respond(function, *_rounded(before.mean, before.sigma))
+    else:
+        point = compose(point, curve.at)
+        response = expect(point, curve.mean, curve.sigma)
+    after = through(before, response, replace(curve, at=point, slope_square=response.slope_square))
+    after = replace(after, shape=shape, spread=_bent(before, response))
+    gain = response.slope_square / curve.slope_square if curve.slope_square > 0.0 else 0.0
+    return Step(after, (Gain(gain),))
+
+
+def _rounded(mean: float, sigma: float) -> tuple[float, float]:
+    """Five significant digits, so that equal layers of a network share one integral."""
+    return float(f"{mean:.5g}"), float(f"{sigma:.5g}")
+
+
+@lru_cache(maxsize=4096)
+def _respond(function: Activation, mean: float, sigma: float) -> Response:
+    return respond(function, mean, sigma)
+
+
+def _bent(before: Moments, response: Response) -> tuple[tuple[float, ...], ...]:
+    """The spread of energy over places behind a function that grows slower than its argument."""
+    if response.elasticity > 0.95 or not before.spread:
+        return before.spread
+    bent = []
+    for axis in before.spread:
+        raised = [part ** max(response.elasticity, 0.0) for part in axis]
+        mean = sum(raised) / max(len(raised), 1)
+        bent.append(tuple(part / mean for part in raised))
+    return tuple(bent)
+
+
+def scalar_of(call: Call) -> float | None:
+    """The number in `x + 2` or `2 * x`, None where both are tensors."""
+    for name in ("argument1", "argument0", "other", "exponent", "value"):
+        for key, value in call.layer.settings:
+            if key == name and not isinstance(value, str | bool):
+                return float(value)
+    return None
+
+
+def broadcast(operand: Operand, call: Call) -> Moments:
+    """The operand spread out to the shape of the result; what it lacks in positions is shared by them."""
+    moments, shape = operand.moments, call.shape
+    if moments.shape == shape:
+        return moments
+    axes = _axes_of_result(call)
+    offset = len(shape) - len(moments.shape)
+    varies = any(
+        axes[axis] == POSITION and axis >= offset and moments.shape[axis - offset] > 1
+        for axis in range(len(axes))
+    )
+    features = [axis for axis in range(len(axes)) if axes[axis] == FEATURE]
+    even = all(axis < offset or moments.shape[axis - offset] == 1 for axis in features)
+    return replace(
+        moments,
+        local=moments.local if varies else moments.square,
+        mean=moments.mean if not even or operand.constant else moments.mean,
+        shape=shape,
+        axes=axes,
+        spread=(),
+    )
+
+
+def _axes_of_result(call: Call) -> str:
+    rank = len(call.shape)
+    fitting = [o for o in call.operands if len(o.moments.shape) == rank and not o.constant]
+    fitting = fitting or [o for o in call.operands if len(o.moments.shape) == rank]
+    largest = max(fitting, key=lambda o: o.moments.elements, default=None)
+    return largest.moments.axes if largest else ("bc" + "s" * rank)[:rank]
+
+
+def addition(call: Call) -> Step:
+    """Independent branches add their moments, and their means twice: q' = q1 + q2 + 2 m1 m2; gain 1."""
+    sign = -1.0 if "sub" in call.name else 1.0
+    if len(call.operands) < 2:
+        return _with_scalar(call, sign)
+    joint = _jointly(call, lambda a, b: (a[0] + sign * b[0], a[1] + sign * b[1]))
+    if joint is not None:
+        return joint
+    one, *others = (broadcast(operand, call) for operand in call.operands)
+    for two in others:
+        one = _sum(one, two, sign)
+    return Step(replace(one, shape=call.shape), (Gain(1.0),) * len(call.operands))
+
+
+def _sum(one: Moments, two: Moments, sign: float) -> Moments:
+    cross = 2.0 * sign * one.mean * two.mean
+    square = bounded(one.square + two.square + cross)
+    larger = one if one.square >= two.square else two
+    return replace(
+        larger,
+        square=square,
+        shared=one.shared + two.shared + cross,
+        local=one.local + two.local + cross,
+        mean=one.mean + sign * two.mean,
+        spread=_joined(one, two),
+        curve=None,
+    )
+
+
+def _joined(one: Moments, two: Moments) -> tuple[tuple[float, ...], ...]:
+    if not one.spread or not two.spread or len(one.spread) != len(two.spread):
+        return one.spread or two.spread
+    weight = one.square / (one.square + two.square)
+    return tuple(
+        tuple(weight * a + (1.0 - weight) * b for a, b in zip(x, y, strict=True))
+        if len(x) == len(y)
+        else ()
+        for x, y in zip(one.spread, two.spread, strict=True)
+    )
+
+
+def _with_scalar(call: Call, sign: float) -> Step:
+    number = scalar_of(call)
+    if not call.operands:
+        return Step(replace(call.first, shape=call.shape), ())
+    if number is None:
+        return Step(replace(call.operands[0].moments, shape=call.shape), (Gain(1.0),))
+    backwards = call.name.startswith("rsub") or _number_first(call)
+    slope = sign if backwards and sign < 0 else 1.0
+    offset = number if backwards or sign > 0 else -number
+    return apply(_shift(slope, offset), call.operands[0], call.shape)
+
+
+def _number_first(call: Call) -> bool:
+    return any(key == "argument0" for key, _ in call.layer.settings)
+
+
+@lru_cache(maxsize=256)
+def _shift(slope: float, offset: float) -> PointFunction:
+    return affine(slope, offset)
+
+
+@lru_cache(maxsize=256)
+def _power(exponent: float) -> PointFunction:
+    return power(exponent)
+
+
+def _jointly(call: Call, combine: object) -> Step | None:
+    """Two functions of one Gaussian tensor, combined at each of its values, as in x sigmoid(x).
+
+    The gradient goes straight to that tensor with E h'^2, because its two ways are not independent.
+    """
+    if len(call.operands) != 2 or not callable(combine):
+        return None
+    first, second = call.operands
+    if first.moments.shape != second.moments.shape:
+        return None
+    one, two = (curve_of(operand.moments, operand.id) for operand in call.operands)
+    if one.source != two.source:
+        return None
+
+    def function(x: float) -> tuple[float, float]:
+        value, slope = combine(one.at(x), two.at(x))
+        return value, slope
+
+    response = expect(function, one.mean, one.sigma)
+    curve: Curve = replace(one, at=function, slope_square=response.slope_square)
+    after = replace(through(first.moments, response, curve), shape=call.shape)
+    gains = tuple(_aside(operand, one.source) for operand in call.operands)
+    return Step(after, gains, ((one.source, Gain(response.slope_square)),))
+
+
+def _aside(operand: Operand, source: str) -> Gain:
+    return Gain(0.0 if operand.id == source else 1.0, aside=True)
+
+
+def multiplication(call: Call) -> Step:
+    """Independent factors: q' = q1 q2, r' = r1 r2, m' = m1 m2; the gain of one is the other's q."""
+    if len(call.operands) < 2:
+        number = scalar_of(call)
+        if not call.operands or number is None:
+            return _unknown_factor(call)
+        return apply(_shift(number, 0.0), call.operands[0], call.shape)
+    joint = _jointly(call, lambda a, b: (a[0] * b[0], a[0] * b[1] + a[1] * b[0]))
+    if joint is not None:
+        return joint
+    factors = [broadcast(operand, call) for operand in call.operands]
+    after = factors[0]
+    for factor in factors[1:]:
+        after = _product(after, factor)
+    whole = after.square
+    gains = tuple(Gain(whole / factor.square) for factor in factors)
+    return Step(replace(after, shape=call.shape), gains)
+
+
+def _unknown_factor(call: Call) -> Step:
+    moments = replace(call.first, shape=call.shape)
+    return Step(moments, (Gain(1.0),) * len(call.operands))
+
+
+def _product(one: Moments, two: Moments) -> Moments:
+    return replace(
+        one,
+        square=bounded(one.square * two.square),
+        shared=one.shared * two.shared,
+        local=one.local * two.local,
+        mean=one.mean * two.mean,
+        curve=None,
+    )
+
+
+def division(call: Call) -> Step:
+    """Division by a number, or by a tensor taken as multiplication by its reciprocal."""
+    number = scalar_of(call)
+    if len(call.operands) < 2:
+        if not call.operands or not number:
+            return _unknown_factor(call)
+        if call.name.startswith(("rdiv", "rtruediv")) or _number_first(call):
+            inverse = apply(_power(-1.0), call.operands[0], call.shape)
+            return replace(
+                inverse,
+                moments=_product(inverse.moments, _constant(number, inverse.moments)),
+                gains=(Gain(inverse.gains[0].factor * number * number),),
+            )
+        return apply(_shift(1.0 / number, 0.0), call.operands[0], call.shape)
+    one, two = call.operands[:2]
+    inverse = apply(_power(-1.0), two, two.moments.shape)
+    below = broadcast(Operand(two.id, inverse.moments), call)
+    above = broadcast(one, call)
+    gain = Gain(above.square * inverse.gains[0].factor)
+    after = replace(_product(above, below), shape=call.shape)
+    return Step(after, (Gain(below.square), gain) + (Gain(0.0),) * (len(call.operands) - 2))
+
+
+def _constant(number: float, like: Moments) -> Moments:
+    square = number * number
+    return replace(like, square=square, shared=square, local=square, mean=number)
+
+
+def raising(call: Call) -> Step:
+    """x ** k."""
+    exponent = scalar_of(call)
+    if not call.operands or exponent is None:
+        return _unknown_factor(call)
+    return apply(_power(exponent), call.operands[0], call.shape)
+
+
+def gated(call: Call) -> Step:
+    """GLU: a sigmoid(b) for the two halves: q' = q E s^2, gain E s^2 + q E s'^2 (Dauphin 2017)."""
+    before = call.first
+    gate = respond(as_point_function(_sigmoid()), before.mean, before.sigma)
+    after = replace(
+        before,
+        square=bounded(before.square * gate.square),
+        shared=before.shared * gate.shared(before.shared / before.square, before.sigma),
+        local=before.local * gate.shared(before.local / before.square, before.sigma),
+        mean=before.mean * gate.mean,
+        shape=call.shape,
+        curve=None,
+    )
+    return Step(after, (Gain(gate.square + before.square * gate.slope_square),))
+
+
+def _sigmoid() -> Activation:
+    from gradlint.theory.activations import sigmoid
+
+    return sigmoid
+
+
+def dropout(call: Call) -> Step:
+    """Kept with probability 1 - p and divided by it: q' = q / (1 - p), gain 1 / (1 - p)."""
+    before = call.first
+    rate = min(max(call.layer.setting("p", call.layer.setting("argument1", 0.0)), 0.0), 0.999)
+    if rate == 0.0:
+        return Step(replace(before, shape=call.shape), (Gain(1.0),) * len(call.operands))
+    kept = 1.0 / (1.0 - rate)
+    after = replace(before, square=before.square * kept, shape=call.shape, curve=None)
+    return Step(after, (Gain(kept),) * len(call.operands))
+
+
+def passing(call: Call) -> Step:
+    """A copy, or an operation of which nothing is known: moments and gradient are passed on."""
+    return Step(replace(call.first, shape=call.shape), (Gain(1.0),) * len(call.operands))
+
+
+del identity

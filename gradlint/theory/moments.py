@@ -1,0 +1,149 @@
+"""What is predicted of one tensor: its second moment, how much of it is shared, and along which axes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from gradlint.theory.quadrature import PointFunction, Response
+
+BATCH, FEATURE, POSITION = "b", "c", "s"
+_LEAST, _MOST = 1e-280, 1e280
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A tensor as an elementwise function of an earlier one, which is taken to be Gaussian."""
+
+    source: str
+    mean: float
+    sigma: float
+    shared: float
+    local: float
+    at: PointFunction
+    slope_square: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Moments of the elements of a tensor, averaged over initialisations and N(0, 1) inputs.
+
+    `square` is E z^2 (q), `shared` E[z(x) z(x')] of the same element for two inputs (r), `local` the same
+    for two positions of one input, `mean` is E z (m). `axes` names the role of each axis of `shape`:
+    b batch, c feature, s position. `spread` is, for each position axis with a border effect, the share
+    of the energy that lies at each place, times the number of places. `curve` is set while the tensor is
+    an elementwise function of a Gaussian one.
+    """
+
+    square: float
+    shared: float
+    local: float
+    mean: float
+    shape: tuple[int, ...]
+    axes: str
+    spread: tuple[tuple[float, ...], ...] = ()
+    curve: Curve | None = None
+
+    @property
+    def variance(self) -> float:
+        """E z^2 - (E z)^2, never negative."""
+        return max(self.square - self.mean * self.mean, _LEAST)
+
+    @property
+    def sigma(self) -> float:
+        """The standard deviation of the elements."""
+        return math.sqrt(self.variance)
+
+    def count(self, axis: str) -> int:
+        """The number of places along all axes of one role."""
+        pairs = zip(self.shape, self.axes, strict=False)
+        return math.prod(size for size, role in pairs if role == axis)
+
+    @property
+    def elements(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    def scaled(self, factor: float, offset: float = 0.0) -> Moments:
+        """Second moments times `factor`, plus an independent part of second moment `offset`.
+
+        The result's mean is 0, as behind weights that are independent of the signal and have mean 0.
+        """
+        return replace(
+            self,
+            square=bounded(factor * self.square + offset),
+            shared=factor * self.shared + offset,
+            local=factor * self.local + offset,
+            mean=0.0,
+            spread=_mixed(self.spread, factor * self.square, offset),
+            curve=None,
+        )
+
+    def shaped(self, shape: tuple[int, ...], axes: str) -> Moments:
+        """The same elements in another shape."""
+        kept = self.spread if axes.count(POSITION) == self.axes.count(POSITION) else ()
+        return replace(self, shape=shape, axes=axes, spread=kept)
+
+
+def bounded(value: float) -> float:
+    """A second moment kept within the range of a float, because products over layers leave it."""
+    return min(max(value, _LEAST), _MOST)
+
+
+def _mixed(
+    spread: tuple[tuple[float, ...], ...], energy: float, offset: float
+) -> tuple[tuple[float, ...], ...]:
+    if not offset or not spread or energy <= 0.0:
+        return spread
+    weight = (energy / (energy + offset)) ** (1.0 / len(spread))
+    return tuple(tuple(weight * part + 1.0 - weight for part in axis) for axis in spread)
+
+
+def default_axes(rank: int, dtype: str = "float32") -> str:
+    """The roles of the axes of a tensor of which only the rank is known."""
+    if not dtype.startswith(("float", "bfloat", "complex")):
+        return (BATCH + POSITION * (rank - 1))[:rank]
+    return {0: "", 1: "c", 2: "bc", 3: "bsc"}.get(rank, "bc" + "s" * (rank - 2))
+
+
+def through(before: Moments, response: Response, curve: Curve) -> Moments:
+    """The moments of an elementwise function of a Gaussian tensor, of which `curve` tells.
+
+    The correlation of two inputs is that of the Gaussian, c = (r - m^2) / (q - m^2), mapped by
+    `Response.shared` (Poole 2016, equation 4).
+    """
+    variance = curve.sigma**2
+    square = bounded(response.square)
+    return replace(
+        before,
+        square=square,
+        shared=min(response.shared((curve.shared - curve.mean**2) / variance, curve.sigma), square),
+        local=min(response.shared((curve.local - curve.mean**2) / variance, curve.sigma), square),
+        mean=response.mean,
+        curve=curve,
+    )
+
+
+def identity(x: float) -> tuple[float, float]:
+    """x, with slope 1."""
+    return x, 1.0
+
+
+def curve_of(tensor: Moments, id: str) -> Curve:
+    """The tensor as a function of an earlier Gaussian one, or as the identity of itself."""
+    if tensor.curve is not None:
+        return tensor.curve
+    return Curve(id, tensor.mean, tensor.sigma, tensor.shared, tensor.local, identity, 1.0)
+
+
+def compose(outer: PointFunction, inner: PointFunction) -> PointFunction:
+    """outer(inner(x)), by the chain rule."""
+    if inner is identity:
+        return outer
+
+    def function(x: float) -> tuple[float, float]:
+        middle, inner_slope = inner(x)
+        value, slope = outer(middle)
+        return value, slope * inner_slope
+
+    return function

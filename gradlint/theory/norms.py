@@ -1,0 +1,202 @@
+"""Normalisation: which elements share a mean and a variance, and what division by them does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments
+from gradlint.theory.step import Call, Gain, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The elements that share statistics: how many inputs, features and positions."""
+
+    batch: int
+    features: int
+    positions: int
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return max(self.batch * self.features * self.positions, 1)
+
+    def common(self, before: Moments) -> float:
+        """E of the square of the group's mean: the average second moment over pairs of its elements.
+
+        A pair is one element twice (q), two positions of one feature (p), the same feature of two inputs
+        (r), or two features (m^2).
+        """
+        places = self.positions
+        same = before.square + (places - 1) * before.local + (self.batch - 1) * places * before.shared
+        other = (self.features - 1) * self.batch * places * before.mean**2
+        return (same + other) / self.size
+
+    def degrees(self, before: Moments) -> float:
+        """Effective number of independent elements: positions of one input may be nearly one."""
+        own = before.square - before.shared
+        if own <= 0.0:
+            return float(self.size)
+        likeness = min(max((before.local - before.shared) / own, 0.0), 1.0)
+        positions = self.positions / (1.0 + (self.positions - 1) * likeness)
+        return max(self.batch * self.features * positions, 1.0)
+
+
+def normalise(call: Call, before: Moments, group: Group, *, centre: bool) -> Step:
+    """(z - mean) / sqrt(variance + eps) over `group`, then the affine map.
+
+    q' = E gamma^2 (q - M) / V + E beta^2, with M the second moment of the group's mean and V = q - M (or q
+    where nothing is subtracted). The gain is E gamma^2 / V (1 - 2/N) N / (N - 3) for N independent
+    elements: the gradient loses the directions of the mean and of z itself (Yang 2019), and the mean of
+    1 / V exceeds 1 over the mean.
+    """
+    common = group.common(before) if centre else 0.0
+    variance = max(before.square - common, 0.0) + _epsilon(call)
+    scale, offset = _affine(call)
+    remove = (before.shared, before.local, before.mean**2) if centre else (0.0, 0.0, 0.0)
+    removed = common if group.batch > 1 else min(common, *remove) if centre else 0.0
+    after = replace(
+        before,
+        square=max(scale * (before.square - common) / variance + offset, 1e-280),
+        shared=scale * (before.shared - removed) / variance + offset,
+        local=scale * (before.local - removed) / variance + offset,
+        mean=0.0 if centre else before.mean * math.sqrt(scale / variance),
+        shape=call.shape,
+        spread=before.spread if group.positions > 1 else (),
+        curve=None,
+    )
+    count = group.degrees(before)
+    return Step(after, (Gain(scale / variance * _finite(count, centre=centre)),))
+
+
+def _finite(count: float, *, centre: bool) -> float:
+    if count <= 4.0:
+        return 1.0
+    return (count - 2.0) / (count - 3.0) if centre else (count - 1.0) / (count - 2.0)
+
+
+def _epsilon(call: Call) -> float:
+    value = call.layer.setting("eps", 1e-5)
+    return value if 0.0 < value < 1.0 else 1e-5
+
+
+def _affine(call: Call) -> tuple[float, float]:
+    vectors = [p for p in call.parameters if p.mean_square == p.mean_square]
+    weights = [p for p in vectors if "bias" not in p.id.rpartition(".")[2]]
+    biases = [p for p in vectors if "bias" in p.id.rpartition(".")[2]]
+    scale = weights[0].mean_square if weights else 1.0
+    return scale, biases[0].mean_square if biases else 0.0
+
+
+def batch_norm(call: Call) -> Step:
+    """Over inputs and positions of one feature (Ioffe & Szegedy 2015)."""
+    before = _channels_second(call)
+    batch = before.shape[0] if before.shape else 1
+    positions = math.prod(before.shape[2:])
+    return normalise(call, before, Group(batch, 1, positions), centre=True)
+
+
+def instance_norm(call: Call) -> Step:
+    """Over the positions of one feature of one input (Ulyanov 2016)."""
+    before = _channels_second(call)
+    return normalise(call, before, Group(1, 1, math.prod(before.shape[2:])), centre=True)
+
+
+def group_norm(call: Call) -> Step:
+    """Over positions and a group of features of one input (Wu & He 2018)."""
+    before = _channels_second(call)
+    channels = before.shape[1] if len(before.shape) > 1 else 1
+    groups = call.layer.setting("num_groups", call.layer.setting("argument1", 1.0))
+    features = max(round(channels / max(groups, 1.0)), 1)
+    return normalise(call, before, Group(1, features, math.prod(before.shape[2:])), centre=True)
+
+
+def layer_norm(call: Call) -> Step:
+    """Over the features of one position (Ba 2016), or over as many trailing axes as the weight has."""
+    before = call.first
+    rank = max((len(p.shape) for p in call.parameters), default=1)
+    return normalise(call, _features_last(before, rank), _trailing(before, rank), centre=True)
+
+
+def rms_norm(call: Call) -> Step:
+    """z / sqrt(mean z^2) over the features of one position (Zhang & Sennrich 2019)."""
+    before = call.first
+    return normalise(call, _features_last(before, 1), _trailing(before, 1), centre=False)
+
+
+def unit_norm(call: Call) -> Step:
+    """z / |z| over the features: q' = 1 / n, gain (1 - 1/n) / (n q)."""
+    before = call.first
+    count = max(before.count(FEATURE), 1)
+    scale = 1.0 / (count * before.square)
+    after = replace(
+        before,
+        square=1.0 / count,
+        shared=before.shared * scale,
+        local=before.local * scale,
+        mean=before.mean * math.sqrt(scale),
+        shape=call.shape,
+        curve=None,
+    )
+    return Step(after, (Gain(scale * (1.0 - 1.0 / count)),) * len(call.operands))
+
+
+def local_response_norm(call: Call) -> Step:
+    """z / (k + alpha mean z^2)^beta over neighbouring features (Krizhevsky 2012)."""
+    setting, before = call.layer.setting, call.first
+    divisor = setting("k", 1.0) + setting("alpha", 1e-4) * before.square
+    factor = divisor ** (-2.0 * setting("beta", 0.75))
+    after = replace(
+        before,
+        square=before.square * factor,
+        shared=before.shared * factor,
+        local=before.local * factor,
+        mean=before.mean * math.sqrt(factor),
+        curve=None,
+    )
+    return Step(after, (Gain(factor),))
+
+
+def _channels_second(call: Call) -> Moments:
+    before = call.first
+    rank = len(before.shape)
+    axes = (BATCH + FEATURE + POSITION * (rank - 2))[:rank]
+    return before if before.axes == axes else replace(before, axes=axes)
+
+
+def _features_last(before: Moments, rank: int) -> Moments:
+    if rank > 1 or before.axes.endswith(FEATURE):
+        return before
+    return replace(before, axes=before.axes[:-1].replace(FEATURE, POSITION) + FEATURE)
+
+
+def _trailing(before: Moments, rank: int) -> Group:
+    pairs = list(zip(before.shape, before.axes, strict=False))[-rank:]
+    if rank == 1:
+        return Group(1, before.shape[-1] if before.shape else 1, 1)
+    features = math.prod(size for size, role in pairs if role == FEATURE)
+    return Group(1, features, math.prod(size for size, role in pairs if role == POSITION))
+
+
+NORMS: dict[str, Callable[[Call], Step]] = {
+    "batchnorm1d": batch_norm,
+    "batchnorm2d": batch_norm,
+    "batchnorm3d": batch_norm,
+    "syncbatchnorm": batch_norm,
+    "batch_norm": batch_norm,
+    "instancenorm1d": instance_norm,
+    "instancenorm2d": instance_norm,
+    "instancenorm3d": instance_norm,
+    "instance_norm": instance_norm,
+    "groupnorm": group_norm,
+    "group_norm": group_norm,
+    "layernorm": layer_norm,
+    "layer_norm": layer_norm,
+    "rmsnorm": rms_norm,
+    "rms_norm": rms_norm,
+    "normalize": unit_norm,
+    "localresponsenorm": local_response_norm,
+    "local_response_norm": local_response_norm,
+}

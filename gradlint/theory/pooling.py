@@ -1,0 +1,177 @@
+"""Averages, sums, largest values and interpolation along axes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded, compose, curve_of
+from gradlint.theory.quadrature import expect
+from gradlint.theory.step import Call, Gain, Step
+
+
+def reduced_axes(before: Moments, call: Call) -> tuple[int, ...]:
+    """The axes along which the output is smaller: by their settings, else by comparing the shapes."""
+    rank, shape = len(before.shape), call.shape
+    if len(shape) == rank:
+        return tuple(i for i in range(rank) if before.shape[i] != shape[i])
+    named = [value for name, value in call.layer.settings if name in ("dim", "axis")]
+    named += [value for name, value in call.layer.settings if name == "argument1"]
+    if len(shape) == rank - 1 and named and isinstance(named[0], int):
+        return (named[0] % rank,)
+    return _missing(before.shape, shape)
+
+
+def _missing(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
+    missing, place = [], 0
+    for axis, size in enumerate(before):
+        left = len(before) - axis
+        if place < len(after) and size == after[place] and (left > len(after) - place or True):
+            place += 1
+        else:
+            missing.append(axis)
+    return tuple(missing)
+
+
+def _without(before: Moments, axes: tuple[int, ...], call: Call) -> str:
+    if len(call.shape) == len(before.shape):
+        return before.axes
+    return "".join(role for axis, role in enumerate(before.axes) if axis not in axes)
+
+
+def averaged(before: Moments, features: int, positions: int, inputs: int) -> Moments:
+    """The mean over so many elements: what they share stays, the rest is divided by their number."""
+    square, local, shared = before.square, before.local, before.shared
+    if positions > 1:
+        square = local + (square - local) / positions
+    if inputs > 1:
+        square, local = (shared + (part - shared) / inputs for part in (square, local))
+    if features > 1:
+        mean = before.mean**2
+        square, local, shared = (
+            mean + (part - mean) / features for part in (square, local, shared)
+        )
+    return replace(
+        before, square=bounded(square), local=local, shared=shared, spread=(), curve=None
+    )
+
+
+def average(call: Call) -> Step:
+    """Mean along axes: q' = p + (q - p) / K over K positions; the gain is 1 / K."""
+    before = call.first
+    axes = reduced_axes(before, call)
+    counts = {role: 1 for role in (FEATURE, POSITION, BATCH)}
+    for axis in axes:
+        role = before.axes[axis] if axis < len(before.axes) else POSITION
+        size = call.shape[axis] if len(call.shape) == len(before.shape) else 1
+        counts[role] *= max(before.shape[axis] // max(size, 1), 1)
+    after = averaged(before, counts[FEATURE], counts[POSITION], counts[BATCH])
+    after = settled(replace(after, shape=call.shape, axes=_without(before, axes, call)))
+    return Step(after, (Gain(1.0 / math.prod(counts.values())),) * len(call.operands))
+
+
+def settled(after: Moments) -> Moments:
+    """Where one position is left, two positions are the same one."""
+    if after.count(POSITION) <= 1:
+        return replace(after, local=after.square)
+    return after
+
+
+def total(call: Call) -> Step:
+    """Sum along axes: K^2 times the second moment of the mean; the gain is K."""
+    mean = average(call)
+    before, count = call.first, call.first.elements / max(math.prod(call.shape), 1)
+    scale = count * count
+    after = replace(
+        mean.moments,
+        square=bounded(mean.moments.square * scale),
+        shared=mean.moments.shared * scale,
+        local=mean.moments.local * scale,
+        mean=before.mean * count,
+    )
+    return Step(after, (Gain(count),) * len(call.operands))
+
+
+def average_pool(call: Call) -> Step:
+    """Mean over windows of k^d positions, or over as many as lie in each adaptive window."""
+    before = call.first
+    count = _window(call, before)
+    after = averaged(before, 1, count, 1)
+    axes = before.axes if len(before.axes) == len(call.shape) else "bc" + "s" * (len(call.shape) - 2)
+    after = settled(replace(after, shape=call.shape, axes=axes))
+    return Step(after, (Gain(min(_ratio(before, call) / count, 1.0)),))
+
+
+def _ratio(before: Moments, call: Call) -> float:
+    """The number of windows that an input lies in, times the window size, over that size."""
+    del before, call
+    return 1.0
+
+
+def _window(call: Call, before: Moments) -> int:
+    kernel = call.layer.setting("kernel_size", 0.0)
+    dimensions = max(len(call.shape) - 2, 1)
+    if kernel >= 1.0 and "adaptive" not in call.name:
+        return max(int(kernel) ** dimensions, 1)
+    return max(round(before.elements / max(math.prod(call.shape), 1)), 1)
+
+
+def largest(call: Call) -> Step:
+    """Maximum over K positions: moments under the density K Phi^(K-1) phi of the largest of K.
+
+    The gradient flows to the largest place only. Where an increasing activation comes before, the place
+    with the largest activation is the one with the largest pre-activation, where slopes are larger: so
+    the gain to that Gaussian tensor is taken under the same density. Source: order statistics of
+    independent Gaussians (David & Nagaraja 2003).
+    """
+    before, id = call.first, call.operands[0].id if call.operands else ""
+    count = _window(call, before) if "pool" in call.name else _reduced_count(before, call)
+    apart = 1.0 - max(before.local - before.mean**2, 0.0) / before.variance
+    effective = 1.0 + (count - 1.0) * max(apart, 0.0)
+    curve = curve_of(before, id)
+    response = expect(curve.at, curve.mean, curve.sigma, largest_of=effective)
+    kept = replace(
+        before,
+        square=bounded(response.square),
+        mean=response.mean,
+        shared=_follow(before.shared, before, response.mean, response.square),
+        local=_follow(before.local, before, response.mean, response.square),
+        shape=call.shape,
+        spread=(),
+        curve=None,
+    )
+    axes = before.axes if len(before.axes) == len(call.shape) else _without(
+        before, reduced_axes(before, call), call
+    )
+    after = settled(replace(kept, axes=axes))
+    if curve.source == id:
+        return Step(after, (Gain(1.0),))
+    return Step(after, (Gain(1.0, aside=True),), ((curve.source, Gain(response.slope_square)),))
+
+
+def _reduced_count(before: Moments, call: Call) -> int:
+    return max(round(before.elements / max(math.prod(call.shape), 1)), 1)
+
+
+def _follow(part: float, before: Moments, mean: float, square: float) -> float:
+    """A shared part keeps its correlation."""
+    correlation = (part - before.mean**2) / before.variance
+    return mean**2 + correlation * (square - mean**2)
+
+
+def interpolation(call: Call) -> Step:
+    """Up- or downsampling: nearest keeps q; linear averages neighbours, (5/8) of the variance per axis."""
+    before = call.first
+    mode = dict(call.layer.settings).get("mode", "nearest")
+    dimensions = max(len(call.shape) - 2, 1)
+    share = 1.0 if mode in ("nearest", "nearest-exact") else 0.625**dimensions
+    smoothed = before.local + (before.square - before.local) * share
+    after = replace(before, square=smoothed, shape=call.shape, spread=(), curve=None)
+    grown = math.prod(call.shape) / max(before.elements, 1)
+    gain = 1.0 if grown >= 1.0 or share < 1.0 else 1.0
+    return Step(after, (Gain(gain * share),) * len(call.operands))
+
+
+def embed_role(axis: int, before: Moments) -> str:
+    """The role of one axis."""
+    return before.axes[axis] if -len(before.axes) <= axis < len(before.axes) else POSITION

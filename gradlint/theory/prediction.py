@@ -1,0 +1,209 @@
+"""Moments up and gradients down a layer graph, predicted without data and without running it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from gradlint.graph import LayerGraph
+from gradlint.nodes import Edge, Input, Layer, Parameter
+from gradlint.operations import name_of
+from gradlint.theory.dense import as_operand
+from gradlint.theory.elementwise import passing
+from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, default_axes
+from gradlint.theory.recurrence import recurrences
+from gradlint.theory.step import Call, Flow, Operand, Step
+from gradlint.theory.transfer import transfer_of
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What is predicted at a layer's output.
+
+    `square` is the mean square of the elements (q), `correlation` that between two inputs (r / q), `mean`
+    the mean element (m), `decades` log10 of the norm of the gradient over that at the model's outputs:
+    negative where it is weaker, -inf where none arrives. `decay` is, for a recurrent layer, the decades
+    by which the gradient changes for each step back in time, else 0.
+    """
+
+    square: float
+    correlation: float
+    mean: float
+    decades: float
+    decay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Signals by layer id. `unknown` are the operations that were passed through as if they did nothing.
+
+    `confidence` is the share of layers between input and loss whose operation is known.
+    """
+
+    signals: Mapping[str, Signal]
+    unknown: tuple[str, ...]
+    confidence: float
+    steps: Mapping[str, Step]
+
+    def decades(self, layer: str) -> float:
+        """log10 of the gradient norm at a layer's output over that at the model's outputs.
+
+        Raises:
+            KeyError: no such layer.
+        """
+        return self.signals[layer].decades
+
+
+def predict(graph: LayerGraph) -> Prediction:
+    """Propagate moments forward and squared gradient norms backward through every layer once.
+
+    Inputs are taken as N(0, 1) where they are floating-point, otherwise as uniform indices. The loss is a
+    random projection of each output, all outputs of equal weight. Source: Poole 2016, Schoenholz 2017.
+    """
+    forward = _Forward(graph)
+    flows = _backward(graph, forward)
+    root = sum(flows[edge.source].energy for edge in graph.arriving(graph.loss.id) if edge.source in flows)
+    signals = {
+        layer.id: _signal(forward, layer, flows.get(layer.id, Flow(0.0)), root)
+        for layer in graph.layers
+    }
+    total = max(len(graph.layers), 1)
+    return Prediction(
+        signals,
+        tuple(sorted(forward.unknown)),
+        1.0 - len(forward.unnamed) / total,
+        forward.steps,
+    )
+
+
+class _Forward:
+    """The forward pass: the step of every layer, in the order in which they ran."""
+
+    def __init__(self, graph: LayerGraph) -> None:
+        self.steps: dict[str, Step] = {}
+        self.operands: dict[str, tuple[Operand, ...]] = {}
+        self.decays: dict[str, float] = {}
+        self.unknown: set[str] = set()
+        self.unnamed: list[str] = []
+        self._constant: set[str] = set()
+        self._sources: dict[str, Input | Parameter] = {
+            node.id: node for node in (*graph.inputs, *graph.parameters)
+        }
+        for layer in graph.layers:
+            self._run(layer, graph.arriving(layer.id))
+
+    def _run(self, layer: Layer, edges: tuple[Edge, ...]) -> None:
+        name = name_of(layer)
+        parameters = [self._sources.get(edge.source) for edge in edges]
+        weights = tuple(node for node in parameters if isinstance(node, Parameter))
+        module = not layer.op.startswith(("aten.", "autograd."))
+        operands = tuple(
+            operand
+            for edge in edges
+            if (operand := self._operand(edge, layer, name, module=module)) is not None
+        )
+        if all(operand.constant for operand in operands) and not _starts(layer, edges):
+            self._constant.add(layer.id)
+        call = Call(layer, name, operands, weights)
+        self.operands[layer.id] = operands
+        self.steps[layer.id] = self._step(call)
+        if name in ("rnn", "lstm", "gru"):
+            found = recurrences(layer, weights, call.first.square)
+            self.decays[layer.id] = min((one.decades_a_step for one in found), default=0.0)
+
+    def _step(self, call: Call) -> Step:
+        transfer = transfer_of(call.name)
+        if transfer is None:
+            self.unknown.add(call.layer.op)
+            self.unnamed.append(call.layer.id)
+            return passing(call)
+        step = transfer(call)
+        if len(step.moments.axes) != len(step.moments.shape):
+            axes = default_axes(len(step.moments.shape))
+            step = replace(step, moments=replace(step.moments, axes=axes, spread=()))
+        return step
+
+    def _operand(self, edge: Edge, layer: Layer, name: str, *, module: bool) -> Operand | None:
+        step = self.steps.get(edge.source)
+        if step is not None:
+            return Operand(edge.source, step.moments, edge.source in self._constant)
+        source = self._sources.get(edge.source)
+        if isinstance(source, Input):
+            moments = Moments(
+                1.0, 0.0, 0.0, 0.0, source.shape, default_axes(len(source.shape), source.dtype)
+            )
+            return Operand(source.id, moments)
+        if isinstance(source, Parameter) and not module and name not in _WEIGHTED:
+            return as_operand(source, len(layer.shape))
+        return None
+
+
+_WEIGHTED = frozenset(
+    "linear embedding conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d batch_norm "
+    "layer_norm group_norm instance_norm rms_norm addmm prelu multi_head_attention_forward rnn lstm gru "
+    "bilinear embedding_bag matmul rmatmul mm einsum".split()
+)
+
+
+def _starts(layer: Layer, edges: tuple[Edge, ...]) -> bool:
+    """Whether a layer without known tensors may still depend on an input: a tensor without gradient."""
+    return not edges
+
+
+def _backward(graph: LayerGraph, forward: _Forward) -> dict[str, Flow]:
+    """The gradient at each layer's output: what is passed on, plus what is only shown."""
+    flows: dict[str, Flow] = {}
+    shown: dict[str, Flow] = {}
+    for edge in graph.arriving(graph.loss.id):
+        _add(flows, edge.source, Flow(1.0))
+    for layer in reversed(graph.layers):
+        flow, aside = flows.get(layer.id), shown.get(layer.id)
+        if flow is None and aside is None:
+            continue
+        _pass_on(forward, layer.id, flow or Flow(0.0), aside, flows, shown)
+    return {id: flows.get(id, Flow(0.0)) + shown.get(id, Flow(0.0)) for id in {*flows, *shown}}
+
+
+def _pass_on(
+    forward: _Forward,
+    id: str,
+    flow: Flow,
+    aside: Flow | None,
+    flows: dict[str, Flow],
+    shown: dict[str, Flow],
+) -> None:
+    step = forward.steps[id]
+    source = step.moments.curve.source if step.moments.curve else ""
+    for operand, gain in zip(forward.operands[id], step.gains, strict=False):
+        if gain.aside:
+            _add(shown, operand.id, gain.apply(flow + aside if aside else flow))
+            continue
+        if flow.energy > 0.0:
+            _add(flows, operand.id, gain.apply(flow))
+        if aside is not None and operand.id != source:
+            _add(shown, operand.id, gain.apply(aside))
+    for target, gain in step.direct:
+        _add(flows, target, gain.apply(flow))
+
+
+def _add(flows: dict[str, Flow], id: str, flow: Flow) -> None:
+    before = flows.get(id)
+    energy = min(flow.energy, 1e280)
+    flow = Flow(energy if energy > 1e-290 else 0.0, flow.spread)
+    flows[id] = before + flow if before else flow
+
+
+def _signal(forward: _Forward, layer: Layer, flow: Flow, root: float) -> Signal:
+    moments = forward.steps[layer.id].moments
+    ratio = flow.energy / root if root > 0.0 else 0.0
+    return Signal(
+        square=moments.square,
+        correlation=min(max(moments.shared / moments.square, -1.0), 1.0),
+        mean=moments.mean,
+        decades=0.5 * math.log10(ratio) if ratio > 0.0 else -math.inf,
+        decay=forward.decays.get(layer.id, 0.0),
+    )
+
+
+del BATCH, FEATURE, POSITION

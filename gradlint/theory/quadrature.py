@@ -1,0 +1,140 @@
+"""Expectations of functions of a Gaussian variable, accurate from very small to very large variance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import mul
+
+PointFunction = Callable[[float], tuple[float, float]]
+"""Maps x to (f(x), f'(x))."""
+
+_STEP = 0.25
+_REACH = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What an elementwise function does to z ~ N(mean, sigma^2).
+
+    `mean` is E f(z), `square` E f(z)^2, `slope_square` E f'(z)^2, and `linear` the coefficient
+    E[f(z) (z - mean) / sigma] of the first Hermite polynomial. `elasticity` is d ln E f^2 / d ln sigma^2.
+    """
+
+    mean: float
+    square: float
+    linear: float
+    slope_square: float
+    elasticity: float = 1.0
+
+    def shared(self, correlation: float, sigma: float) -> float:
+        """E[f(u) f(v)] for two such variables with this correlation c.
+
+        a0^2 + a1^2 c + rest c^k, where a0 and a1 are the first two Hermite coefficients and k is chosen
+        so that the slope at c = 1 is sigma^2 E f'^2, as it must be (Price's theorem). Exact in value and
+        slope at both ends; within 3 % of the arc-cosine kernel (Cho & Saul 2009) for ReLU in between.
+        """
+        constant, linear = self.mean**2, self.linear**2
+        rest = max(self.square - constant - linear, 0.0)
+        if correlation <= 0.0 or rest <= 1e-12 * self.square:
+            return constant + linear * correlation
+        order = max((sigma * sigma * self.slope_square - linear) / rest, 2.0)
+        return constant + linear * correlation + rest * min(correlation, 1.0) ** order
+
+
+@lru_cache(maxsize=64)
+def _nodes(octave: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    scale = 2.0**-octave
+    count = math.ceil(math.asinh(_REACH / scale) / _STEP)
+    places = [(index + 0.5) * _STEP for index in range(-count, count)]
+    nodes = tuple(scale * math.sinh(place) for place in places)
+    raw = [
+        math.exp(-0.5 * node * node) * math.cosh(place)
+        for node, place in zip(nodes, places, strict=True)
+    ]
+    total = sum(raw)
+    return nodes, tuple(weight / total for weight in raw)
+
+
+def gaussian_nodes(sigma: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Nodes t and weights with E f(t) = sum of weights times f(nodes) for t ~ N(0, 1).
+
+    The nodes are spaced by sinh, the finer near 0 the larger `sigma` is, because saturating functions of
+    sigma t change within 1 / sigma of 0, where Gauss-Hermite nodes leave a gap (Takahasi & Mori 1974).
+    """
+    octave = 0 if sigma <= 1.0 else min(math.ceil(math.log2(sigma)), 24)
+    return _nodes(octave)
+
+
+def expect(function: PointFunction, mean: float, sigma: float, largest_of: float = 1.0) -> Response:
+    """The response of a function to N(mean, sigma^2), or to the largest of `largest_of` such values.
+
+    The largest of K independent values has density K Phi^(K-1) phi; K need not be whole.
+    """
+    nodes, weights = gaussian_nodes(sigma)
+    if largest_of > 1.0:
+        weights = _weights_of_largest(nodes, weights, largest_of)
+    values, slopes = zip(*[function(mean + sigma * node) for node in nodes], strict=True)
+    weighted = tuple(map(mul, weights, values))
+    square = sum(map(mul, weighted, values))
+    return Response(
+        mean=sum(weighted),
+        square=square,
+        linear=sum(map(mul, weighted, nodes)),
+        slope_square=sum(map(mul, weights, map(mul, slopes, slopes))),
+        elasticity=sigma * sum(map(mul, map(mul, weighted, slopes), nodes)) / max(square, 1e-280),
+    )
+
+
+def _weights_of_largest(
+    nodes: Sequence[float], weights: Sequence[float], count: float
+) -> tuple[float, ...]:
+    raw = [
+        weight * normal_share(node) ** (count - 1.0)
+        for node, weight in zip(nodes, weights, strict=True)
+    ]
+    total = sum(raw)
+    return tuple(weight / total for weight in raw)
+
+
+def normal_share(place: float) -> float:
+    """The standard normal distribution function."""
+    return 0.5 * math.erfc(-place / math.sqrt(2.0))
+
+
+def normal_density(place: float) -> float:
+    """The standard normal density."""
+    return math.exp(-0.5 * place * place) / math.sqrt(2.0 * math.pi)
+
+
+Piece = tuple[float, float, float]
+"""(start, slope, intercept) of one piece of a piecewise linear function; it ends where the next starts."""
+
+
+def expect_pieces(pieces: Sequence[Piece], mean: float, sigma: float) -> Response:
+    """The response of a piecewise linear function, in closed form by truncated Gaussian moments."""
+    total = [0.0, 0.0, 0.0, 0.0]
+    ends = [piece[0] for piece in pieces[1:]] + [math.inf]
+    for (start, slope, intercept), end in zip(pieces, ends, strict=True):
+        share, first, second = _truncated(start, end, mean, sigma)
+        value = slope * first + intercept * share
+        total[0] += value
+        total[1] += slope * slope * second + 2.0 * slope * intercept * first + intercept**2 * share
+        total[2] += slope * second + intercept * first - mean * value
+        total[3] += slope * slope * share
+    return Response(total[0], max(total[1], 0.0), total[2] / sigma, total[3])
+
+
+def _truncated(start: float, end: float, mean: float, sigma: float) -> tuple[float, float, float]:
+    low, high = (start - mean) / sigma, (end - mean) / sigma
+    share = normal_share(high) - normal_share(low)
+    density_low = 0.0 if math.isinf(low) else normal_density(low)
+    density_high = 0.0 if math.isinf(high) else normal_density(high)
+    tails = (0.0 if math.isinf(low) else low * density_low) - (
+        0.0 if math.isinf(high) else high * density_high
+    )
+    first = mean * share + sigma * (density_low - density_high)
+    second = mean * (2.0 * first - mean * share) + sigma * sigma * (share + tails)
+    return share, first, second

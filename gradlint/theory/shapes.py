@@ -1,0 +1,191 @@
+"""Operations that move elements without changing them: views, permutations, slices, joins."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from gradlint.theory.moments import (
+    BATCH,
+    FEATURE,
+    POSITION,
+    Moments,
+    bounded,
+    default_axes,
+)
+from gradlint.theory.step import Call, Gain, Step
+
+
+def reshaped(call: Call) -> Step:
+    """A view: elements keep their moments; axes that are merged or split hand on their roles."""
+    before = call.first
+    if before.shape == call.shape:
+        return Step(before, (Gain(1.0),) * len(call.operands))
+    axes = _regrouped(before.shape, before.axes, call.shape)
+    return _moved(call, axes)
+
+
+def _moved(call: Call, axes: str) -> Step:
+    before = call.first
+    after = replace(before.shaped(call.shape, axes), curve=None)
+    if POSITION in before.axes and POSITION not in axes:
+        after = replace(after, local=_features_from_positions(before, axes))
+    return Step(after, (Gain(1.0),) * len(call.operands))
+
+
+def _features_from_positions(before: Moments, axes: str) -> float:
+    """Once positions have become features (or inputs), one position is left."""
+    del axes
+    return before.square
+
+
+def _regrouped(old: tuple[int, ...], roles: str, new: tuple[int, ...]) -> str:
+    """Roles of the new axes, by matching runs of axes with equal products."""
+    if math.prod(old) != math.prod(new) or len(roles) != len(old):
+        return default_axes(len(new))
+    result, i, j = "", 0, 0
+    while j < len(new):
+        start, begin = i, j
+        left, right = old[i] if i < len(old) else 1, new[j]
+        i, j = min(i + 1, len(old)), j + 1
+        while left != right:
+            if left < right and i < len(old):
+                left, i = left * old[i], i + 1
+            elif j < len(new):
+                right, j = right * new[j], j + 1
+            else:
+                break
+        result += _roles(roles[start:i], old[start:i], new[begin:j])
+    return result[: len(new)]
+
+
+def _roles(roles: str, old: tuple[int, ...], new: tuple[int, ...]) -> str:
+    seen = {role for role, size in zip(roles, old, strict=False) if size > 1} or set(roles)
+    if len(new) == 1:
+        for role in (BATCH, FEATURE, POSITION):
+            if role in seen:
+                return role
+        return POSITION
+    if len(seen) == 1:
+        return seen.pop() * len(new)
+    return (roles + roles[-1:] * len(new))[: len(new)]
+
+
+def permuted(call: Call) -> Step:
+    """Axes in another order: by the order in the call, else by their sizes."""
+    before = call.first
+    order = _order(call, len(before.shape))
+    if order is None:
+        return _moved(call, _by_size(before, call.shape))
+    if tuple(before.shape[axis] for axis in order) != call.shape:
+        return _moved(call, _by_size(before, call.shape))
+    return _moved(call, "".join(before.axes[axis] for axis in order))
+
+
+def _order(call: Call, rank: int) -> list[int] | None:
+    numbers = [
+        int(value)
+        for name, value in call.layer.settings
+        if (name.startswith(("argument", "dim", "axis"))) and isinstance(value, int)
+    ]
+    if call.name in ("t", "mt", "h", "mh", "adjoint") and rank >= 2:
+        numbers = [rank - 2, rank - 1]
+    if len(numbers) == rank and call.name in ("permute", "movedim"):
+        return [number % rank for number in numbers]
+    if len(numbers) == 2 and call.name not in ("permute",) and rank >= 2:
+        order = list(range(rank))
+        one, two = (number % rank for number in numbers)
+        order[one], order[two] = order[two], order[one]
+        return order
+    return None
+
+
+def _by_size(before: Moments, shape: tuple[int, ...]) -> str:
+    free = list(zip(before.shape, before.axes, strict=False))
+    axes = ""
+    for size in shape:
+        match = next((pair for pair in free if pair[0] == size), None)
+        if match is not None:
+            free.remove(match)
+        axes += match[1] if match else POSITION
+    return axes
+
+
+def selected(call: Call) -> Step:
+    """A part of a tensor: moments stay, and all of the part's gradient reaches the whole."""
+    before = call.first
+    axes = _surviving(before, call.shape)
+    after = replace(before, shape=call.shape, axes=axes, spread=(), curve=None)
+    if after.count(POSITION) <= 1:
+        after = replace(after, local=after.square)
+    return Step(after, (Gain(1.0),) * len(call.operands))
+
+
+def _surviving(before: Moments, shape: tuple[int, ...]) -> str:
+    if len(shape) == len(before.shape):
+        return before.axes
+    axes, place = "", 0
+    for axis, size in enumerate(before.shape):
+        left = len(before.shape) - axis
+        if place < len(shape) and (size == shape[place] or left == len(shape) - place):
+            axes, place = axes + before.axes[axis : axis + 1], place + 1
+    if len(axes) != len(shape):
+        return default_axes(len(shape))
+    return axes
+
+
+def joined(call: Call) -> Step:
+    """Concatenation: moments are averaged by size, and each part gets its share of the gradient."""
+    if not call.operands:
+        return Step(replace(call.first, shape=call.shape), ())
+    sizes = [max(operand.moments.elements, 1) for operand in call.operands]
+    whole = max(math.prod(call.shape), sum(sizes), 1)
+    missing = max(whole - sum(sizes), 0)
+    shares = [size / (whole - missing) for size in sizes]
+    parts = [operand.moments for operand in call.operands]
+
+    def mean(values: list[float]) -> float:
+        return sum(share * value for share, value in zip(shares, values, strict=True))
+
+    first = max(parts, key=lambda part: part.elements)
+    rank = len(call.shape)
+    after = replace(
+        first,
+        square=bounded(mean([part.square for part in parts])),
+        shared=mean([part.shared for part in parts]),
+        local=mean([part.local for part in parts]),
+        mean=mean([part.mean for part in parts]),
+        shape=call.shape,
+        axes=first.axes if len(first.axes) == rank else default_axes(rank),
+        spread=first.spread if len(first.axes) == rank else (),
+        curve=None,
+    )
+    return Step(after, tuple(Gain(size / whole) for size in sizes))
+
+
+def expanded(call: Call) -> Step:
+    """Copies along new or longer axes: moments stay, the gradients of the copies add up."""
+    before = call.first
+    rank, own = len(call.shape), len(before.shape)
+    axes = POSITION * (rank - own) + before.axes if rank >= own else default_axes(rank)
+    after = replace(before, shape=call.shape, axes=axes, spread=(), curve=None)
+    return Step(after, (Gain(1.0),) * len(call.operands))
+
+
+def padded(call: Call) -> Step:
+    """Zeros around a tensor thin out its energy; their gradient is lost."""
+    before = call.first
+    share = before.elements / max(math.prod(call.shape), 1)
+    share = min(share, 1.0)
+    after = replace(
+        before,
+        square=before.square * share,
+        shared=before.shared * share,
+        local=before.local * share,
+        mean=before.mean * share,
+        shape=call.shape,
+        axes=before.axes if len(before.axes) == len(call.shape) else default_axes(len(call.shape)),
+        spread=(),
+        curve=None,
+    )
+    return Step(after, (Gain(share),) * len(call.operands))

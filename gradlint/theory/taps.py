@@ -1,0 +1,68 @@
+"""How a kernel along one axis meets the border: which share of its taps lies inside the input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+_LONGEST = 48  # because borders matter little along longer axes, and each place costs time
+
+Spread = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """A kernel of `kernel` taps along an axis of `inner` places that gives `outer` places.
+
+    A spread is the energy at each place over the mean, and empty where it is even. `transposed` says that
+    the kernel spreads each input over several outputs instead of gathering.
+    """
+
+    inner: int
+    outer: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    transposed: bool = False
+
+    def forward(self, spread: Spread) -> tuple[float, Spread]:
+        """Mean number of taps inside, weighted by the input's energy, and the output's spread."""
+        return self._moved(spread, forward=True)
+
+    def backward(self, spread: Spread) -> tuple[float, Spread]:
+        """The same for the gradient: by the transposed kernel, weighted by the gradient's energy."""
+        return self._moved(spread, forward=False)
+
+    def _moved(self, spread: Spread, *, forward: bool) -> tuple[float, Spread]:
+        if self.kernel == 1 and self.stride == 1:
+            return 1.0, spread
+        pairs = _pairs(self)
+        if max(self.inner, self.outer) > _LONGEST:
+            return len(pairs) / self.outer, ()
+        source, target = (self.inner, self.outer) if forward else (self.outer, self.inner)
+        places = [0.0] * target
+        weights = spread if len(spread) == source else (1.0,) * source
+        for inner, outer in pairs:
+            if forward:
+                places[outer] += weights[inner]
+            else:
+                places[inner] += weights[outer]
+        total = sum(places)
+        if total <= 0.0:
+            return 0.0, ()
+        mean = total / target
+        return total / self.outer, tuple(place / mean for place in places)
+
+
+@lru_cache(maxsize=512)
+def _pairs(taps: Taps) -> tuple[tuple[int, int], ...]:
+    """The (input place, output place) pairs that a tap connects."""
+    near, far = (taps.inner, taps.outer) if taps.transposed else (taps.outer, taps.inner)
+    found = (
+        (place * taps.stride - taps.padding + tap * taps.dilation, place)
+        for place in range(near)
+        for tap in range(taps.kernel)
+    )
+    inside = [(reached, place) for reached, place in found if 0 <= reached < far]
+    return tuple((b, a) for a, b in inside) if taps.transposed else tuple(inside)

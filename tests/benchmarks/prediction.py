@@ -1,0 +1,207 @@
+"""How well the theory predicts gradients: random networks, and architectures of installed packages.
+
+Run as `python tests/benchmarks/prediction.py random 200` or `… corpus`; it prints one line of JSON for
+each network into the file named by `--log`, and a summary at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from gradlint.theory import predict
+from tests.theory.measured import Network, decades, network, traced
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky": lambda: nn.LeakyReLU(0.1),
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+}
+INITIALISATIONS: dict[str, Callable[[torch.Tensor], object]] = {
+    "default": lambda weight: weight,
+    "he": lambda weight: nn.init.kaiming_normal_(weight),
+    "xavier": lambda weight: nn.init.xavier_uniform_(weight),
+    "orthogonal": lambda weight: nn.init.orthogonal_(weight),
+    "normal-1": lambda weight: nn.init.normal_(weight),
+    "normal-.01": lambda weight: nn.init.normal_(weight, std=0.01),
+    "lecun": lambda weight: nn.init.normal_(weight, std=weight[0].numel() ** -0.5),
+}
+NORMS = ("none", "none", "batch", "layer")
+KINDS = ("mlp", "mlp", "cnn", "residual", "residual-cnn")
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a random network is made of."""
+
+    kind: str
+    depth: int
+    width: int
+    activation: str
+    initialisation: str
+    norm: str
+    seed: int
+
+
+def design(seed: int) -> Design:
+    """The network that belongs to a seed."""
+    draw = random.Random(seed)
+    kind = draw.choice(KINDS)
+    return Design(
+        kind=kind,
+        depth=round(math.exp(draw.uniform(math.log(3), math.log(60)))),
+        width=draw.choice((16, 32, 64, 128)) if "cnn" not in kind else draw.choice((8, 16, 32)),
+        activation=draw.choice(list(ACTIVATIONS)),
+        initialisation=draw.choice(list(INITIALISATIONS)),
+        norm=draw.choice(NORMS),
+        seed=seed,
+    )
+
+
+class Block(nn.Module):
+    """x + body(x)."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.body(x)
+
+
+def build(d: Design) -> nn.Module:
+    """The network of a design, initialised from torch's random state."""
+    convolutional = "cnn" in d.kind
+    first = 3 if convolutional else 64
+    units = [_unit(d, d.width, convolutional) for _ in range(d.depth)]
+    body = [Block(unit) for unit in units] if "residual" in d.kind else units
+    head: list[nn.Module] = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if convolutional else []
+    stem = _weight(first, d.width, convolutional)
+    model = nn.Sequential(stem, *body, *head, nn.Linear(d.width, 10))
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            INITIALISATIONS[d.initialisation](module.weight.data)
+    return model
+
+
+def _weight(before: int, after: int, convolutional: bool) -> nn.Module:
+    return nn.Conv2d(before, after, 3, padding=1) if convolutional else nn.Linear(before, after)
+
+
+def _unit(d: Design, width: int, convolutional: bool) -> nn.Module:
+    norms: dict[str, Callable[[], nn.Module]] = {
+        "batch": lambda: nn.BatchNorm2d(width) if convolutional else nn.BatchNorm1d(width),
+        "layer": lambda: nn.GroupNorm(1, width) if convolutional else nn.LayerNorm(width),
+    }
+    norm = [norms[d.norm]()] if d.norm in norms else []
+    return nn.Sequential(_weight(width, width, convolutional), *norm, ACTIVATIONS[d.activation]())
+
+
+def of(d: Design) -> Network:
+    """The network of a design with its inputs: batches of 8, images of 12 x 12."""
+    shape = (8, 3, 12, 12) if "cnn" in d.kind else (8, 64)
+    return network(lambda: build(d), *shape)
+
+
+def compare(net: Network, seeds: int = 3) -> dict[str, object]:
+    """Predicted beside measured decades along the trunk of one network."""
+    graph, _ = traced(net)
+    start = time.perf_counter()
+    prediction = predict(graph)
+    cost = time.perf_counter() - start
+    trunk = tuple(layer.id for layer in graph.trunk)
+    measured = decades(net, trunk, range(seeds))
+    pairs = [
+        (prediction.signals[node].decades, statistics.median(measured[node])) for node in trunk
+    ]
+    spread = max(measured[trunk[0]]) - min(measured[trunk[0]]) if trunk else math.nan
+    return {
+        "layers": len(graph.layers),
+        "milliseconds": 1000 * cost,
+        "unknown": prediction.unknown,
+        "nodes": trunk,
+        "pairs": pairs,
+        "first": pairs[0] if pairs else None,
+        "spread": spread,
+    }
+
+
+def summary(rows: list[dict[str, object]]) -> str:
+    """R², errors at the first trunk node and over all nodes, verdicts at 2 decades, cost."""
+    first = [row["first"] for row in rows if row.get("first") and _finite(row["first"])]
+    errors = [abs(p - m) for p, m in first]
+    nodes = [abs(p - m) for row in rows for p, m in row.get("pairs", ()) if _finite((p, m))]
+    mean = statistics.fmean(m for _, m in first)
+    total = sum((m - mean) ** 2 for _, m in first)
+    r2 = 1 - sum((p - m) ** 2 for p, m in first) / max(total, 1e-12)
+    agree = sum((abs(p) > 2) == (abs(m) > 2) for p, m in first) / len(first)
+    lines = [
+        f"networks {len(rows)}, with a finite first node {len(first)}",
+        f"first node: R2 {r2:.4f}  median {statistics.median(errors):.3f}  "
+        f"P90 {quantile(errors, 0.9):.3f}  within .5: {sum(e <= 0.5 for e in errors) / len(errors):.3f}",
+        f"all trunk nodes: median {statistics.median(nodes):.3f}  P90 {quantile(nodes, 0.9):.3f}",
+        f"verdict at 2 decades agrees: {agree:.3f}",
+        f"milliseconds: median {statistics.median(float(r['milliseconds']) for r in rows):.2f}  "
+        f"largest {max(float(r['milliseconds']) for r in rows):.2f}",
+    ]
+    return "\n".join(lines)
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The value below which this share of the values lies."""
+    ordered = sorted(values)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def _finite(pair: tuple[float, float]) -> bool:
+    return all(math.isfinite(value) for value in pair)
+
+
+def run_random(count: int, start: int, log: Path | None) -> list[dict[str, object]]:
+    """Compare `count` random networks."""
+    rows = []
+    for seed in range(start, start + count):
+        d = design(seed)
+        try:
+            rows.append({**asdict(d), **compare(of(d))})
+        except ValueError as error:  # because three seeds in a row may overflow in 32 bits
+            print(d, error, file=sys.stderr)
+            continue
+        if log:
+            with log.open("a") as file:
+                file.write(json.dumps(rows[-1]) + "\n")
+    return rows
+
+
+def main() -> None:
+    """Run the benchmark that the command line names."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=("random",))
+    parser.add_argument("count", type=int, nargs="?", default=200)
+    parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--log", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(summary(run_random(options.count, options.start, options.log)))
+
+
+if __name__ == "__main__":
+    main()

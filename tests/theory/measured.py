@@ -1,0 +1,58 @@
+"""Live models traced in this process, with the gradients and moments that the theory is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gradlint.graph import LayerGraph
+from gradlint.worker.construction import Construction
+from gradlint.worker.forward import Forward, forward, gradients, run, seed_everything
+from gradlint.worker.service import _edges, _nodes
+from gradlint.worker.trace import Source
+
+Inputs = Callable[[], tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A model and its inputs, both drawn anew from torch's random state for each seed."""
+
+    build: Callable[[], nn.Module]
+    draw: Inputs
+
+    def make(self) -> nn.Module:
+        """A fresh model in training mode."""
+        return self.build().train()
+
+    def inputs(self) -> tuple[tuple[object, ...], dict[str, object]]:
+        """Fresh inputs."""
+        return self.draw(), {}
+
+
+def network(build: Callable[[], nn.Module], *shape: int) -> Network:
+    """A model fed with one tensor of N(0, 1) noise."""
+    return Network(build, lambda: (torch.randn(*shape),))
+
+
+def traced(net: Network, seed: int = 0) -> tuple[LayerGraph, Forward]:
+    """The layer graph of one seed, and the forward pass that it was read from."""
+    torch.backends.mha.set_fastpath_enabled(False)
+    seed_everything(seed)
+    model = net.make()
+    seed_everything(seed + 1)
+    recorded = run(net, model, source=Source("nowhere.py", "nowhere.py"))
+    return LayerGraph(_nodes(recorded, Construction()), _edges(recorded)), recorded
+
+
+def decades(net: Network, nodes: tuple[str, ...], seeds: range) -> dict[str, list[float]]:
+    """log10 of the gradient norm at each node over that at the outputs, one value for each seed."""
+    found: dict[str, list[float]] = {node: [] for node in nodes}
+    for seed in seeds:
+        measured = gradients(forward(net, seed), nodes)
+        for node in nodes:
+            found[node].append(measured.decades(node))
+    return found
