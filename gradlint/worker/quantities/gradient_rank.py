@@ -1,0 +1,41 @@
+"""In how many directions the rows of a weight are pulled."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from gradlint.claim import Claim
+from gradlint.worker.run import Run, UnmeasurableError
+
+_RELATIVE_TOLERANCE = 1e-4  # single precision noise of a gradient summed over a batch is below
+
+
+def measure(run: Run, claim: Claim) -> float:
+    """rank(∂loss/∂W) / fan_out, in (0, 1]: W is the weight of layer `of` as fan_out rows.
+
+    Hidden units whose incoming and outgoing weights are all equal get equal gradients: the rank is 1 and
+    they stay copies of each other for ever. Random outgoing weights break the symmetry, and the rank
+    shows it. A batch of N samples bounds the rank by N for dense layers.
+
+    Source: Goodfellow, Bengio and Courville, "Deep Learning", 2016, section 8.4 (symmetry breaking).
+
+    >>> from gradlint.claim import Bound, Claim
+    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.worker.quantities import Example
+    >>> model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
+    >>> _ = [nn.init.constant_(parameter, 0.1) for parameter in model.parameters()]
+    >>> example = Example(lambda: model, (8, 4))
+    >>> round(measure(Run(example, 0, nodes=["0"]), Claim(Quantity.GRADIENT_RANK, "0", Bound())) * 6)
+    1
+    """
+    module = run.call(claim.of).module
+    weight = getattr(module, "weight", None) if isinstance(module, nn.Module) else None
+    if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
+        raise UnmeasurableError(f"{claim.of} is no layer with a weight of rows")
+    _ = run.gradients
+    if weight.grad is None:
+        raise UnmeasurableError(f"no gradient arrives at the weight of {claim.of}")
+    rows = weight.grad.double().flatten(1)
+    rank = int(torch.linalg.matrix_rank(rows, rtol=_RELATIVE_TOLERANCE))
+    return rank / rows.shape[0]
