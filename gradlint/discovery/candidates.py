@@ -1,0 +1,132 @@
+"""The ways to build each model of a file, in the order in which the worker is to try them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from gradlint.discovery.factories import factories
+from gradlint.discovery.frameworks import Base
+from gradlint.discovery.outline import Scope
+from gradlint.discovery.reading import Reading
+from gradlint.discovery.signatures import constructions, required_parameters
+from gradlint.discovery.uses import Uses, read_uses
+from gradlint.wire import BuiltFrom, Candidate
+
+_MOST = 10
+_FROM_EXAMPLE = 2
+"""Constructors that are tried with the inputs which the model itself offers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Candidates for all models of one file; what they share is computed once."""
+
+    reading: Reading
+
+    @cached_property
+    def _uses(self) -> Uses:
+        return read_uses(self.reading)
+
+    @cached_property
+    def _factories(self) -> dict[str, tuple[Candidate, ...]]:
+        return factories(self.reading)
+
+    def of(self, name: str, *, root: bool) -> tuple[Candidate, ...]:
+        """The candidates for a model class, best first; () where nothing in sight says how to build it."""
+        reading = self.reading
+        if _is_hidden(reading.model_classes[name]):
+            return self._factories.get(name, ())
+        others = (*self._uses.candidates(reading, name), *self._factories.get(name, ()))
+        signature = tuple(_by_signature(reading, name))
+        configured = tuple(_by_config_class(reading, name))
+        building = (*configured, *others, *signature)
+        found = (
+            *(self._by_get_inputs(name, building) if root else ()),
+            *_by_example(reading, name, building),
+            *building,
+        )
+        return tuple(dict.fromkeys(found))[:_MOST]
+
+    def _by_get_inputs(self, name: str, building: tuple[Candidate, ...]) -> Iterator[Candidate]:
+        functions = self.reading.functions
+        inputs = ("*get_inputs()",) if _needs_nothing(functions.get("get_inputs")) else None
+        init = functions.get("get_init_inputs")
+        if init is not None and _needs_nothing(init):
+            constructor = f"{name}({_init_arguments(init)})"
+            yield Candidate(BuiltFrom.GET_INPUTS, constructor, inputs)
+        elif inputs is not None:
+            for candidate in building[:1]:
+                yield replace(candidate, built_from=BuiltFrom.GET_INPUTS, inputs=inputs)
+
+
+def _is_hidden(scope: Scope) -> bool:
+    """Whether a class stands inside a function, where its name cannot be reached."""
+    return any(around.function is not None for around in scope.outward)
+
+
+def _needs_nothing(scope: Scope | None) -> bool:
+    function = scope.function if scope else None
+    return function is not None and len(function.args.args) <= len(function.args.defaults)
+
+
+def _init_arguments(init: Scope) -> str:
+    """How `get_init_inputs` is spread: it returns the arguments, or a pair of arguments and keywords."""
+    for value in init.returns:
+        match value:
+            case ast.List(elts=[ast.List() | ast.Tuple(), ast.Dict()]) | ast.Tuple(
+                elts=[ast.List() | ast.Tuple(), ast.Dict()]
+            ):
+                return "*get_init_inputs()[0], **get_init_inputs()[1]"
+            case ast.Dict():
+                return "**get_init_inputs()"
+    return "*get_init_inputs()"
+
+
+def _by_example(
+    reading: Reading, name: str, building: tuple[Candidate, ...]
+) -> Iterator[Candidate]:
+    """Inputs that the model itself offers."""
+    lineage = reading.lineages[name]
+    scope = reading.model_classes[name]
+    inputs = None
+    if lineage.defines("example_input_array"):
+        inputs = _example_inputs(scope)
+    elif "dummy_inputs" in reading.module.classes[name].methods:
+        inputs = ("**self.dummy_inputs",)
+    for candidate in building[:_FROM_EXAMPLE] if inputs else ():
+        yield replace(candidate, built_from=BuiltFrom.EXAMPLE_INPUT, inputs=inputs)
+
+
+def _example_inputs(scope: Scope) -> tuple[str, ...]:
+    """Lightning spreads a tuple over the arguments of forward and a dictionary over its keywords."""
+    bound = scope.bindings.get("self.example_input_array") or scope.bindings.get("example_input_array")
+    match bound[-1].value if bound else None:
+        case ast.Tuple():
+            return ("*self.example_input_array",)
+        case ast.Dict():
+            return ("**self.example_input_array",)
+        case _:
+            return ("self.example_input_array",)
+
+
+def _by_config_class(reading: Reading, name: str) -> Iterator[Candidate]:
+    """A Hugging Face model from its configuration's defaults."""
+    lineage = reading.lineages[name]
+    if Base.PRETRAINED not in lineage.kinds and not lineage.defines("config_class"):
+        return
+    required = required_parameters(reading, name) or ()
+    if len(required) == 1:
+        for construction in constructions(reading, name):
+            if not construction.guessed:
+                yield Candidate(BuiltFrom.EXAMPLE_INPUT, construction.text)
+    if len(required) <= 1 and lineage.defines("config_class"):
+        yield Candidate(BuiltFrom.EXAMPLE_INPUT, f"{name}({name}.config_class())")
+
+
+def _by_signature(reading: Reading, name: str) -> Iterator[Candidate]:
+    for construction in constructions(reading, name):
+        source = BuiltFrom.NAMES if construction.guessed else BuiltFrom.DEFAULTS
+        yield Candidate(source, construction.text)

@@ -1,0 +1,102 @@
+"""Functions of a file that return one of its models and can be called without arguments."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from gradlint.discovery.bindings import Placed
+from gradlint.discovery.outline import Function, Scope
+from gradlint.discovery.reading import Reading
+from gradlint.wire import BuiltFrom, Candidate
+
+_MOST = 3
+_DEEPEST = 4
+_SIZES = (
+    "atto femto pico nano micro mini xxs xs xxsmall xsmall tiny small s m medium base b l large xl xlarge"
+    " huge giant"
+).split()
+_UNTRIED = re.compile(r"_*(test|train|main|load|run|eval|get_data|download)(_\w+)?")
+
+
+def factories(reading: Reading) -> dict[str, tuple[Candidate, ...]]:
+    """For each model, the functions that make it, the smallest first, judged by their names.
+
+    A function counts if it stands at the top level, needs no arguments and returns an instance,
+    directly or through other functions. Names are compared with numbers as numbers (`resnet18` before
+    `resnet50` before `resnet101`) and sizes as sizes (`tiny` before `base`): a smaller member of a family
+    has the same structure and is traced sooner.
+    """
+    found: dict[str, list[Function]] = {}
+    for name, scope in reading.functions.items():
+        function = scope.function
+        if function is None or not _is_callable(function) or _UNTRIED.fullmatch(name):
+            continue
+        for model in dict.fromkeys(returned_models(reading, scope)):
+            found.setdefault(model, []).append(function)
+    return {model: _candidates(functions) for model, functions in found.items()}
+
+
+def returned_models(reading: Reading, scope: Scope, depth: int = 0) -> Iterator[str]:
+    """The model classes of the file whose instances a function returns."""
+    for value in scope.returns:
+        for origin in reading.tracer.origins(Placed(value, scope, value.lineno + 1)):
+            yield from _made(reading, origin, depth)
+
+
+def _made(reading: Reading, origin: Placed, depth: int) -> Iterator[str]:
+    call = origin.expression
+    if not isinstance(call, ast.Call):
+        return
+    model = reading.called_class(call, origin.scope)
+    if model:
+        yield model
+        return
+    callee = call.func
+    function = reading.functions.get(callee.id) if isinstance(callee, ast.Name) else None
+    if function is not None and depth < _DEEPEST:
+        yield from returned_models(reading, function, depth + 1)
+    elif call.args and isinstance(call.args[0], ast.Name):
+        # Because registries of models take the class first: build_model_with_cfg(ResNet, 'resnet18').
+        model = reading.local_class(call.args[0].id, origin.scope)
+        if model and isinstance(callee, ast.Name):
+            yield model
+
+
+def _is_callable(function: Function) -> bool:
+    arguments = function.args
+    positional = len(arguments.posonlyargs) + len(arguments.args)
+    needed = positional - len(arguments.defaults) + sum(d is None for d in arguments.kw_defaults)
+    return needed == 0 and isinstance(function, ast.FunctionDef)
+
+
+def _candidates(functions: list[Function]) -> tuple[Candidate, ...]:
+    ordered = sorted(functions, key=lambda function: _size(function.name))
+    return tuple(
+        Candidate(BuiltFrom.FACTORY, f"{function.name}({_offline(function)})")
+        for function in ordered[:_MOST]
+    )
+
+
+def _size(name: str) -> tuple[object, ...]:
+    """A key that sorts names of a family by size."""
+    words = re.split(r"(\d+)|_", name.lower())
+    size = next((_SIZES.index(word) for word in words if word in _SIZES), _SIZES.index("base"))
+    numbers = tuple((0, int(w), "") if w.isdigit() else (1, 0, w) for w in words if w)
+    return (name.startswith("_"), size, numbers)
+
+
+def _offline(function: Function) -> str:
+    """The argument that keeps a factory from fetching weights."""
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [*arguments.defaults[::-1], *([None] * len(positional))][: len(positional)][::-1]
+    named = dict(zip((item.arg for item in positional), defaults, strict=True))
+    named |= dict(
+        zip((item.arg for item in arguments.kwonlyargs), arguments.kw_defaults, strict=True)
+    )
+    default = named.get("pretrained")
+    if default is None or (isinstance(default, ast.Constant) and default.value is False):
+        return ""
+    return "pretrained=False"

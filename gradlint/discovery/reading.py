@@ -1,0 +1,109 @@
+"""One file as read: its text, outline, imports, classes and the project around it, for all who need them."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from gradlint.discovery.bindings import Placed, Tracer
+from gradlint.discovery.imports import Imports
+from gradlint.discovery.neighbours import Lineage, ModuleOutline, Neighbourhood, module_outline
+from gradlint.discovery.outline import Called, Outline, Scope, outline
+from gradlint.discovery.source import Source
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the parts of discovery share about one file; derived values are computed when first wanted."""
+
+    source: Source
+    outline: Outline
+    module: ModuleOutline
+    neighbourhood: Neighbourhood
+    tracer: Tracer
+
+    @property
+    def imports(self) -> Imports:
+        return self.module.imports
+
+    @cached_property
+    def lineages(self) -> dict[str, Lineage]:
+        """What each class of the file inherits from."""
+        names = self.module.classes
+        return {name: self.neighbourhood.lineage(name, self.module) for name in names}
+
+    @cached_property
+    def model_classes(self) -> dict[str, Scope]:
+        """The classes of the file whose instances are torch modules; the last definition of a name counts."""
+        return {
+            scope.name: scope
+            for scope in self.outline.classes
+            if self.lineages[scope.name].is_module
+        }
+
+    @cached_property
+    def functions(self) -> dict[str, Scope]:
+        """The functions at the top level of the file."""
+        children = self.outline.module.children
+        return {scope.name: scope for scope in children if scope.function}
+
+    @cached_property
+    def instance_calls(self) -> dict[ast.Call, list[Called]]:
+        """For each construction, the calls of what it made: `net(x)`, `net.forward(x)`, `Net(10)(x)`."""
+        found: dict[ast.Call, list[Called]] = {}
+        for called in self.outline.calls:
+            callee = _instance(called.node.func)
+            if callee is None or self._is_defined(callee):
+                continue
+            for origin in self.tracer.origins(Placed(callee, called.scope, called.node.lineno)):
+                if isinstance(origin.expression, ast.Call):
+                    found.setdefault(origin.expression, []).append(called)
+        return found
+
+    def _is_defined(self, callee: ast.expr) -> bool:
+        """Whether a callee is itself a function, class or import, so no instance of anything."""
+        if not isinstance(callee, ast.Name):
+            return False
+        defined = (self.imports.names, self.functions, self.module.classes)
+        return any(callee.id in names for names in defined)
+
+    def local_class(self, written: str, scope: Scope) -> str:
+        """The model class of this file that is meant by a (dotted) name in a scope, "" if none is."""
+        for around in scope.outward:
+            name = f"{around.name}.{written}" if around.name else written
+            if name in self.model_classes:
+                return name
+        return ""
+
+    def called_class(self, call: ast.expr, scope: Scope) -> str:
+        """The model class of this file that a call constructs, "" if it constructs none."""
+        match call:
+            case ast.Call(func=ast.Name(id=name)):
+                return self.local_class(name, scope)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=outer), attr=attr)):
+                return self.local_class(f"{outer}.{attr}", scope)
+            case _:
+                return ""
+
+
+def _instance(callee: ast.expr) -> ast.expr | None:
+    """The expression for the instance that a call calls, None where it is a method of something."""
+    match callee:
+        case ast.Name() | ast.Call():
+            return callee
+        case ast.Attribute(value=ast.Name(id="self")):
+            return callee
+        case ast.Attribute(value=instance, attr="forward"):
+            return instance
+        case _:
+            return None
+
+
+def read_outline(source: Source, tree: ast.Module, root: Path) -> Reading:
+    """The reading of a file that has been parsed."""
+    outlined = outline(tree)
+    module = module_outline(source.path, tree, outlined)
+    tracer = Tracer(outlined, module.imports)
+    return Reading(source, outlined, module, Neighbourhood(root), tracer)

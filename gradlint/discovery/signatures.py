@@ -1,0 +1,337 @@
+"""How a class can be constructed as far as its signature says: defaults, annotations, usual names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gradlint.discovery.frameworks import Base, base_kind
+from gradlint.discovery.names import REQUIRED, conventional, conventional_class
+from gradlint.discovery.outline import Scope
+from gradlint.discovery.reading import Reading
+from gradlint.discovery.usage import Usage, usages
+
+_CONFIG = re.compile(r"(\w*_)?(config|cfg|conf|configs|configuration|args|opt|opts|hparams|hps|params)")
+_DEEPEST = 3
+"""Models in models that a constructor is given: Seq2Seq(encoder, decoder) is 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter that must be given a value."""
+
+    name: str
+    annotation: ast.expr | None
+    keyword_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Construction:
+    """A way to construct a class; `guessed` is true where usual names gave values."""
+
+    text: str
+    guessed: bool
+
+
+def constructions(reading: Reading, name: str, depth: int = 0) -> Iterator[Construction]:
+    """The ways to construct a model class, best first; none where a parameter means nothing to us."""
+    required = required_parameters(reading, name)
+    if required is None:
+        yield Construction(f"{name}()", guessed=False)
+        return
+    if not required:
+        yield Construction(f"{name}()", guessed=False)
+        return
+    filling = _Filling(reading, name, depth)
+    values = [filling.value(parameter) for parameter in required]
+    if any(value is None for value in values):
+        return
+    texts = [
+        f"{parameter.name}={value}" if parameter.keyword_only else str(value)
+        for parameter, value in zip(required, values, strict=True)
+    ]
+    only_configured = all(filling.is_configuration(parameter) for parameter in required)
+    yield Construction(f"{name}({', '.join(texts)})", guessed=not only_configured)
+
+
+def required_parameters(reading: Reading, name: str) -> list[Parameter] | None:
+    """The parameters without defaults of the constructor, None where no constructor is in sight."""
+    lineage = reading.lineages[name]
+    outlined = lineage.constructor
+    if outlined is not None and outlined.init is not None:
+        return without_defaults(outlined.init)
+    for opaque in lineage.opaque:
+        if opaque.startswith("torch.nn.") and (roles := REQUIRED.get(opaque.rpartition(".")[2])):
+            return [Parameter(role, None) for role in roles]
+    return None
+
+
+def without_defaults(arguments: ast.arguments) -> list[Parameter]:
+    """The parameters of a method that must be given, but for the first (`self`)."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    needed = positional[1 : len(positional) - len(arguments.defaults)]
+    found = [Parameter(item.arg, item.annotation) for item in needed]
+    for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        if default is None:
+            found.append(Parameter(item.arg, item.annotation, keyword_only=True))
+    return found
+
+
+def torch_nn(reading: Reading) -> str:
+    """How `torch.nn` is written in the namespace of the file."""
+    imports = reading.imports
+    if nn := imports.alias("torch.nn"):
+        return nn
+    torch = imports.alias("torch")
+    return f"{torch}.nn" if torch else "__import__('torch').nn"
+
+
+class _Filling:
+    """Values for the parameters of one constructor."""
+
+    def __init__(self, reading: Reading, name: str, depth: int) -> None:
+        self.reading = reading
+        self.name = name
+        self.depth = depth
+        outlined = reading.lineages[name].constructor
+        scope = reading.model_classes.get(outlined.name) if outlined else None
+        init = scope.method("__init__") if scope else None
+        self.scope = scope
+        body = init.function.body if init and init.function else []
+        self.usages = usages(body, reading.imports)
+
+    def is_configuration(self, parameter: Parameter) -> bool:
+        """Whether the parameter takes an object of a configuration class that is in sight."""
+        return self._configuration(parameter) is not None
+
+    def value(self, parameter: Parameter) -> str | None:
+        """An expression for a parameter, None where neither annotation, name nor use says enough."""
+        usage = self.usages.get(parameter.name, Usage())
+        annotation = _plain(parameter.annotation)
+        return (
+            _by_type(annotation)
+            or self._configuration(parameter)
+            or self._option(parameter, usage)
+            or self._class(parameter, usage, annotation)
+            or self._part(parameter)
+            or self._by_name(parameter, usage, annotation)
+            or self._namespace(parameter)
+            or _last_resort(annotation)
+        )
+
+    def _option(self, parameter: Parameter, usage: Usage) -> str | None:
+        return repr(usage.options[0]) if usage.options else None
+
+    def _by_name(
+        self, parameter: Parameter, usage: Usage, annotation: ast.expr | None
+    ) -> str | None:
+        usual = conventional(parameter.name)
+        if usual is None and usage.counted:
+            usual = "2"
+        if usual is None:
+            usual = next((value for role in usage.roles if (value := conventional(role))), None)
+        return _shaped(usual, usage, annotation) if usual else None
+
+    def _class(
+        self, parameter: Parameter, usage: Usage, annotation: ast.expr | None
+    ) -> str | None:
+        """A class or module for a parameter that takes one."""
+        nn = torch_nn(self.reading)
+        if "block" in parameter.name.lower() and (usage.called or _takes_class(annotation)):
+            return self._block()
+        usual = conventional_class(parameter.name)
+        if usual and (usage.called or re.search("_(layer|fn|func)$", parameter.name)):
+            return f"{nn}.{usual}"
+        if usual and annotation is None and not usage.options:
+            return f"{nn}.{usual}()" if "norm" not in parameter.name else None
+        named = self.reading.imports.qualified(annotation) if annotation is not None else ""
+        return f"{nn}.Identity()" if named == "torch.nn.Module" else None
+
+    def _block(self) -> str | None:
+        """The first class of the file that looks like a residual block."""
+        for name in self.reading.model_classes:
+            last = name.split(".")[-1]
+            if name != self.name and re.search("Block|Bottleneck|Layer|Unit|Cell", last):
+                if len(required_parameters(self.reading, name) or ()) >= 2:
+                    return name
+        return None
+
+    def _part(self, parameter: Parameter) -> str | None:
+        """An instance of the model class of this file that the parameter is named after."""
+        wanted = parameter.name.replace("_", "").lower()
+        for name in self.reading.model_classes:
+            if name.lower() == wanted and name != self.name and self.depth < _DEEPEST:
+                built = next(constructions(self.reading, name, self.depth + 1), None)
+                return built.text if built else None
+        return None
+
+    def _configuration(self, parameter: Parameter) -> str | None:
+        """An object of the configuration class of an annotation, or of the only such class in the file."""
+        annotation = _plain(parameter.annotation)
+        if annotation is not None and self._is_visible():
+            written = ast.unparse(annotation)
+            if re.search(r"(Config|Cfg|Args|Params|HParams|Settings|Options)\w*$", written):
+                return self._instance(written)
+            return self._instance(written) if self._is_plain_class(written) else None
+        if annotation is None and _CONFIG.fullmatch(parameter.name):
+            classes = [name for name in self.reading.module.classes if self._is_plain_class(name)]
+            named = [name for name in classes if re.search(r"(Config|Cfg|Args|Params)$", name)]
+            return self._instance(named[0]) if len(named) == 1 else None
+        return None
+
+    def _is_visible(self) -> bool:
+        """Whether the constructor stands in this file, so that its annotations name what is in scope."""
+        return self.scope is not None
+
+    def _is_plain_class(self, written: str) -> bool:
+        if written not in self.reading.module.classes or written in self.reading.model_classes:
+            return False
+        lineage = self.reading.lineages[written]
+        return all(base_kind(opaque) is Base.OTHER for opaque in lineage.opaque)
+
+    def _instance(self, written: str) -> str | None:
+        """A construction of a configuration class; its required fields get usual values."""
+        scope = next((s for s in self.reading.outline.classes if s.name == written), None)
+        if scope is None:
+            return f"{written}()"
+        words = []
+        for field in _required_fields(scope, self.reading.lineages[written].constructor is None):
+            value = _by_type(_plain(field.annotation)) or conventional(field.name)
+            value = value or _last_resort(_plain(field.annotation))
+            if value is None:
+                return None
+            words.append(f"{field.name}={value}")
+        return f"{written}({', '.join(words)})"
+
+    def _namespace(self, parameter: Parameter) -> str | None:
+        """A namespace or mapping with everything that is read from the parameter in this class."""
+        usage = self.usages.get(parameter.name)
+        if parameter.annotation is not None or usage is None or not usage.keys:
+            return None
+        keys = dict(usage.keys)
+        for other in self._handed_on(parameter.name):
+            keys |= other
+        values = {key: conventional(key) for key in keys}
+        if any(value is None for value in values.values()):
+            return None
+        words = ", ".join(f"{key}={value}" for key, value in values.items())
+        return f"dict({words})" if usage.as_mapping else f"__import__('types').SimpleNamespace({words})"
+
+    def _handed_on(self, name: str) -> Iterator[dict[str, None]]:
+        """What other model classes of the file read from a configuration of the same name."""
+        for other, scope in self.reading.model_classes.items():
+            init = scope.method("__init__")
+            if other != self.name and init is not None and init.function is not None:
+                if any(item.arg == name for item in init.function.args.args):
+                    found = usages(init.function.body, self.reading.imports).get(name)
+                    if found:
+                        yield found.keys
+
+
+def _required_fields(scope: Scope, is_data: bool) -> list[Parameter]:
+    """The constructor's required parameters, or a dataclass's annotated fields without a value."""
+    init = scope.method("__init__")
+    if init is not None and init.function is not None:
+        return without_defaults(init.function.args)
+    if not is_data or not isinstance(scope.node, ast.ClassDef):
+        return []
+    fields = [item for item in scope.node.body if isinstance(item, ast.AnnAssign)]
+    return [
+        Parameter(item.target.id, item.annotation)
+        for item in fields
+        if item.value is None and isinstance(item.target, ast.Name)
+    ]
+
+
+def _plain(annotation: ast.expr | None) -> ast.expr | None:
+    """The annotation with quotes taken off."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            return ast.parse(annotation.value, mode="eval").body
+        except (SyntaxError, ValueError):
+            return None
+    return annotation
+
+
+def _by_type(annotation: ast.expr | None) -> str | None:
+    """The value of a parameter whose type alone says which to take."""
+    match annotation:
+        case ast.Name(id="bool"):
+            return "False"
+        case ast.Subscript(value=outer, slice=inner):
+            return _by_generic(_last(outer), inner)
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return "None" if _is_none(left) or _is_none(right) else None
+        case _:
+            return None
+
+
+def _by_generic(outer: str, inner: ast.expr) -> str | None:
+    items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+    match outer:
+        case "Optional":
+            return "None"
+        case "Union" if any(_is_none(item) for item in items):
+            return "None"
+        case "Literal":
+            return ast.unparse(items[0])
+        case _:
+            return None
+
+
+def _last_resort(annotation: ast.expr | None) -> str | None:
+    """A value of the type of a parameter with a name that says nothing."""
+    match annotation:
+        case ast.Name(id="int"):
+            return "8"
+        case ast.Name(id="float"):
+            return "0.1"
+        case ast.Subscript(value=outer, slice=inner) if _last(outer).lower() in _SEQUENCES:
+            items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            return "[64, 64]" if _last(items[0]) == "int" else None
+        case _:
+            return None
+
+
+_SEQUENCES = frozenset("list sequence tuple iterable collection".split())
+
+
+def _shaped(value: str, usage: Usage, annotation: ast.expr | None) -> str:
+    """The value as a sequence where one is wanted, as a number where one is wanted."""
+    generic = _last(annotation.value).lower() if isinstance(annotation, ast.Subscript) else ""
+    is_sequence = value.startswith(("[", "("))
+    if generic in _SEQUENCES and not is_sequence:
+        assert isinstance(annotation, ast.Subscript)
+        items = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else []
+        return _repeated(value, len(items) if generic == "tuple" and len(items) > 1 else 4)
+    if annotation is None and usage.listed and not usage.counted and value[0].isdigit():
+        return _repeated(value, max(usage.longest, 4) if not usage.longest else usage.longest)
+    if is_sequence and (usage.counted or _last(annotation) == "int"):
+        return "2" if value == "[2, 2, 2, 2]" else "64"
+    return value
+
+
+def _repeated(value: str, count: int) -> str:
+    return f"[{', '.join([value] * count)}]"
+
+
+def _takes_class(annotation: ast.expr | None) -> bool:
+    return annotation is None or any(
+        _last(node) in ("Type", "type", "Callable", "Union")
+        for node in ast.walk(annotation)
+        if isinstance(node, ast.expr)
+    )
+
+
+def _last(expression: ast.expr | None) -> str:
+    match expression:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _is_none(expression: ast.expr) -> bool:
+    return isinstance(expression, ast.Constant) and expression.value is None

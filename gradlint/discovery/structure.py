@@ -1,0 +1,193 @@
+"""Which classes of a file build which, and which of them are models in their own right."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from gradlint.discovery.bindings import Placed
+from gradlint.discovery.frameworks import Base
+from gradlint.discovery.outline import Called, Scope
+from gradlint.discovery.reading import Reading
+
+Builds = Mapping[str, frozenset[str]]
+
+_BLOCK = re.compile(
+    r"\w*(block|layer|cell|unit|norm|act|conv|attn|attention|mlp|stem|head|embed|down|up|pool)\w*"
+)
+_LOSS = re.compile(r"\w*(Loss|Criterion|LossFn|Losses|Metric|Penalty|Regularizer)(\d*D?|Module)?$")
+_WITHOUT_PARAMETERS = re.compile(
+    r"torch\.nn\.(\w*(Loss|Pool[123]d|Pad[123]d|Dropout\w*|Softm\w+|LU|Sigmoid|[Tt]anh|shrink|Shrink|Flatten"
+    r"|Shuffle|Unshuffle|Similarity|Distance|[Ff]old|Upsample\w*|Upsampling\w+|SiLU|Mish|LogSoftmax)"
+    r"|Identity|ModuleList|ModuleDict|Sequential|Module|ParameterList|ParameterDict|Softsign|Threshold"
+    r"|Hard\w+|ReLU6?|C?ELU|SELU|GELU|GLU|LeakyReLU|RReLU)"
+)
+_COMPUTING = frozenset("math numpy functools itertools collections copy typing warnings einops random".split())
+
+
+def direct_builds(reading: Reading) -> Builds:
+    """For each model class, the model classes of the file that it constructs or hands on.
+
+    A class builds what its own methods and those of its bases in the file name, directly or through
+    functions of the file, and what a caller puts into it: `ResNet(Block, …)`, `Seq2Seq(Encoder(), …)`.
+    """
+    own = {name: set(_named(reading, scope)) for name, scope in reading.model_classes.items()}
+    for called in reading.outline.calls:
+        owner = reading.called_class(called.node, called.scope)
+        if owner:
+            own[owner].update(_put_in(reading, called))
+    return {name: frozenset(_inherited(reading, name, own)) for name in own}
+
+
+def _inherited(reading: Reading, name: str, own: Mapping[str, set[str]]) -> Iterator[str]:
+    ancestors = {outlined.name for outlined, _ in reading.lineages[name].classes}
+    for ancestor in ancestors:
+        # Because naming a base (`Base.forward(self, x)`) does not construct it.
+        yield from own.get(ancestor, set()) - ancestors
+
+
+def _named(reading: Reading, scope: Scope) -> Iterator[str]:
+    """The model classes that are named in a scope, or in functions of the file that it names."""
+    waiting, seen = [scope], {scope.name}
+    while waiting:
+        for inner in waiting.pop().inward:
+            for reference in inner.references:
+                found = reading.local_class(reference, inner)
+                if found:
+                    yield found
+                elif reference in reading.functions and reference not in seen:
+                    seen.add(reference)
+                    waiting.append(reading.functions[reference])
+
+
+def _put_in(reading: Reading, called: Called) -> Iterator[str]:
+    """The model classes that a construction is given, as classes or as instances."""
+    for value in (*called.node.args, *(word.value for word in called.node.keywords)):
+        if not isinstance(value, (ast.Name, ast.Call, ast.Attribute)):
+            continue
+        for origin in reading.tracer.origins(Placed(value, called.scope, called.node.lineno)):
+            expression = origin.expression
+            if isinstance(expression, ast.Name):
+                found = reading.local_class(expression.id, origin.scope)
+            else:
+                found = reading.called_class(expression, origin.scope)
+            if found:
+                yield found
+
+
+def roots(reading: Reading, builds: Builds, by_expressions: frozenset[str]) -> frozenset[str]:
+    """The model classes that are models in their own right.
+
+    Those that can run (a forward, nothing abstract), hold parameters, are no loss, and are not built by
+    another class or expression of the file. Of classes that only build each other, the first is one.
+    """
+    able = [name for name in reading.model_classes if _is_able(reading, name)]
+    passed = by_expressions | frozenset(_passed(reading))
+    built = {part for name, parts in builds.items() for part in parts if part != name}
+    found = [name for name in able if name not in built | passed]
+    covered = _reachable(found, builds)
+    for name in able:
+        if name not in covered | passed:
+            found.append(name)
+            covered |= _reachable([name], builds)
+    return frozenset(found)
+
+
+def _reachable(names: list[str], builds: Builds) -> set[str]:
+    waiting, seen = list(names), set(names)
+    while waiting:
+        for part in builds[waiting.pop()] - seen:
+            seen.add(part)
+            waiting.append(part)
+    return seen
+
+
+def _is_able(reading: Reading, name: str) -> bool:
+    lineage = reading.lineages[name]
+    if Base.LOSS in lineage.kinds or _LOSS.fullmatch(name.split(".")[-1]) or lineage.abstract:
+        return False
+    if Base.LIGHTNING in lineage.kinds and lineage.defines("training_step"):
+        return True
+    return lineage.has_forward and _holds_parameters(reading, name)
+
+
+def _passed(reading: Reading) -> Iterator[str]:
+    """Model classes handed to a function as a part, by the name of the parameter: `block=Bottleneck`."""
+    for called in reading.outline.calls:
+        if called.scope.class_around is not None:
+            continue
+        for parameter, value in _arguments(reading, called):
+            if isinstance(value, ast.Name) and _BLOCK.fullmatch(parameter):
+                found = reading.local_class(value.id, called.scope)
+                if found:
+                    yield found
+
+
+def _arguments(reading: Reading, called: Called) -> Iterator[tuple[str, ast.expr]]:
+    for word in called.node.keywords:
+        yield word.arg or "", word.value
+    callee = called.node.func
+    function = reading.functions.get(callee.id) if isinstance(callee, ast.Name) else None
+    if function is not None and function.function is not None:
+        names = [item.arg for item in function.function.args.args]
+        yield from zip(names, called.node.args, strict=False)
+
+
+def _holds_parameters(reading: Reading, name: str) -> bool:
+    """Whether instances may hold parameters of their own: what only wraps or computes does not.
+
+    True where that cannot be seen, such as for a base in another file.
+    """
+    lineage = reading.lineages[name]
+    if lineage.kinds & {Base.LAYER, Base.UNKNOWN}:
+        return True
+    for outlined, module in lineage.classes:
+        scope = reading.model_classes.get(outlined.name)
+        if module is not reading.module or scope is None:
+            if module is not reading.module and outlined.init:
+                return True
+            continue
+        if any(_makes_parameters(reading, called, name) for called in _constructing(scope)):
+            return True
+    return False
+
+
+def _constructing(scope: Scope) -> Iterator[Called]:
+    for inner in scope.inward:
+        if inner.function and inner.function.name in ("forward", "extra_repr", "__repr__", "__call__"):
+            continue
+        yield from inner.calls
+
+
+def _makes_parameters(reading: Reading, called: Called, owner: str) -> bool:
+    callee = called.node.func
+    built = reading.called_class(called.node, called.scope)
+    if built:
+        return built != owner
+    name = reading.imports.qualified(callee)
+    if name.startswith("torch."):
+        return _torch_parameters(name)
+    if isinstance(callee, ast.Attribute):
+        return callee.attr in ("register_parameter", "register_module") or _is_foreign(reading, name)
+    if isinstance(callee, ast.Name):
+        return not hasattr(builtins, callee.id) and callee.id not in ("super",) and (
+            callee.id not in reading.imports.names or _is_foreign(reading, name)
+        )
+    return True
+
+
+def _is_foreign(reading: Reading, name: str) -> bool:
+    """Whether a dotted name comes from an import that may make modules."""
+    head = name.split(".")[0]
+    meanings = {meaning.split(".")[0] for meaning in reading.imports.names.values()}
+    return head in meanings and head not in _COMPUTING
+
+
+@lru_cache(maxsize=512)
+def _torch_parameters(name: str) -> bool:
+    if name.startswith(("torch.nn.functional", "torch.nn.init", "torch.nn.utils.clip")):
+        return False
+    return name.startswith("torch.nn.") and not _WITHOUT_PARAMETERS.fullmatch(name)

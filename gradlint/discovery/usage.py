@@ -1,0 +1,105 @@
+"""How a constructor uses its parameters: what that says about the values they take."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gradlint.discovery.expressions import walk
+from gradlint.discovery.imports import Imports
+from gradlint.discovery.names import REQUIRED
+
+_ITERATING = frozenset("len zip enumerate list tuple iter sum max min reversed".split())
+
+
+@dataclass(slots=True)
+class Usage:
+    """What is done with one parameter.
+
+    `called`: it is called in the constructor, so it is a class or function. `listed`: it is indexed or
+    iterated, `longest` times at least. `counted`: it is the length of a `range`. `options` are the texts
+    it is compared with. `keys` are the attributes or items read from it. `roles` are the
+    parameters of torch's layers that it is passed to.
+    """
+
+    called: bool = False
+    listed: bool = False
+    counted: bool = False
+    longest: int = 0
+    options: list[str] = field(default_factory=list)
+    keys: dict[str, None] = field(default_factory=dict)
+    as_mapping: bool = False
+    roles: list[str] = field(default_factory=list)
+
+
+def usages(body: Iterable[ast.stmt], imports: Imports) -> dict[str, Usage]:
+    """How each name is used in the body of a constructor."""
+    found: dict[str, Usage] = {}
+    for statement in body:
+        for node in walk(statement):
+            _note(node, found, imports)
+    return found
+
+
+def _note(node: ast.AST, found: dict[str, Usage], imports: Imports) -> None:
+    match node:
+        case ast.Call():
+            _note_call(node, found, imports)
+        case ast.Subscript(value=ast.Name(id=name), slice=index):
+            _note_index(_of(found, name), index)
+        case ast.Attribute(value=ast.Name(id=name), attr=attr):
+            _of(found, name).keys[attr] = None
+        case ast.For(iter=ast.Name(id=name)) | ast.comprehension(iter=ast.Name(id=name)):
+            _of(found, name).listed = True
+        case ast.Starred(value=ast.Name(id=name)):
+            _of(found, name).listed = True
+        case ast.Compare(left=ast.Name(id=name), comparators=comparators):
+            _of(found, name).options += [text for item in comparators for text in _texts(item)]
+        case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Name(id=name)):
+            usage = _of(found, name)
+            usage.listed, usage.longest = True, max(usage.longest, len(targets))
+
+
+def _note_call(node: ast.Call, found: dict[str, Usage], imports: Imports) -> None:
+    callee = node.func
+    called = callee.id if isinstance(callee, ast.Name) else ""
+    if called:
+        _of(found, called).called = True
+    qualified = imports.qualified(callee)
+    roles = REQUIRED.get(qualified.rpartition(".")[2], ()) if qualified.startswith("torch.nn.") else ()
+    for index, argument in enumerate(node.args):
+        if isinstance(argument, ast.Name):
+            usage = _of(found, argument.id)
+            usage.counted |= called == "range"
+            usage.listed |= called in _ITERATING
+            if index < len(roles):
+                usage.roles.append(roles[index])
+    for word in node.keywords:
+        if isinstance(word.value, ast.Name) and roles and word.arg:
+            _of(found, word.value.id).roles.append(word.arg)
+
+
+def _note_index(usage: Usage, index: ast.expr) -> None:
+    match index:
+        case ast.Constant(value=str() as key):
+            usage.keys[key] = None
+            usage.as_mapping = True
+        case ast.Constant(value=int() as position):
+            usage.listed, usage.longest = True, max(usage.longest, position + 1)
+        case _:
+            usage.listed = True
+
+
+def _texts(comparator: ast.expr) -> list[str]:
+    match comparator:
+        case ast.Constant(value=str() as text):
+            return [text]
+        case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
+            return [text for item in items for text in _texts(item)]
+        case _:
+            return []
+
+
+def _of(found: dict[str, Usage], name: str) -> Usage:
+    return found.setdefault(name, Usage())

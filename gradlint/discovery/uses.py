@@ -1,0 +1,110 @@
+"""Where a file constructs its models and calls them, with arguments that can be evaluated elsewhere."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from gradlint.discovery.bindings import Closed, Placed
+from gradlint.discovery.outline import Called, Scope
+from gradlint.discovery.reading import Reading
+from gradlint.wire import BuiltFrom, Candidate
+
+_MOST = 3
+"""Candidates from uses of one model: a fourth seldom builds where three did not."""
+
+
+class Setting(IntEnum):
+    """Where a use stands; the lower, the more it tells about how the model is meant."""
+
+    MAIN = 0
+    FUNCTION = 1
+    TEST = 2
+    MODEL = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Use:
+    construction: Called
+    setting: Setting
+    calls: tuple[Called, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Uses:
+    """All constructions of model classes in a file, with the calls of what they made."""
+
+    by_model: dict[str, list[_Use]]
+
+    def candidates(self, reading: Reading, name: str) -> tuple[Candidate, ...]:
+        """Candidates for a model: those with inputs first, then by setting, then in source order."""
+        found: dict[tuple[object, ...], tuple[tuple[bool, int], Candidate]] = {}
+        for use in self.by_model.get(name, ()):
+            for candidate in _candidates(reading, use):
+                key = (candidate.constructor, candidate.inputs, candidate.bindings)
+                found.setdefault(key, ((candidate.inputs is None, use.setting), candidate))
+        ranked = sorted(found.values(), key=lambda item: item[0])
+        return tuple(candidate for _, candidate in ranked[:_MOST])
+
+
+def read_uses(reading: Reading) -> Uses:
+    """Find every construction of a model class and every call of an instance."""
+    by_model: dict[str, list[_Use]] = {}
+    for called in reading.outline.calls:
+        name = reading.called_class(called.node, called.scope)
+        if name and not _is_inside(called.scope, name):
+            calls = tuple(reading.instance_calls.get(called.node, ()))
+            by_model.setdefault(name, []).append(_Use(called, _setting(reading, called), calls))
+    return Uses(by_model)
+
+
+def _setting(reading: Reading, called: Called) -> Setting:
+    scope = called.scope
+    around = scope.class_around
+    if around is not None and around.name in reading.model_classes:
+        return Setting.MODEL
+    parts = scope.name.lower().split(".")
+    if any(part.startswith("test") for part in parts) or (around and "Test" in around.name):
+        return Setting.TEST
+    return Setting.MAIN if scope.is_module or scope.name == "main" else Setting.FUNCTION
+
+
+def _is_inside(scope: Scope, name: str) -> bool:
+    return any(around.name == name for around in scope.outward)
+
+
+def _candidates(reading: Reading, use: _Use) -> Iterator[Candidate]:
+    called = use.construction
+    built = Placed(called.node, called.scope, called.node.lineno)
+    guess = use.setting is Setting.MODEL
+    for call in use.calls:
+        closed = close_call(reading, built, call)
+        if closed is not None:
+            yield closed
+    alone = reading.tracer.close(built, guess=guess)
+    if alone is not None:
+        yield Candidate(BuiltFrom.USE_IN_FILE, alone.texts[0], None, alone.bindings)
+
+
+def close_call(reading: Reading, built: Placed, call: Called) -> Candidate | None:
+    """A construction with the arguments of a call of what it made; None where one is not in sight."""
+    arguments = [*call.node.args, *(word.value for word in call.node.keywords)]
+    # Because `*inputs` is no expression of its own, what is spread is traced and marked again.
+    bare = [Placed(_spread(argument), call.scope, call.node.lineno) for argument in arguments]
+    closed = reading.tracer.close(built, *bare)
+    if closed is None or not arguments:
+        return None
+    inputs = _inputs_of(call.node, closed)
+    return Candidate(BuiltFrom.USE_IN_FILE, closed.texts[0], inputs, closed.bindings)
+
+
+def _inputs_of(call: ast.Call, closed: Closed) -> tuple[str, ...]:
+    marks = ["*" if isinstance(argument, ast.Starred) else "" for argument in call.args]
+    marks += [f"{word.arg}=" if word.arg else "**" for word in call.keywords]
+    return tuple(f"{mark}{text}" for mark, text in zip(marks, closed.texts[1:], strict=True))
+
+
+def _spread(expression: ast.expr) -> ast.expr:
+    return expression.value if isinstance(expression, ast.Starred) else expression
