@@ -21,9 +21,11 @@ class Bound:
 
     def distance(self, value: float) -> float:
         """How far `value` lies outside, 0 inside, infinite for NaN."""
+        if self.holds(value):
+            return 0.0
         if math.isnan(value):
             return math.inf
-        return max(self.at_least - value, value - self.at_most, 0.0)
+        return max(self.at_least - value, value - self.at_most)
 
 
 @dataclass(frozen=True, slots=True)
