@@ -70,9 +70,7 @@ def _finding(finding: Finding, file: FileReport, style: Style, ink: Ink) -> Iter
         yield f"{_INDENT}{ink('note', BOLD)}: {note.span}: {note.message} [{note.rule}]"
 
 
-def _source(
-    span: Span, lines: tuple[str, ...], severity: Severity, ink: Ink
-) -> Iterator[str]:
+def _source(span: Span, lines: tuple[str, ...], severity: Severity, ink: Ink) -> Iterator[str]:
     if not 1 <= span.line <= len(lines):
         return
     source = lines[span.line - 1]

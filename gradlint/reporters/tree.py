@@ -1,0 +1,138 @@
+"""A traced model as a tree of its modules, with lines, shapes and the gradient along the trunk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gradlint.graph import LayerGraph
+from gradlint.nodes import Layer
+from gradlint.report import ModelSummary
+from gradlint.reporters.ink import BOLD, DIM, Ink
+from gradlint.reporters.numbers import number, typical
+from gradlint.reporters.presentation import Style
+
+_FULL = 24  # characters of the longest bar
+
+
+@dataclass(slots=True)
+class _Part:
+    """A module or a function, the calls of it, and what ran inside in the order of first calls."""
+
+    label: str
+    calls: list[Layer] = field(default_factory=list)
+    parts: dict[str, _Part] = field(default_factory=dict)
+
+    def at(self, path: str) -> _Part:
+        """The part of the module at a dotted path below this one."""
+        part = self
+        for name in path.split(".") if path else ():
+            part = part.parts.setdefault(name, _Part(name))
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    label: str
+    line: str
+    shape: str
+    decades: float = math.nan
+
+
+def render(summary: ModelSummary, graph: LayerGraph, style: Style | None = None) -> str:
+    """One line for each layer under its modules: label, operation, line, output shape, decades, bar.
+
+    Decades are those of the trunk, the median over seeds; layers beside the trunk have none.
+    """
+    style = style or Style()
+    ink = Ink(style.color)
+    decades = {layer.layer: typical(layer.measured) for layer in summary.trunk}
+    rows = [
+        _Row(summary.name, str(summary.span.line), _inputs(summary)),
+        *_rows(graph, decades, style),
+    ]
+    rows.append(_Row("loss", "", ""))
+    widths = [max(len(cell(row)) for row in rows) for cell in (_label, _line, _shape)]
+    scale = max((abs(v) for v in decades.values() if math.isfinite(v)), default=0.0)
+    head = f"{ink(str(summary.span), BOLD)}: {_facts(summary)}"
+    return "\n".join([head, *(_text(row, widths, scale, style, ink) for row in rows)]) + "\n"
+
+
+def _facts(summary: ModelSummary) -> str:
+    facts = [f"{summary.parameters:,} parameters", f"{summary.layers} layers"]
+    if summary.built_from:
+        facts.append(f"built from {summary.built_from}")
+    if summary.trunk:
+        facts.append(f"trunk of {len(summary.trunk)}")
+    if summary.reason:
+        facts.append(f"{summary.status.value}: {summary.reason}")
+    return ", ".join(facts)
+
+
+def _inputs(summary: ModelSummary) -> str:
+    return " ".join(summary.inputs)
+
+
+def _rows(graph: LayerGraph, decades: Mapping[str, float], style: Style) -> Iterator[_Row]:
+    root = _Part("")
+    for layer in graph.layers:
+        part = root.at(layer.module)
+        if not layer.op.startswith("torch.nn."):
+            part = part.parts.setdefault(f"({layer.id})", _Part(""))
+        part.calls.append(layer)
+    yield from _below(root, "", decades, style)
+
+
+def _below(part: _Part, prefix: str, decades: Mapping[str, float], style: Style) -> Iterator[_Row]:
+    fork, corner, pipe = ("├─ ", "└─ ", "│  ") if style.unicode else ("|- ", "`- ", "|  ")
+    for index, inner in enumerate(part.parts.values(), 1):
+        last = index == len(part.parts)
+        yield _row(prefix + (corner if last else fork), inner, decades, style)
+        yield from _below(inner, prefix + ("   " if last else pipe), decades, style)
+
+
+def _row(lead: str, part: _Part, decades: Mapping[str, float], style: Style) -> _Row:
+    if not part.calls:
+        return _Row(f"{lead}{part.label}", "", "")
+    first = part.calls[0]
+    times = f" {'×' if style.unicode else 'x'}{len(part.calls)}" if len(part.calls) > 1 else ""
+    operation = first.op.removeprefix("torch.nn.").removeprefix("aten.")
+    label = f"{part.label}: {operation}" if part.label else operation
+    known = [decades[layer.id] for layer in part.calls if layer.id in decades]
+    return _Row(
+        f"{lead}{label}{times}",
+        str(first.span.line) if first.span else "",
+        f"[{','.join(map(str, first.shape))}]",
+        known[0] if known else math.nan,
+    )
+
+
+def _label(row: _Row) -> str:
+    return row.label
+
+
+def _line(row: _Row) -> str:
+    return row.line
+
+
+def _shape(row: _Row) -> str:
+    return row.shape
+
+
+def _text(row: _Row, widths: list[int], scale: float, style: Style, ink: Ink) -> str:
+    cells = [
+        row.label.ljust(widths[0]),
+        ink(row.line.rjust(widths[1]), DIM),
+        row.shape.ljust(widths[2]),
+    ]
+    if not math.isnan(row.decades):
+        cells += [number(row.decades).rjust(7), _bar(row.decades, scale, style)]
+    return "  ".join(cells).rstrip()
+
+
+def _bar(decades: float, scale: float, style: Style) -> str:
+    if not math.isfinite(decades):
+        return "x"
+    full = max(scale, 1.0)
+    return ("█" if style.unicode else "#") * round(_FULL * abs(decades) / full)
