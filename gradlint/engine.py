@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradlint import __version__
-from gradlint.config import Config, interpreter
+from gradlint.config import Config, ModelSettings, interpreter
 from gradlint.discovery import discover
 from gradlint.discovery.files import FoundFile, find_files
+from gradlint.discovery.optimizers import family_of
 from gradlint.evidence import Severity, Verdict
 from gradlint.examine import Examined, Settings, examine
 from gradlint.graph import LayerGraph
@@ -18,17 +19,14 @@ from gradlint.loader import rules
 from gradlint.process import Lost, Session, Worker
 from gradlint.program import ModelDefinition, Program, Suppression, TrainingLoop, Unreadable
 from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary, Report
-
-from gradlint.wire import Imported, OpenFile, Ready, UserFailure
+from gradlint.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserFailure
 
 
 def lint(paths: Sequence[Path], config: Config, root: Path) -> Report:
     """Lint the Python files that `paths` mean; `root` is the project's folder, and that of shown paths."""
     start = time.perf_counter()
     with _Run(config, root) as run:
-        found = find_files(
-            paths, root, exclude=config.exclude, force_exclude=config.force_exclude
-        )
+        found = find_files(paths, root, exclude=config.exclude, force_exclude=config.force_exclude)
         files = tuple(run.lint(file) for file in found)
         return Report(
             files=files,
@@ -79,7 +77,9 @@ class _Run:
 
     def lint(self, file: FoundFile | Unreadable) -> FileReport:
         """Discover what the file holds and examine its models."""
-        program = file if isinstance(file, Unreadable) else discover(file.path, file.shown, self._root)
+        program = (
+            file if isinstance(file, Unreadable) else discover(file.path, file.shown, self._root)
+        )
         if isinstance(program, Unreadable) or isinstance(file, Unreadable):
             return _unreadable(program)
         examined = tuple(self.examine(file, program, _roots_first(program)))
@@ -99,9 +99,8 @@ class _Run:
             return
         covered: set[str] = set()
         session: Session | None = None
-        settings = self._settings(program)
         for model in models:
-            if model.name in covered:
+            if model.name in covered or self._config.model(program.path, model.name).skip:
                 continue
             if session is None:
                 opened = self._open(file)
@@ -109,7 +108,7 @@ class _Run:
                     yield _failed(model, opened)
                     continue
                 session = opened
-            item = examine(model, _loops_of(model, program), session, settings)
+            item = self._examine(model, program, session)
             covered.update(item.classes)
             if item.lost:
                 session.close()
@@ -139,10 +138,50 @@ class _Run:
         session.close()
         return imported
 
-    def _settings(self, program: Program) -> Settings:
-        chosen = tuple(r for r in self._rules if self._config.selects(r.name(), r.family.value))
+    def _examine(self, model: ModelDefinition, program: Program, session: Session) -> Examined:
+        wishes = self._config.model(program.path, model.name)
+        loops = tuple(_wished(loop, wishes) for loop in _loops_of(model, program))
         first = self._config.seed
-        return Settings(chosen, tuple(range(first, first + self._config.seeds)))
+        settings = Settings(
+            rules=tuple(
+                rule
+                for rule in self._rules
+                if self._config.selects(rule.name(), rule.family.value, program.path)
+            ),
+            seeds=tuple(range(first, first + self._config.seeds)),
+            optimizer=family_of(wishes.optimizer) if wishes.optimizer else None,
+            sequence_length=wishes.sequence_length,
+        )
+        described = replace(model, candidates=_candidates(model, wishes))
+        item = examine(described, loops, session, settings)
+        return replace(item, findings=tuple(self._weighed(f) for f in item.findings))
+
+    def _weighed(self, finding: Finding) -> Finding:
+        severity = self._config.severity_of(finding.rule, finding.severity)
+        return replace(finding, severity=severity)
+
+
+def _candidates(model: ModelDefinition, wishes: ModelSettings) -> tuple[Candidate, ...]:
+    """The ways to build the model, what the user wishes first."""
+    if wishes.arguments is None and wishes.inputs is None:
+        return model.candidates
+    source = BuiltFrom.COMMAND_LINE if wishes.command_line else BuiltFrom.CONFIGURATION
+    if wishes.arguments is not None:
+        constructor = f"{model.name}({wishes.arguments})"
+        return (Candidate(source, constructor, wishes.inputs),)
+    return tuple(
+        replace(candidate, built_from=source, inputs=wishes.inputs)
+        for candidate in model.candidates
+    )
+
+
+def _wished(loop: TrainingLoop, wishes: ModelSettings) -> TrainingLoop:
+    if not wishes.optimizer:
+        return loop
+    training = replace(
+        loop.training, optimizer=wishes.optimizer, family=family_of(wishes.optimizer)
+    )
+    return replace(loop, training=training)
 
 
 def _open_request(file: FoundFile, root: Path, config: Config) -> OpenFile:

@@ -14,16 +14,25 @@ from gradlint.program import ModelDefinition, TrainingLoop
 from gradlint.remedy import Remedy
 from gradlint.report import Finding, ModelStatus, ModelSummary, TriedRemedy, TrunkLayer
 from gradlint.rule import GraphRule, Hypothesis, LoopRule, Rule
-from gradlint.training import Training
-from gradlint.wire import Measurement, Probed, ProbeModel, Traced, TraceModel, UserFailure
+from gradlint.training import OptimizerFamily, Training
+from gradlint.wire import (
+    BuiltFrom,
+    Measurement,
+    Probed,
+    ProbeModel,
+    Traced,
+    TraceModel,
+    UserFailure,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the examination of every model of a run has in common."""
+    """What to examine a model with; `optimizer` overrules what the source shows."""
 
     rules: tuple[type[Rule], ...]
     seeds: tuple[int, ...]
+    optimizer: OptimizerFamily | None = None
     sequence_length: int = 0
 
 
@@ -51,16 +60,16 @@ def examine(
 ) -> Examined:
     """Trace `model` in the worker's `session`, check it, and probe what the rules suspect."""
     training = loops[0].training if loops else Training()
-    blank = ModelSummary(
-        model.name, model.span, ModelStatus.FAILED, optimizer=training.family
-    )
-    request = TraceModel(
-        model.name, model.candidates, settings.seeds[0], settings.sequence_length
-    )
+    if settings.optimizer is not None:
+        training = replace(training, family=settings.optimizer)
+    blank = ModelSummary(model.name, model.span, ModelStatus.FAILED, optimizer=training.family)
+    request = TraceModel(model.name, model.candidates, settings.seeds[0], settings.sequence_length)
     traced = session.ask(request)
     if not isinstance(traced, Traced):
         return _not_traced(blank, traced)
-    graph = LayerGraph(traced.nodes, traced.edges, training.family)
+    graph = LayerGraph(
+        traced.nodes, traced.edges, training.family, own_inputs=traced.built_from in _OWN_INPUTS
+    )
     suspicions = tuple(check(graph, loops, settings.rules))
     claims = tuple(dict.fromkeys(c for s in suspicions for c in s.hypothesis.claims))
     trunk = tuple(layer.id for layer in graph.trunk)
@@ -153,9 +162,7 @@ def _tried(remedy: Remedy, before: Evidence, measured: tuple[float, ...]) -> Tri
     return TriedRemedy(remedy.title, measured, verdict)
 
 
-def _values(
-    measurements: Sequence[Measurement], claim: int, remedy: int = -1
-) -> tuple[float, ...]:
+def _values(measurements: Sequence[Measurement], claim: int, remedy: int = -1) -> tuple[float, ...]:
     return tuple(m.value for m in measurements if m.claim == claim and m.remedy == remedy)
 
 
@@ -183,6 +190,13 @@ def _trunk(graph: LayerGraph, probed: Probed) -> tuple[TrunkLayer, ...]:
     )
 
 
+_OWN_INPUTS = (
+    BuiltFrom.COMMAND_LINE,
+    BuiltFrom.CONFIGURATION,
+    BuiltFrom.GET_INPUTS,
+    BuiltFrom.EXAMPLE_INPUT,
+    BuiltFrom.USE_IN_FILE,
+)
 _NOT_BUILT_STAGES = ("import", "build", "inputs")
 
 

@@ -18,12 +18,15 @@ from gradlint.worker.trace import Source
 
 _INIT_FILE = os.path.join("torch", "nn", "init.py")
 _LAYERS_FOLDER = os.path.join("torch", "nn", "modules") + os.sep
-_FACTORIES = frozenset("randn rand zeros ones full empty normal eye tensor randn_like zeros_like".split())
+_FACTORIES = frozenset(
+    "randn rand zeros ones full empty normal eye tensor randn_like zeros_like".split()
+)
 _FILLS = frozenset(
     "normal_ uniform_ fill_ zero_ copy_ mul_ div_ add_ sub_ clamp_ exponential_ erfinv_ eye_ "
     "set_ trunc_normal_ constant_ ones_ zeros_ kaiming_uniform_ kaiming_normal_ xavier_uniform_ "
     "xavier_normal_ orthogonal_ sparse_ dirac_ __setitem__".split()
 )
+_DISPATCH = ("__torch_function__", "handle_torch_function")
 _SETTINGS = frozenset("a b gain std mean val value sparsity mode nonlinearity".split())
 
 
@@ -90,7 +93,9 @@ class _Fills(TorchFunctionMode):
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
-        target = output if name in _FACTORIES else _written(args, kwargs) if name in _FILLS else None
+        target = (
+            output if name in _FACTORIES else _written(args, kwargs) if name in _FILLS else None
+        )
         if isinstance(target, torch.Tensor):
             frame = sys._getframe(1)
             self._construction.filled(target, self._describe(name, args[1:], kwargs, frame))
@@ -128,15 +133,13 @@ def _initialiser(frame: FrameType | None) -> tuple[FrameType | None, bool]:
             found = frame
         elif frame.f_code.co_name in ("reset_parameters", "_reset_parameters"):
             return found, _LAYERS_FOLDER in path
-        elif found is not None:
+        elif found is not None and frame.f_code.co_name not in _DISPATCH:
             return found, False
         frame = frame.f_back
     return found, False
 
 
-def _numbers(
-    pairs: object, *, every: bool = False
-) -> tuple[tuple[str, float], ...]:
+def _numbers(pairs: object, *, every: bool = False) -> tuple[tuple[str, float], ...]:
     return tuple(
         (name, float(value))
         for name, value in pairs  # type: ignore[attr-defined]
