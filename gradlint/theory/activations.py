@@ -10,6 +10,7 @@ from gradlint.theory.quadrature import (
     Piece,
     PointFunction,
     Response,
+    at_pieces,
     expect,
     expect_pieces,
     normal_density,
@@ -283,15 +284,7 @@ def activation_of(name: str, layer: Layer, parameters: tuple[Parameter, ...]) ->
 
 def as_point_function(activation: Activation) -> PointFunction:
     """The value and derivative at a point, for pieces too."""
-    if callable(activation):
-        return activation
-    pieces = activation
-
-    def function(x: float) -> tuple[float, float]:
-        start = max((piece for piece in pieces if piece[0] <= x), key=lambda piece: piece[0])
-        return start[1] * x + start[2], start[1]
-
-    return function
+    return activation if callable(activation) else at_pieces(activation)
 
 
 def respond(activation: Activation, mean: float, sigma: float) -> Response:
@@ -309,4 +302,12 @@ def _wave(mean: float, sigma: float) -> Response:
     single, double = math.exp(-0.5 * sigma**2), math.exp(-2.0 * sigma**2)
     square = 0.5 * (1.0 - double * math.cos(2.0 * mean))
     slope_square = 0.5 * (1.0 + double * math.cos(2.0 * mean))
-    return Response(single * math.sin(mean), square, sigma * single * math.cos(mean), slope_square)
+    return Response(
+        mean=single * math.sin(mean),
+        square=square,
+        linear=sigma * single * math.cos(mean),
+        slope_square=slope_square,
+        along=sigma * sigma * double * math.cos(2.0 * mean),
+        aligned=0.125,
+        tangent=sigma * sigma * slope_square,
+    )

@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 
 from gradlint.theory.dense import weight_square
+from gradlint.theory.elementwise import passing
 from gradlint.theory.moments import BATCH, FEATURE, POSITION
-from gradlint.theory.step import Call, Gain, Step
+from gradlint.theory.step import Call, Step, weighted_gain
 from gradlint.theory.taps import Taps
 
 
@@ -20,7 +21,7 @@ def convolution(call: Call) -> Step:
     """
     weight = call.weight
     if weight is None:
-        return Step(replace(call.first, shape=call.shape, curve=None), (Gain(1.0),))
+        return passing(call)
     before = call.first
     transposed = "transpose" in call.name
     taps = _taps(call, before.shape, weight.shape[2:], transposed=transposed)
@@ -37,7 +38,8 @@ def convolution(call: Call) -> Step:
         axes=BATCH + FEATURE + POSITION * spatial,
         mean=_mean_through(channels, share, weight.mean, before.mean),
     )
-    return Step(after, (Gain(channel_square, taps),) * len(call.operands))
+    gain = weighted_gain(channel_square, before, after, call.bias_square, taps)
+    return Step(after, (gain,) * len(call.operands))
 
 
 def _mean_through(channels: int, share: float, weight_mean: float, mean: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gradlint.nodes import Parameter
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded
-from gradlint.theory.step import Call, Gain, Operand, Step
+from gradlint.theory.step import Call, Gain, Operand, Step, weighted_gain
 
 
 def weight_square(weight: Parameter) -> float:
@@ -36,7 +36,8 @@ def dense(call: Call) -> Step:
     after = before.scaled(square, call.bias_square)
     after = after.shaped(call.shape, _dense_axes(before, call.shape))
     after = _with_mean_weight(after, before, weight, count)
-    return Step(after, (Gain(square),) * len(call.operands))
+    gain = weighted_gain(square, before, after, call.bias_square)
+    return Step(after, (gain,) * len(call.operands))
 
 
 def _dense_axes(before: Moments, shape: tuple[int, ...]) -> str:

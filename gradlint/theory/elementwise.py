@@ -14,6 +14,7 @@ from gradlint.theory.activations import (
     respond,
 )
 from gradlint.theory.moments import (
+    BATCH,
     FEATURE,
     POSITION,
     Curve,
@@ -48,8 +49,26 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
         response = expect(point, curve.mean, curve.sigma)
     after = through(before, response, replace(curve, at=point, slope_square=response.slope_square))
     after = replace(after, shape=shape, spread=_bent(before, response))
-    gain = response.slope_square / curve.slope_square if curve.slope_square > 0.0 else 0.0
-    return Step(after, (Gain(gain),))
+    return Step(after, (_gain(before, curve, response),))
+
+
+def _gain(before: Moments, curve: Curve, response: Response) -> Gain:
+    """E phi'^2; along the signal, where phi' z is partly phi itself, the share E[phi phi' z] / E phi^2."""
+    if curve.slope_square <= 0.0:
+        return Gain(0.0)
+    factor = response.slope_square / curve.slope_square
+    if before.curve is not None:
+        return Gain(factor)
+    square = max(response.square, 1e-280)
+    share = response.along / square
+    size = max(before.elements // max(before.count(BATCH), 1), 1)
+    rest = max(response.tangent - share * share * square, 0.0)
+    return Gain(
+        factor,
+        along=share * share * square / before.square,
+        aligned=response.aligned / square,
+        leak=rest / (before.square * size),
+    )
 
 
 def _rounded(mean: float, sigma: float) -> tuple[float, float]:
@@ -64,11 +83,12 @@ def _respond(function: Activation, mean: float, sigma: float) -> Response:
 
 def _bent(before: Moments, response: Response) -> tuple[tuple[float, ...], ...]:
     """The spread of energy over places behind a function that grows slower than its argument."""
-    if response.elasticity > 0.95 or not before.spread:
+    elasticity = response.along / max(response.square, 1e-280)
+    if elasticity > 0.95 or not before.spread:
         return before.spread
     bent = []
     for axis in before.spread:
-        raised = [part ** max(response.elasticity, 0.0) for part in axis]
+        raised = [part ** max(elasticity, 0.0) for part in axis]
         mean = sum(raised) / max(len(raised), 1)
         bent.append(tuple(part / mean for part in raised))
     return tuple(bent)
@@ -122,10 +142,21 @@ def addition(call: Call) -> Step:
     joint = _jointly(call, lambda a, b: (a[0] + sign * b[0], a[1] + sign * b[1]))
     if joint is not None:
         return joint
-    one, *others = (broadcast(operand, call) for operand in call.operands)
-    for two in others:
-        one = _sum(one, two, sign)
-    return Step(replace(one, shape=call.shape), (Gain(1.0),) * len(call.operands))
+    terms = [broadcast(operand, call) for operand in call.operands]
+    after = terms[0]
+    for term in terms[1:]:
+        after = _sum(after, term, sign)
+    gains = tuple(_term_gain(term, after) for term in terms)
+    return Step(replace(after, shape=call.shape), gains)
+
+
+def _term_gain(term: Moments, after: Moments) -> Gain:
+    """1; along the signal, the share of the term in the sum: <a, a + b> / |a + b|^2, b given by its mean."""
+    others = 0.5 * (after.square - term.square - max(after.square - after.variance, 0.0))
+    del others
+    cross = abs(term.mean) * max(abs(after.mean) - abs(term.mean), 0.0)
+    share = min((term.square + cross) / after.square, 1.0)
+    return Gain(1.0, along=min(share * share * after.square / term.square, 1.0))
 
 
 def _sum(one: Moments, two: Moments, sign: float) -> Moments:

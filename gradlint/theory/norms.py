@@ -68,7 +68,7 @@ def normalise(call: Call, before: Moments, group: Group, *, centre: bool) -> Ste
         curve=None,
     )
     count = group.degrees(before)
-    return Step(after, (Gain(scale / variance * _finite(count, centre=centre)),))
+    return Step(after, (Gain(scale / variance * _finite(count, centre=centre), along=0.0),))
 
 
 def _finite(count: float, *, centre: bool) -> float:

@@ -11,7 +11,7 @@ from gradlint.nodes import Edge, Input, Layer, Parameter
 from gradlint.operations import name_of
 from gradlint.theory.dense import as_operand
 from gradlint.theory.elementwise import passing
-from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, default_axes
+from gradlint.theory.moments import BATCH, Moments, default_axes
 from gradlint.theory.recurrence import recurrences
 from gradlint.theory.step import Call, Flow, Operand, Step
 from gradlint.theory.transfer import transfer_of
@@ -156,13 +156,22 @@ def _backward(graph: LayerGraph, forward: _Forward) -> dict[str, Flow]:
     flows: dict[str, Flow] = {}
     shown: dict[str, Flow] = {}
     for edge in graph.arriving(graph.loss.id):
-        _add(flows, edge.source, Flow(1.0))
+        _add(flows, edge.source, _root(forward, edge.source))
     for layer in reversed(graph.layers):
         flow, aside = flows.get(layer.id), shown.get(layer.id)
         if flow is None and aside is None:
             continue
         _pass_on(forward, layer.id, flow or Flow(0.0), aside, flows, shown)
     return {id: flows.get(id, Flow(0.0)) + shown.get(id, Flow(0.0)) for id in {*flows, *shown}}
+
+
+def _root(forward: _Forward, id: str) -> Flow:
+    """A random projection of an output of n elements an input has 1 / n of its gradient along it."""
+    step = forward.steps.get(id)
+    if step is None:
+        return Flow(1.0)
+    size = step.moments.elements / max(step.moments.count(BATCH), 1)
+    return Flow(1.0, 1.0 / max(size, 1.0))
 
 
 def _pass_on(
@@ -175,14 +184,17 @@ def _pass_on(
 ) -> None:
     step = forward.steps[id]
     source = step.moments.curve.source if step.moments.curve else ""
+    size = step.moments.square * step.moments.elements
     for operand, gain in zip(forward.operands[id], step.gains, strict=False):
+        below = operand.moments
+        growth = size / max(below.square * below.elements, 1e-280)
         if gain.aside:
-            _add(shown, operand.id, gain.apply(flow + aside if aside else flow))
+            _add(shown, operand.id, gain.apply(flow + aside if aside else flow, growth))
             continue
         if flow.energy > 0.0:
-            _add(flows, operand.id, gain.apply(flow))
+            _add(flows, operand.id, gain.apply(flow, growth))
         if aside is not None and operand.id != source:
-            _add(shown, operand.id, gain.apply(aside))
+            _add(shown, operand.id, gain.apply(aside, growth))
     for target, gain in step.direct:
         _add(flows, target, gain.apply(flow))
 
@@ -190,7 +202,7 @@ def _pass_on(
 def _add(flows: dict[str, Flow], id: str, flow: Flow) -> None:
     before = flows.get(id)
     energy = min(flow.energy, 1e280)
-    flow = Flow(energy if energy > 1e-290 else 0.0, flow.spread)
+    flow = replace(flow, energy=energy, along=min(flow.along, energy))
     flows[id] = before + flow if before else flow
 
 
@@ -205,5 +217,3 @@ def _signal(forward: _Forward, layer: Layer, flow: Flow, root: float) -> Signal:
         decay=forward.decays.get(layer.id, 0.0),
     )
 
-
-del BATCH, FEATURE, POSITION

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import mul
 
@@ -20,14 +21,17 @@ class Response:
     """What an elementwise function does to z ~ N(mean, sigma^2).
 
     `mean` is E f(z), `square` E f(z)^2, `slope_square` E f'(z)^2, and `linear` the coefficient
-    E[f(z) (z - mean) / sigma] of the first Hermite polynomial. `elasticity` is d ln E f^2 / d ln sigma^2.
+    E[f(z) (z - mean) / sigma] of the first Hermite polynomial. The last three are
+    E[f f' z], E[f'^2 f^2] and E[f'^2 z^2], of which the gain along the signal is made.
     """
 
     mean: float
     square: float
     linear: float
     slope_square: float
-    elasticity: float = 1.0
+    along: float = 0.0
+    aligned: float = 0.0
+    tangent: float = 0.0
 
     def shared(self, correlation: float, sigma: float) -> float:
         """E[f(u) f(v)] for two such variables with this correlation c.
@@ -76,15 +80,19 @@ def expect(function: PointFunction, mean: float, sigma: float, largest_of: float
     nodes, weights = gaussian_nodes(sigma)
     if largest_of > 1.0:
         weights = _weights_of_largest(nodes, weights, largest_of)
-    values, slopes = zip(*[function(mean + sigma * node) for node in nodes], strict=True)
+    places = [mean + sigma * node for node in nodes]
+    values, slopes = zip(*map(function, places), strict=True)
     weighted = tuple(map(mul, weights, values))
-    square = sum(map(mul, weighted, values))
+    scaled = tuple(map(mul, slopes, places))
+    linked = tuple(map(mul, slopes, values))
     return Response(
         mean=sum(weighted),
-        square=square,
+        square=sum(map(mul, weighted, values)),
         linear=sum(map(mul, weighted, nodes)),
         slope_square=sum(map(mul, weights, map(mul, slopes, slopes))),
-        elasticity=sigma * sum(map(mul, map(mul, weighted, slopes), nodes)) / max(square, 1e-280),
+        along=sum(map(mul, weighted, scaled)),
+        aligned=sum(map(mul, weights, map(mul, linked, linked))),
+        tangent=sum(map(mul, weights, map(mul, scaled, scaled))),
     )
 
 
@@ -124,7 +132,25 @@ def expect_pieces(pieces: Sequence[Piece], mean: float, sigma: float) -> Respons
         total[1] += slope * slope * second + 2.0 * slope * intercept * first + intercept**2 * share
         total[2] += slope * second + intercept * first - mean * value
         total[3] += slope * slope * share
-    return Response(total[0], max(total[1], 0.0), total[2] / sigma, total[3])
+    rough = expect(at_pieces(pieces), mean, sigma)
+    return replace(
+        rough,
+        mean=total[0],
+        square=max(total[1], 0.0),
+        linear=total[2] / sigma,
+        slope_square=total[3],
+    )
+
+
+def at_pieces(pieces: Sequence[Piece]) -> PointFunction:
+    """The value and slope of a piecewise linear function at a point."""
+    starts = [piece[0] for piece in pieces]
+
+    def function(x: float) -> tuple[float, float]:
+        _, slope, intercept = pieces[bisect_right(starts, x) - 1]
+        return slope * x + intercept, slope
+
+    return function
 
 
 def _truncated(start: float, end: float, mean: float, sigma: float) -> tuple[float, float, float]:

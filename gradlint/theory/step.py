@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import dataclass
 
 from gradlint.nodes import Layer, Parameter
-from gradlint.theory.moments import Moments, default_axes
+from gradlint.theory.moments import BATCH, Moments, default_axes
 from gradlint.theory.taps import Taps
 
 
@@ -64,40 +65,80 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The gradient at a tensor: its squared norm over all elements, and where along positions it lies."""
+    """The gradient at a tensor: its squared norm over all elements, and where it lies.
+
+    `along` is the part of `energy` along the signal itself, the sum over inputs x of <g, z>^2 / |z|^2.
+    `spread` tells where along positions the energy lies.
+    """
 
     energy: float
+    along: float = 0.0
     spread: tuple[tuple[float, ...], ...] = ()
 
     def __add__(self, other: Flow) -> Flow:
-        """Gradients that arrive over independent branches add in squares."""
-        energy = self.energy + other.energy
+        """Branches add in squares, but along the signal they add up: <g1 + g2, z> = <g1, z> + <g2, z>."""
+        along = (math.sqrt(self.along) + math.sqrt(other.along)) ** 2
+        energy = self.energy - self.along + other.energy - other.along + along
         spread = self.spread if self.energy >= other.energy else other.spread
-        return Flow(energy, spread)
+        return Flow(energy, along, spread)
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
     """The factor by which the squared norm of the gradient changes on its way to one operand.
 
-    `taps` says how it moves along positions. `aside` marks a gradient that is already accounted for on a
-    direct way to an earlier tensor, so that it is shown but not passed on.
+    Of the gradient along the signal, the share `along` stays along the operand (None: as for a homogeneous
+    function, |y|^2 / |x|^2), and `aligned` is its whole factor (None: `factor`). `leak` is the share of the
+    other gradient that becomes aligned. `taps` says how the gradient moves along positions. `aside` marks
+    one that is accounted for on a direct way to an earlier tensor: it is shown but not passed on.
     """
 
     factor: float
     taps: tuple[Taps, ...] = ()
     aside: bool = False
+    along: float | None = None
+    aligned: float | None = None
+    leak: float = 0.0
 
-    def apply(self, flow: Flow) -> Flow:
-        """The gradient at the operand, given that at the output."""
+    def apply(self, flow: Flow, growth: float = 0.0) -> Flow:
+        """The gradient at the operand, given that at the output; `growth` is |y|^2 / |x|^2."""
+        share, spread = self._moved(flow)
+        rest = max(flow.energy - flow.along, 0.0)
+        kept = growth if self.along is None else self.along
+        along = kept * flow.along + self.leak * rest
+        aligned = self.factor if self.aligned is None else self.aligned
+        energy = share * (self.factor * rest + aligned * flow.along)
+        return Flow(max(energy, along), along, spread)
+
+    def _moved(self, flow: Flow) -> tuple[float, tuple[tuple[float, ...], ...]]:
         if not self.taps:
-            return replace(flow, energy=flow.energy * self.factor)
+            return 1.0, flow.spread
         spread = flow.spread or ((),) * len(self.taps)
         moved = [tap.backward(part) for tap, part in zip(self.taps, spread, strict=True)]
-        factor = self.factor
-        for share, _ in moved:
-            factor *= share
-        return Flow(flow.energy * factor, tuple(part for _, part in moved))
+        return math.prod(share for share, _ in moved), tuple(part for _, part in moved)
+
+
+def weighted_gain(
+    factor: float, before: Moments, after: Moments, offset: float, taps: tuple[Taps, ...] = ()
+) -> Gain:
+    """The gain of y = W x + b for random W, with the channel along the signal.
+
+    Given y, W = y x^T / |x|^2 + W', so W^T g = x <g, y> / |x|^2 + W'^T g: the first term passes on the part
+    of the gradient along y, the second is random in the directions across x. A bias takes its share of y.
+    """
+    size = max(before.elements // max(before.count(BATCH), 1), 1)
+    width = max(after.elements // max(after.count(BATCH), 1), 1)
+    share = 1.0 - min(offset / after.square, 1.0)
+    growth = after.square * after.elements / (before.square * max(before.elements, 1))
+    along = share * share * growth
+    across = factor * (1.0 - 1.0 / size)
+    return Gain(
+        across,
+        taps,
+        along=along,
+        aligned=across + along,
+        leak=share * (1.0 - share) * growth / width,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +149,3 @@ class Step:
     gains: tuple[Gain, ...]
     direct: tuple[tuple[str, Gain], ...] = ()
     known: bool = True
-    slope_loss: float = field(default=0.0)
