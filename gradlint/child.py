@@ -54,17 +54,21 @@ class Child:
         self.output = Output(mark)
         self.stacks = Stacks()
         whole = {**settings, "mark": mark, "stacks": self.stacks.descriptor}
-        self._process = subprocess.Popen(
-            [*command, json.dumps(whole)],
-            pass_fds=() if self.stacks.descriptor < 0 else (self.stacks.descriptor,),
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(environment),
-            start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
+        try:
+            self._process = subprocess.Popen(
+                [*command, json.dumps(whole)],
+                pass_fds=() if self.stacks.descriptor < 0 else (self.stacks.descriptor,),
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(environment),
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except OSError:
+            self.stacks.close()
+            raise
         assert self._process.stdin is not None
         self._stdin = self._process.stdin
         self._writing = threading.Lock()

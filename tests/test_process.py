@@ -634,7 +634,7 @@ def test_a_worker_does_not_outlive_a_parent_that_is_killed(tmp_path: Path, fork:
     assert is_gone_soon(pid)
 
 
-def test_an_child_that_is_not_there_is_a_clear_failure() -> None:
+def test_an_interpreter_that_is_not_there_is_a_clear_failure() -> None:
     with Worker(Path("/nowhere/python"), memory_mb=1, timeout=1) as worker:
         failure = worker.ready()
         lost = worker.open(OpenFile("m.py", "m.py", ".", "", (), 0))
@@ -672,7 +672,7 @@ def test_a_torch_that_does_not_serve_is_a_clear_failure(
     assert "install torch 2.4 or newer" in failure.message
 
 
-def test_an_child_that_is_no_python_is_a_clear_loss() -> None:
+def test_an_interpreter_that_is_no_python_is_a_clear_loss() -> None:
     with Worker(Path("/bin/echo"), memory_mb=1, timeout=1) as worker:
         lost = worker.ready()
     assert isinstance(lost, Lost)

@@ -48,7 +48,7 @@ from gradlint.wire import (
     encode,
 )
 from gradlint.worker.failure import brief, chain, describe
-from gradlint.worker.limits import adopt_orphans, confine, die_with_parent
+from gradlint.worker.limits import adopt_orphans, confine, die_with_parent, seed_generators
 from gradlint.worker.load import Loaded, load
 from gradlint.worker.standin import StandIn
 
@@ -144,6 +144,7 @@ def run(settings: Settings, pipes: Pipes) -> None:
     make_service = _prepare(settings.service, pipes)
     if make_service is None:
         return
+    seed_generators()
     gc.freeze()  # because objects that stay for good need not be walked, and copied, in every fork
     gc.enable()
     warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork.*")

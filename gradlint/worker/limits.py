@@ -25,7 +25,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def confine(memory_mb: int, root: str, stacks: int, stack_signal: int) -> None:
-    """Limit this process for good, and make it start from the same random state every time.
+    """Limit this process for good.
 
     `memory_mb` counts from what the process holds now; 0 is no limit. `stacks` is the file
     descriptor that gets the Python stack of a crash, or when `stack_signal` comes; -1 for none.
@@ -41,7 +41,7 @@ def confine(memory_mb: int, root: str, stacks: int, stack_signal: int) -> None:
     sys.addaudithook(_forbid_network)
     with contextlib.suppress(OSError):
         os.chdir(root or ".")
-    _seed()
+    random.seed(0)  # here, because Python seeds it anew in every fork
 
 
 def die_with_parent(parent: int) -> None:
@@ -109,8 +109,8 @@ def _forbid_network(event: str, arguments: tuple[object, ...]) -> None:
         raise OSError(f"linted code may not use the network (it asked for {name})")
 
 
-def _seed() -> None:
-    random.seed(0)
+def seed_generators() -> None:
+    """Seed torch and NumPy; processes forked afterwards all begin with this state."""
     sys.modules["torch"].manual_seed(0)
     numpy = sys.modules.get("numpy")
     if numpy is not None:

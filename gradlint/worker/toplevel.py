@@ -284,7 +284,7 @@ def _guarded(statement: ast.stmt, journal: Journal, tolerant: bool) -> ast.stmt:
         return statement
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
         return statement
-    if not tolerant and isinstance(statement, (*_IMPORTS, ast.Raise, ast.Assert)):
+    if not tolerant and isinstance(statement, (*_IMPORTS, ast.Raise)):
         return statement
     number = journal.expect(statement)
     call = ast.Call(ast.Name(GUARD, ast.Load()), [ast.Constant(number)], [])

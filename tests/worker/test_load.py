@@ -199,6 +199,13 @@ class TestScripts:
         assert entry.reason == "NameError: name 'text' is not defined"
         assert result.not_run("Net") is None
 
+    def test_an_assertion_about_what_was_left_out_does_not_end_the_import(
+        self, tmp_path: Path
+    ) -> None:
+        result = loaded(tmp_path, "data = train()\nassert data\nclass Net: pass")
+        assert result.module.Net
+        assert skipped_lines(result) == [1, 2]
+
     def test_a_text_that_a_script_reads_is_read(self, tmp_path: Path) -> None:
         write(tmp_path, {"input.txt": "abca"})
         source = f"""
