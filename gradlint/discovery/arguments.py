@@ -69,7 +69,9 @@ def _destination(called: Called) -> str:
 def _option(call: ast.Call) -> str:
     """The attribute an option is stored under: its first long form, else what is there."""
     texts = [
-        arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+        arg.value
+        for arg in call.args
+        if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
     ]
     long = [text for text in texts if text.startswith("--")] or texts
     name = long[0].lstrip("-").split("/")[0].replace("-", "_") if long else ""

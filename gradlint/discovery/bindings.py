@@ -81,7 +81,10 @@ class Tracer:
         if holder is None or holder.function is None:
             return None
         for called in self.callers(holder):
-            if called.scope is not holder and (given := _given(called.node, holder, name)) is not None:
+            if (
+                called.scope is not holder
+                and (given := _given(called.node, holder, name)) is not None
+            ):
                 return Placed(given, called.scope, called.node.lineno)
         default = _parameters(holder)[name] or click_default(holder.function, name)
         around = holder.parent or holder
@@ -101,7 +104,9 @@ class Tracer:
         bound = self.bindings(name, placed.scope, placed.line)
         for binding in bound:
             if binding.value is not None:
-                yield from self.origins(Placed(binding.value, binding.scope, binding.line), depth + 1)
+                yield from self.origins(
+                    Placed(binding.value, binding.scope, binding.line), depth + 1
+                )
         if not bound:
             given = self.argument(name, placed.scope)
             if given is not None:
@@ -295,4 +300,3 @@ def _prepared(expression: ast.expr) -> ast.expr:
             return next(given, expression)
         case _:
             return expression
-

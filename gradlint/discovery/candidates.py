@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gradlint.discovery.factories import factories
-from gradlint.discovery.frameworks import Base
+from gradlint.discovery.frameworks import Base, base_kind
 from gradlint.discovery.outline import Scope
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.signatures import constructions, required_parameters
@@ -48,7 +48,7 @@ class Candidates:
             *_by_example(reading, name, building),
             *building,
         )
-        return tuple(dict.fromkeys(found))[:_MOST]
+        return tuple(_distinct(found))[:_MOST]
 
     def _by_get_inputs(self, name: str, building: tuple[Candidate, ...]) -> Iterator[Candidate]:
         functions = self.reading.functions
@@ -60,6 +60,16 @@ class Candidates:
         elif inputs is not None:
             for candidate in building[:1]:
                 yield replace(candidate, built_from=BuiltFrom.GET_INPUTS, inputs=inputs)
+
+
+def _distinct(candidates: tuple[Candidate, ...]) -> Iterator[Candidate]:
+    """The candidates without those that an earlier one already tries in the same way."""
+    seen: set[Candidate] = set()
+    for candidate in candidates:
+        bare = replace(candidate, built_from=BuiltFrom.DEFAULTS)
+        if bare not in seen:
+            seen.add(bare)
+            yield candidate
 
 
 def _is_hidden(scope: Scope) -> bool:
@@ -76,8 +86,9 @@ def _init_arguments(init: Scope) -> str:
     """How `get_init_inputs` is spread: it returns the arguments, or a pair of arguments and keywords."""
     for value in init.returns:
         match value:
-            case ast.List(elts=[ast.List() | ast.Tuple(), ast.Dict()]) | ast.Tuple(
-                elts=[ast.List() | ast.Tuple(), ast.Dict()]
+            case (
+                ast.List(elts=[ast.List() | ast.Tuple(), ast.Dict()])
+                | ast.Tuple(elts=[ast.List() | ast.Tuple(), ast.Dict()])
             ):
                 return "*get_init_inputs()[0], **get_init_inputs()[1]"
             case ast.Dict():
@@ -102,7 +113,9 @@ def _by_example(
 
 def _example_inputs(scope: Scope) -> tuple[str, ...]:
     """Lightning spreads a tuple over the arguments of forward and a dictionary over its keywords."""
-    bound = scope.bindings.get("self.example_input_array") or scope.bindings.get("example_input_array")
+    bound = scope.bindings.get("self.example_input_array") or scope.bindings.get(
+        "example_input_array"
+    )
     match bound[-1].value if bound else None:
         case ast.Tuple():
             return ("*self.example_input_array",)
@@ -113,16 +126,21 @@ def _example_inputs(scope: Scope) -> tuple[str, ...]:
 
 
 def _by_config_class(reading: Reading, name: str) -> Iterator[Candidate]:
-    """A Hugging Face model from its configuration's defaults."""
+    """A Hugging Face model from its configuration's defaults.
+
+    `config_class` may be set by the base class when the subclass is made, so it need not be in sight.
+    """
     lineage = reading.lineages[name]
-    if Base.PRETRAINED not in lineage.kinds and not lineage.defines("config_class"):
+    if not lineage.defines("config_class") and not any(
+        base.startswith("transformers.") or base_kind(base) is Base.PRETRAINED
+        for base in lineage.opaque
+    ):
         return
-    required = required_parameters(reading, name) or ()
-    if len(required) == 1:
-        for construction in constructions(reading, name):
+    required = required_parameters(reading, name)
+    if required is None or len(required) == 1:
+        for construction in constructions(reading, name) if required else ():
             if not construction.guessed:
                 yield Candidate(BuiltFrom.EXAMPLE_INPUT, construction.text)
-    if len(required) <= 1 and lineage.defines("config_class"):
         yield Candidate(BuiltFrom.EXAMPLE_INPUT, f"{name}({name}.config_class())")
 
 

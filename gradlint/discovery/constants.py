@@ -117,9 +117,7 @@ def _variable(placed: Placed, name: str, tracer: Tracer, depth: int) -> Value:
     return _value(given, tracer, depth + 1)
 
 
-def _item(
-    placed: Placed, container: ast.expr, key: Value, tracer: Tracer, depth: int
-) -> Value:
+def _item(placed: Placed, container: ast.expr, key: Value, tracer: Tracer, depth: int) -> Value:
     holder = _value(Placed(container, placed.scope, placed.line), tracer, depth + 1)
     match holder, key:
         case dict(), str() if key in holder:

@@ -32,7 +32,9 @@ def cleaned(expression: ast.expr, imports: Imports) -> ast.expr:
     copy = _rebuilt(expression, lambda item: cleaned(item, imports))
     if isinstance(copy, ast.Call):
         torch = imports.qualified(copy.func).startswith("torch.")
-        copy.keywords = [_offline(word) for word in copy.keywords if not torch or word.arg != "device"]
+        copy.keywords = [
+            _offline(word) for word in copy.keywords if not torch or word.arg != "device"
+        ]
     return copy
 
 
@@ -94,7 +96,12 @@ _UNSAFE_MODULES = frozenset(
     " pandas librosa soundfile matplotlib logging time threading multiprocessing tempfile signal ctypes"
     " yaml huggingface_hub gym gymnasium sqlite3 webbrowser builtins importlib".split()
 )
-_UNSAFE_TORCH = ("torch.hub", "torch.distributed", "torch.multiprocessing", "torch.utils.cpp_extension")
+_UNSAFE_TORCH = (
+    "torch.hub",
+    "torch.distributed",
+    "torch.multiprocessing",
+    "torch.utils.cpp_extension",
+)
 _FORBIDDEN = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.JoinedStr)
 
 
@@ -142,7 +149,9 @@ def _inside(expression: ast.expr, imports: Imports) -> ast.expr | None:
     """What a device move or a wrapper is applied to, None where there is none."""
     match expression:
         case ast.Call(func=ast.Attribute(value=inner, attr="to"), args=args, keywords=words):
-            return inner if _moves_device([*args, *(word.value for word in words)], imports) else None
+            return (
+                inner if _moves_device([*args, *(word.value for word in words)], imports) else None
+            )
         case ast.Call(func=ast.Attribute(value=inner, attr=attr)) if attr in _MOVES:
             return inner
         case ast.Call(func=ast.Attribute(attr="type"), args=[target]) if (

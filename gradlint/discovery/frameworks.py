@@ -37,6 +37,12 @@ FOLLOWED_NEVER = frozenset(
 )
 """Packages whose classes are known here by name, so that their files need not be read."""
 
+
+def is_known(package: str) -> bool:
+    """Whether the classes of a top-level package are known by name, so that it is not looked for."""
+    return package in FOLLOWED_NEVER or package in sys.stdlib_module_names
+
+
 _NAMED = {
     "LightningModule": Base.LIGHTNING,
     "PreTrainedModel": Base.PRETRAINED,
@@ -48,7 +54,9 @@ _NAMED = {
     "Module": Base.MODULE,
 }
 
-_CONTAINERS = frozenset("Module ModuleList ModuleDict ParameterList ParameterDict Container".split())
+_CONTAINERS = frozenset(
+    "Module ModuleList ModuleDict ParameterList ParameterDict Container".split()
+)
 
 _MODELS = (
     "torchvision.models.",
@@ -78,7 +86,9 @@ _MODELS = (
     "pretrainedmodels.",
 )
 
-_TRANSFORMERS = re.compile(r"(Model|For[A-Z]\w*|Layer|Block|Attention|MLP|Embeddings|Encoder|Decoder)$")
+_TRANSFORMERS = re.compile(
+    r"(Model|For[A-Z]\w*|Layer|Block|Attention|MLP|Embeddings|Encoder|Decoder)$"
+)
 
 
 def base_kind(name: str) -> Base:

@@ -65,7 +65,9 @@ def read_imports(
     imports = Imports(names, tuple(stars))
     for line in module:
         match line:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Attribute() | ast.Name() as value):
+            case ast.Assign(
+                targets=[ast.Name(id=name)], value=ast.Attribute() | ast.Name() as value
+            ):
                 meaning = imports.qualified(value)
                 if name not in names and meaning.split(".")[0] in _heads(names):
                     names[name] = meaning
@@ -76,9 +78,7 @@ def _heads(names: Mapping[str, str]) -> set[str]:
     return {meaning.split(".")[0] for meaning in names.values()}
 
 
-def _meanings(
-    statement: ast.Import | ast.ImportFrom, package: str
-) -> Iterable[tuple[str, str]]:
+def _meanings(statement: ast.Import | ast.ImportFrom, package: str) -> Iterable[tuple[str, str]]:
     if isinstance(statement, ast.Import):
         for item in statement.names:
             # Because `import torch.nn` binds `torch`, and `import torch.nn as nn` binds `nn`.

@@ -112,9 +112,7 @@ def _position(called: Called) -> tuple[int, int]:
     return called.node.end_lineno or 0, called.node.end_col_offset or 0
 
 
-def _explicit(
-    reading: Reading, models: Models, steps: Steps, region: _Region
-) -> TrainingLoop:
+def _explicit(reading: Reading, models: Models, steps: Steps, region: _Region) -> TrainingLoop:
     pairs = [(called, step) for called in region.calls if (step := steps.step(called))]
     optimizer = _optimizer(reading, region, pairs)
     model = trained_model(reading, models, optimizer)
@@ -199,9 +197,7 @@ def _framework(reading: Reading, pairs: Pairs) -> str:
     return ""
 
 
-def _clips(
-    reading: Reading, framework: str, steps: tuple[LoopStep, ...], pairs: Pairs
-) -> bool:
+def _clips(reading: Reading, framework: str, steps: tuple[LoopStep, ...], pairs: Pairs) -> bool:
     if any(step.kind is StepKind.CLIP for step in steps):
         return True
     if framework == "deepspeed":

@@ -11,7 +11,14 @@ from gradlint.discovery.frameworks import Base
 from gradlint.discovery.models import Models
 from gradlint.discovery.outline import Called, Scope
 from gradlint.discovery.reading import Reading
-from gradlint.discovery.settings import all_optimizers, decided, loss_of, model_of, span_of, training_of
+from gradlint.discovery.settings import (
+    all_optimizers,
+    decided,
+    loss_of,
+    model_of,
+    span_of,
+    training_of,
+)
 from gradlint.discovery.steps import Steps
 from gradlint.program import LoopStep, StepKind, TrainingLoop
 from gradlint.span import Span
@@ -98,9 +105,7 @@ def _lightning_trainer(reading: Reading) -> Called | None:
     return None
 
 
-def _lightning_clips(
-    reading: Reading, steps: Steps, owner: Scope, trainer: Called | None
-) -> bool:
+def _lightning_clips(reading: Reading, steps: Steps, owner: Scope, trainer: Called | None) -> bool:
     if trainer is not None:
         for word in trainer.node.keywords:
             if word.arg == "gradient_clip_val":
@@ -180,4 +185,3 @@ def _training(reading: Reading, settings: dict[str, Placed]) -> Training:
     decay = number(settings["weight_decay"], reading.tracer) if "weight_decay" in settings else None
     arguments = (("weight_decay", decay),) if decay is not None else ()
     return Training(family, name, rate, arguments)
-

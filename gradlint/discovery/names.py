@@ -112,7 +112,10 @@ _PATTERNS = tuple(
         (r"(n|num|nb|number)_?(of_)?\w*heads?", "4"),
         (r"(n|num|nb|number)_?(of_)?\w*(layer|block|stack|cell|repeat|hop)s?", "2"),
         (r"(n|num|nb|number)_?(of_)?\w*(expert|group)s?", "4"),
-        (r"(n|num|nb|number)_?(of_)?\w*(filter|feature|feat|channel|unit|hidden|neuron|dim)s?", "64"),
+        (
+            r"(n|num|nb|number)_?(of_)?\w*(filter|feature|feat|channel|unit|hidden|neuron|dim)s?",
+            "64",
+        ),
         (r"\w*(dropout|drop)(_p|_prob|_rate|_ratio)?", "0.1"),
         (r"\w*kernel_?size", "3"),
         (r"\w*_?(img|image)_?size", "32"),
@@ -124,6 +127,10 @@ _PATTERNS = tuple(
         (r"(dim|d|size|hidden|channels?|units|width|features?)_\w+", "64"),
         (r"\w+_(dim|size|features?|channels?|units|planes|width|ch)", "64"),
         (r"(in|out)\d*", "64"),
+        (r"\w+_(depths?|mult|multiplier|factor|repeats|layers|stages|levels)", "2"),
+        (r"\w+_heads", "4"),
+        (r"\w+_stride|stride_\w+", "1"),
+        (r"(n|num|nb|number)_\w+", "2"),
         (r"\w+_eps(ilon)?", "1e-5"),
     )
 )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from gradlint.discovery.frameworks import FOLLOWED_NEVER, Base, base_kind
+from gradlint.discovery.frameworks import FOLLOWED_NEVER, Base, base_kind, is_known
 from gradlint.discovery.imports import Imports, package_of, read_imports
 from gradlint.discovery.outline import Outline, Scope, outline
 from gradlint.discovery.source import parse, read
@@ -95,12 +94,18 @@ class Lineage:
 
     @property
     def constructor(self) -> ClassOutline | None:
-        """The nearest class in sight that defines `__init__`."""
-        return next((outlined for outlined, _ in self.classes if outlined.init), None)
+        """The nearest class in sight whose `__init__` does more than to hand on `*args, **kwargs`."""
+        outlines = (outlined for outlined, _ in self.classes)
+        return next((each for each in outlines if each.init and not _hands_on(each.init)), None)
 
     def defines(self, name: str) -> bool:
         """Whether a class in sight has the method or attribute."""
         return any(name in outlined.methods | outlined.attributes for outlined, _ in self.classes)
+
+
+def _hands_on(init: ast.arguments) -> bool:
+    named = [*init.posonlyargs, *init.args, *init.kwonlyargs]
+    return len(named) == 1 and init.vararg is not None and init.kwarg is not None
 
 
 def module_outline(path: Path, tree: ast.Module, outlined: Outline) -> ModuleOutline:
@@ -149,7 +154,10 @@ class Neighbourhood:
             meaning = module.imports.names[head]
             return self.find_class(f"{meaning}.{rest}" if rest else meaning, module, depth + 1)
         if "." not in name:
-            starred = (self.find_class(f"{star}.{name}", module, depth + 1) for star in module.imports.stars)
+            starred = (
+                self.find_class(f"{star}.{name}", module, depth + 1)
+                for star in module.imports.stars
+            )
             return next((found for found in starred if found), None)
         return self._elsewhere(name, module, depth)
 
@@ -191,7 +199,7 @@ class Neighbourhood:
             return
         head = dotted.split(".")[0]
         own = origin.package.split(".")[0]
-        if head != own and (head in FOLLOWED_NEVER or head in sys.stdlib_module_names):
+        if head != own and is_known(head):
             return
         yield origin.folder
         if head != own:
@@ -249,9 +257,7 @@ def _class_outline(scope: Scope, imports: Imports, classes: set[str]) -> ClassOu
     )
 
 
-def _bases(
-    scope: Scope, node: ast.ClassDef, imports: Imports, classes: set[str]
-) -> Iterator[str]:
+def _bases(scope: Scope, node: ast.ClassDef, imports: Imports, classes: set[str]) -> Iterator[str]:
     for base in node.bases:
         # Because `Generic[T]` is subscripted and `with_metaclass(Meta, Base)` is a call.
         bare = base.value if isinstance(base, ast.Subscript) else base

@@ -267,9 +267,7 @@ class _Outliner:
         for case in node.cases:
             self._block(case.body, scope, replace(place, conditional=True))
 
-    def _bind(
-        self, target: ast.expr, value: ast.expr | None, scope: Scope, place: Place
-    ) -> None:
+    def _bind(self, target: ast.expr, value: ast.expr | None, scope: Scope, place: Place) -> None:
         """Bind a target, taking tuples apart; what is stored into a container mutates it."""
         match target:
             case ast.Name(id=name):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from gradlint.discovery.frameworks import is_known
 from gradlint.discovery.imports import absolute, package_of
 
 _WORDS = ("torch", "lightning", "transformers", ".backward(", "timm", "fairseq", "diffusers")
@@ -32,6 +33,9 @@ def _imported(text: str, path: Path, root: Path) -> Iterator[Path]:
     package, folder = package_of(path)
     for level, module in _modules(text):
         name = absolute(module, level, package)
+        head = name.split(".")[0]
+        if not level and head != package.split(".")[0] and is_known(head):
+            continue
         if name.startswith("."):
             parents = (path.parent, *path.parent.parents)
             yield from _files(parents[min(level, len(parents)) - 1], module)

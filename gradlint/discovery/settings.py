@@ -103,9 +103,7 @@ def _learning_rate(reading: Reading, optimizer: Optimizer) -> float | None:
     return default_learning_rate(optimizer.name) if of_torch else None
 
 
-def _arguments(
-    reading: Reading, optimizer: Optimizer
-) -> Iterator[tuple[str, bool | int | float]]:
+def _arguments(reading: Reading, optimizer: Optimizer) -> Iterator[tuple[str, bool | int | float]]:
     for word in optimizer.call.keywords:
         if word.arg in (None, "lr", "params"):
             continue

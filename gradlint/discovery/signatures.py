@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,11 @@ from gradlint.discovery.outline import Scope
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.usage import Usage, usages
 
-_CONFIG = re.compile(r"(\w*_)?(config|cfg|conf|configs|configuration|args|opt|opts|hparams|hps|params)")
+_CONFIG = re.compile(
+    r"(\w*_)?(config|cfg|conf|configs|configuration|args|opt|opts|hparams|hps|params)"
+)
+_ALIKE = 3
+"""Letters that the names of a model and of its configuration begin with in common: `GPT`, `Bert`."""
 _DEEPEST = 3
 """Models in models that a constructor is given: Seq2Seq(encoder, decoder) is 1."""
 
@@ -134,9 +139,7 @@ class _Filling:
             usual = next((value for role in usage.roles if (value := conventional(role))), None)
         return _shaped(usual, usage, annotation) if usual else None
 
-    def _class(
-        self, parameter: Parameter, usage: Usage, annotation: ast.expr | None
-    ) -> str | None:
+    def _class(self, parameter: Parameter, usage: Usage, annotation: ast.expr | None) -> str | None:
         """A class or module for a parameter that takes one."""
         nn = torch_nn(self.reading)
         if "block" in parameter.name.lower() and (usage.called or _takes_class(annotation)):
@@ -176,10 +179,19 @@ class _Filling:
                 return self._instance(written)
             return self._instance(written) if self._is_plain_class(written) else None
         if annotation is None and _CONFIG.fullmatch(parameter.name):
-            classes = [name for name in self.reading.module.classes if self._is_plain_class(name)]
-            named = [name for name in classes if re.search(r"(Config|Cfg|Args|Params)$", name)]
-            return self._instance(named[0]) if len(named) == 1 else None
+            return self._unannotated_configuration()
         return None
+
+    def _unannotated_configuration(self) -> str | None:
+        """An object of the only configuration class defined here, or of the imported one named alike."""
+        classes = [name for name in self.reading.module.classes if self._is_plain_class(name)]
+        named = [name for name in classes if re.search(r"(Config|Cfg|Args|Params)$", name)]
+        if len(named) == 1:
+            return self._instance(named[0])
+        imported = [name for name in self.reading.imports.names if name.endswith("Config")]
+        alike = [(len(os.path.commonprefix([name, self.name])), name) for name in imported]
+        length, best = max(alike, default=(0, ""))
+        return f"{best}()" if length >= _ALIKE else None
 
     def _is_visible(self) -> bool:
         """Whether the constructor stands in this file, so that its annotations name what is in scope."""
@@ -217,7 +229,11 @@ class _Filling:
         if any(value is None for value in values.values()):
             return None
         words = ", ".join(f"{key}={value}" for key, value in values.items())
-        return f"dict({words})" if usage.as_mapping else f"__import__('types').SimpleNamespace({words})"
+        return (
+            f"dict({words})"
+            if usage.as_mapping
+            else f"__import__('types').SimpleNamespace({words})"
+        )
 
     def _handed_on(self, name: str) -> Iterator[dict[str, None]]:
         """What other model classes of the file read from a configuration of the same name."""

@@ -22,7 +22,9 @@ _NOT_AN_OPTIMIZER = re.compile(
     r"sched|lr_|env|prof|ema|progress|pbar|bar|logger|writer|world|game|tracker|timer|annealer|warmup"
 )
 _OPTIMIZER = re.compile(r"opt|adam|sgd|closure|scaler|engine|solver")
-_LOSS = re.compile(r"criteri\w+|crit|\w*loss\w*|\w*cross_entropy\w*|\w*objective\w*|bce|mse|nll|elbo")
+_LOSS = re.compile(
+    r"criteri\w+|crit|\w*loss\w*|\w*cross_entropy\w*|\w*objective\w*|bce|mse|nll|elbo"
+)
 _MODEL = re.compile(
     r"(\w*_)?(model|net|network|generator|discriminator|encoder|decoder|policy|actor|critic|gen|disc"
     r"|unet|transformer|rnn|lstm|gru|gpt|vae|autoencoder|classifier|backbone|ddp|mlp|cnn)(\w?|_\w+|\d+)"
@@ -77,7 +79,9 @@ class Steps:
             return False
         if _OPTIMIZER.search(words) or not called.node.args:
             return True
-        return any(_OPTIMIZER.search(ast.unparse(argument).lower()) for argument in called.node.args)
+        return any(
+            _OPTIMIZER.search(ast.unparse(argument).lower()) for argument in called.node.args
+        )
 
     def _is_loss(self, called: Called, last: str) -> bool:
         callee = called.node.func

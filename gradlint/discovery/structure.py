@@ -16,7 +16,8 @@ from gradlint.discovery.reading import Reading
 Builds = Mapping[str, frozenset[str]]
 
 _BLOCK = re.compile(
-    r"\w*(block|layer|cell|unit|norm|act|conv|attn|attention|mlp|stem|head|embed|down|up|pool)\w*"
+    r"\w*(block|layer|cell|unit|norm|act|conv|attn|attention|mlp|stem|head|embed|down|up|pool|linear|net"
+    r"|backbone|encoder|decoder|model|module)\w*"
 )
 _LOSS = re.compile(r"\w*(Loss|Criterion|LossFn|Losses|Metric|Penalty|Regularizer)(\d*D?|Module)?$")
 _WITHOUT_PARAMETERS = re.compile(
@@ -25,7 +26,9 @@ _WITHOUT_PARAMETERS = re.compile(
     r"|Identity|ModuleList|ModuleDict|Sequential|Module|ParameterList|ParameterDict|Softsign|Threshold"
     r"|Hard\w+|ReLU6?|C?ELU|SELU|GELU|GLU|LeakyReLU|RReLU)"
 )
-_COMPUTING = frozenset("math numpy functools itertools collections copy typing warnings einops random".split())
+_COMPUTING = frozenset(
+    "math numpy functools itertools collections copy typing warnings einops random".split()
+)
 
 
 def direct_builds(reading: Reading) -> Builds:
@@ -136,7 +139,7 @@ def _arguments(reading: Reading, called: Called) -> Iterator[tuple[str, ast.expr
         yield from zip(names, called.node.args, strict=False)
 
 
-def _holds_parameters(reading: Reading, name: str) -> bool:
+def _holds_parameters(reading: Reading, name: str, seen: frozenset[str] = frozenset()) -> bool:
     """Whether instances may hold parameters of their own: what only wraps or computes does not.
 
     True where that cannot be seen, such as for a base in another file.
@@ -145,38 +148,62 @@ def _holds_parameters(reading: Reading, name: str) -> bool:
     if lineage.kinds & {Base.LAYER, Base.UNKNOWN}:
         return True
     for outlined, module in lineage.classes:
-        scope = reading.model_classes.get(outlined.name)
-        if module is not reading.module or scope is None:
-            if module is not reading.module and outlined.init:
+        if module is not reading.module:
+            if outlined.init:
                 return True
-            continue
-        if any(_makes_parameters(reading, called, name) for called in _constructing(scope)):
-            return True
+        elif scope := reading.model_classes.get(outlined.name):
+            if any(_makes(reading, called, seen | {name}) for called in _constructing(scope)):
+                return True
     return False
 
 
 def _constructing(scope: Scope) -> Iterator[Called]:
     for inner in scope.inward:
-        if inner.function and inner.function.name in ("forward", "extra_repr", "__repr__", "__call__"):
+        if inner.function and inner.function.name in (
+            "forward",
+            "extra_repr",
+            "__repr__",
+            "__call__",
+        ):
             continue
         yield from inner.calls
 
 
-def _makes_parameters(reading: Reading, called: Called, owner: str) -> bool:
+def _makes(reading: Reading, called: Called, seen: frozenset[str]) -> bool:
+    """Whether a call may make parameters; `seen` are classes and functions already looked into."""
     callee = called.node.func
     built = reading.called_class(called.node, called.scope)
     if built:
-        return built != owner
-    name = reading.imports.qualified(callee)
-    if name.startswith("torch."):
-        return _torch_parameters(name)
-    if isinstance(callee, ast.Attribute):
-        return callee.attr in ("register_parameter", "register_module") or _is_foreign(reading, name)
-    if isinstance(callee, ast.Name):
-        return not hasattr(builtins, callee.id) and callee.id not in ("super",) and (
-            callee.id not in reading.imports.names or _is_foreign(reading, name)
-        )
-    return True
+        return built not in seen and _holds_parameters(reading, built, seen)
+    qualified = reading.imports.qualified(callee)
+    if qualified.startswith("torch."):
+        return _torch_parameters(qualified)
+    match callee:
+        case ast.Name(id=name) if name in reading.functions:
+            function = reading.functions[name]
+            return name not in seen and any(
+                _makes(reading, inner, seen | {name}) for inner in function.calls
+            )
+        case ast.Name(id=name) if name in reading.imports.names:
+            return _is_foreign(reading, qualified) and bool(
+                name[0].isupper() or _BLOCK.fullmatch(name)
+            )
+        case ast.Name(id=name):
+            return name in _parameters_of(called.scope) and not hasattr(builtins, name)
+        case ast.Attribute(attr="register_parameter"):
+            return True
+        case ast.Attribute(attr=attr):
+            return _is_foreign(reading, qualified) and bool(
+                attr[0].isupper() or _BLOCK.fullmatch(attr)
+            )
+        case _:
+            return True
+
+
+def _parameters_of(scope: Scope) -> frozenset[str]:
+    arguments = scope.function.args if scope.function else None
+    items = (*arguments.args, *arguments.kwonlyargs) if arguments else ()
+    return frozenset(item.arg for item in items)
 
 
 def _is_foreign(reading: Reading, name: str) -> bool:

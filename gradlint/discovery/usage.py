@@ -67,7 +67,9 @@ def _note_call(node: ast.Call, found: dict[str, Usage], imports: Imports) -> Non
     if called:
         _of(found, called).called = True
     qualified = imports.qualified(callee)
-    roles = REQUIRED.get(qualified.rpartition(".")[2], ()) if qualified.startswith("torch.nn.") else ()
+    roles = (
+        REQUIRED.get(qualified.rpartition(".")[2], ()) if qualified.startswith("torch.nn.") else ()
+    )
     for index, argument in enumerate(node.args):
         if isinstance(argument, ast.Name):
             usage = _of(found, argument.id)
