@@ -16,7 +16,8 @@ from torch.overrides import TorchFunctionMode
 T = TypeVar("T")
 _SOURCES = "_gradlint_sources"
 _OWN_FILES = tuple(
-    os.path.dirname(os.path.abspath(path)) + os.sep for path in (torch.__file__, os.path.dirname(__file__))
+    os.path.dirname(os.path.abspath(path)) + os.sep
+    for path in (torch.__file__, os.path.dirname(__file__))
 )
 
 
@@ -166,7 +167,9 @@ def _tensors(values: Iterable[object]) -> Iterable[torch.Tensor]:
             yield from _tensors(vars(value).values())
 
 
-def watched(model: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> Outcome | Failure:
+def watched(
+    model: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]
+) -> Outcome | Failure:
     """Run a forward pass on marked arguments: its outcome, or how it failed."""
     watch = Watch()
     with watch:

@@ -181,7 +181,9 @@ def _made(module: ModuleType, candidate: Candidate) -> nn.Module:
         raise UserError("build", outcome.error) from outcome.error
     model = model_in(outcome.value)
     if model is None:
-        kind = "the class itself" if isinstance(outcome.value, type) else type(outcome.value).__name__
+        kind = (
+            "the class itself" if isinstance(outcome.value, type) else type(outcome.value).__name__
+        )
         reason = f"{candidate.constructor} gives {kind}, not a model"
         raise UserError("build", TypeError(reason))
     # because an object of the module's own would carry what one probe did to it into the next

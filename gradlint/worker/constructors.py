@@ -23,7 +23,10 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r".*(init_std|initializer_range|std)", "0.02"),
     (r".*(theta|rope_base|base)", "10000.0"),
     (r"(hidden_act|activation\w*|act\w*|nonlinearity)", "'relu'"),
-    (r"(use|with|is|has|return|enable|tie|share|add|do|flash|output)_.*|.*(pretrained|bidirectional)", "False"),
+    (
+        r"(use|with|is|has|return|enable|tie|share|add|do|flash|output)_.*|.*(pretrained|bidirectional)",
+        "False",
+    ),
     (r".*(bias|batch_first|affine)", "True"),
     (r".*(path|device|dtype|weights|checkpoint|mask|scaling).*", "None"),
     (r".*(vocab|token|embeddings|words|items|users).*", "1000"),
@@ -32,7 +35,10 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r".*(layers?|blocks|depth|repeats|stages|stacks|hops)", "2"),
     (r".*(heads?|groups|experts|ratio|patch\w*|expansion\w*|upscale\w*|scale\w*)", "4"),
     (r".*(head_dim|dim_head|d_k|d_v|rank|growth\w*)", "16"),
-    (r".*(img|image|seq|len|length|max_pos|block_size|context|resolution|height|width|steps|window).*", "32"),
+    (
+        r".*(img|image|seq|len|length|max_pos|block_size|context|resolution|height|width|steps|window).*",
+        "32",
+    ),
     (r".*(stride|dilation|cardinality)", "1"),
     (r".*(padding|idx|index|_id|pad)", "0"),
     (r".*(alpha|beta|gamma|temperature|tau|lambd\w*|weight)", "1.0"),
@@ -78,7 +84,11 @@ class Construction:
         if value is not None:
             values[name] = value
         kinds = self.parameters()
-        bare = [key for key in values if key in kinds and kinds[key].kind is inspect.Parameter.POSITIONAL_ONLY]
+        bare = [
+            key
+            for key in values
+            if key in kinds and kinds[key].kind is inspect.Parameter.POSITIONAL_ONLY
+        ]
         parts = [*(values[key] for key in bare)]
         parts += [f"{key}={item}" for key, item in values.items() if key not in bare]
         constructor = f"{ast.unparse(self.call.func)}({', '.join(parts)})"
@@ -96,7 +106,9 @@ class Construction:
         return own[0] if own else None
 
 
-def repaired(candidate: Candidate, error: Exception, namespace: dict[str, object]) -> Iterator[Candidate]:
+def repaired(
+    candidate: Candidate, error: Exception, namespace: dict[str, object]
+) -> Iterator[Candidate]:
     """Other arguments for a constructor that raised, the most specific change first.
 
     Arguments that the source gives are the user's: only guessed ones are changed.
@@ -157,10 +169,18 @@ def _sequences(case: Construction) -> Iterator[Candidate]:
 
 def _callables(case: Construction) -> Iterator[Candidate]:
     """A value was given where a class or a module is wanted."""
-    torch_names = {"norm": "LayerNorm", "act": "GELU", "nonlin": "ReLU", "conv": "Conv2d", "linear": "Linear"}
+    torch_names = {
+        "norm": "LayerNorm",
+        "act": "GELU",
+        "nonlin": "ReLU",
+        "conv": "Conv2d",
+        "linear": "Linear",
+    }
     if re.search(r"object is not callable|is not a Module subclass|unhashable", case.text):
         for name in _suspects(case, object):
-            kind = next((value for key, value in torch_names.items() if key in name.lower()), "ReLU")
+            kind = next(
+                (value for key, value in torch_names.items() if key in name.lower()), "ReLU"
+            )
             yield case.having(name, f"__import__('torch').nn.{kind}")
             yield case.having(name, f"__import__('torch').nn.{kind}()")
             yield case.having(name, "__import__('torch').nn.Identity()")
@@ -176,9 +196,13 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
     for parameter, value in case.given().items():
         text = ast.unparse(value)
         if attribute and text.startswith("SimpleNamespace("):
-            yield case.having(parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})")
+            yield case.having(
+                parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})"
+            )
         elif key and text.startswith("dict("):
-            yield case.having(parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})")
+            yield case.having(
+                parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})"
+            )
     if attribute and attribute[1] in ("int", "float", "str", "NoneType", "dict", "type"):
         for parameter in _suspects(case, object):
             yield case.having(parameter, f"SimpleNamespace({name}={usual(name)})")
@@ -215,7 +239,10 @@ _QUOTED = re.compile(r"['\"]([\w.\-]+)['\"]")
 def _choices(case: Construction) -> Iterator[Candidate]:
     """The message, or the failing line, lists what is allowed."""
     texts = {n: v.value for n, v in case.given().items() if isinstance(v, ast.Constant)}
-    lists = re.search(r"(?:in|one of|choose from|expected|supported\w*|available|be|either)\W+(.*)", f"{case.text} {case.line()}")
+    lists = re.search(
+        r"(?:in|one of|choose from|expected|supported\w*|available|be|either)\W+(.*)",
+        f"{case.text} {case.line()}",
+    )
     options = _QUOTED.findall(f"{case.text} {case.line()}")
     numbers = re.findall(r"\b\d+\b", lists[1]) if lists else []
     bad = [n for n, v in texts.items() if isinstance(v, str) and (v in case.text or n in case.text)]
@@ -275,7 +302,9 @@ def _numbers(case: Construction) -> dict[str, int]:
 def _mentioned(case: Construction) -> list[str]:
     """Parameters that the failing line or the message names, the given ones first."""
     line = f"{case.line()} {case.text}"
-    names = [name for name in (*case.given(), *case.parameters()) if re.search(rf"\b{name}\b", line)]
+    names = [
+        name for name in (*case.given(), *case.parameters()) if re.search(rf"\b{name}\b", line)
+    ]
     return list(dict.fromkeys(names))
 
 

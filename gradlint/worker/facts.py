@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,7 +29,14 @@ _SEQUENCES = (
     nn.TransformerEncoderLayer,
     nn.TransformerDecoderLayer,
 )
-_SIDES = ("img_size", "image_size", "input_size", "input_resolution", "resolution", "image_resolution")
+_SIDES = (
+    "img_size",
+    "image_size",
+    "input_size",
+    "input_resolution",
+    "resolution",
+    "image_resolution",
+)
 _NEST = 3
 
 
@@ -42,18 +49,21 @@ class Facts:
     def leaves(self) -> Iterator[nn.Module]:
         """Modules in registration order that hold parameters themselves, or are `torch.nn` sequences."""
         for module in self.model.modules():
-            if isinstance(module, _SEQUENCES) or next(module.parameters(recurse=False), None) is not None:
+            if (
+                isinstance(module, _SEQUENCES)
+                or next(module.parameters(recurse=False), None) is not None
+            ):
                 yield module
 
     def first(self, *kinds: type[nn.Module]) -> nn.Module | None:
         """The first module of one of these kinds, or None."""
         return next((module for module in self.model.modules() if isinstance(module, kinds)), None)
 
-    def layer(self) -> nn.Module | None:
-        """The first layer of a kind whose input is known; layers that torch lacks are passed over."""
+    def layer(self, without: Collection[int] = ()) -> nn.Module | None:
+        """The first layer of a kind whose input is known, those whose `id` is in `without` left out."""
         known = (*_CONVOLUTIONS, *_SEQUENCES, nn.RNNBase, nn.RNNCellBase, nn.Embedding, nn.Linear)
         known = (*known, nn.BatchNorm1d, nn.LayerNorm, nn.GroupNorm, nn.EmbeddingBag, nn.Bilinear)
-        leaves = list(self.leaves())
+        leaves = (leaf for leaf in self.leaves() if id(leaf) not in without)
         return next((leaf for leaf in leaves if isinstance(leaf, known)), None)
 
     def number(self, *names: str) -> int | None:
@@ -70,7 +80,11 @@ class Facts:
         for module in self.model.modules():
             for name in _SIDES:
                 value = vars(module).get(name)
-                if isinstance(value, (tuple, list)) and value and all(type(v) is int for v in value):
+                if (
+                    isinstance(value, (tuple, list))
+                    and value
+                    and all(type(v) is int for v in value)
+                ):
                     return tuple(value)
                 if type(value) is int and value >= 8:
                     return (value,)
@@ -92,7 +106,9 @@ class Facts:
         recurrent = self.first(nn.RNNBase, nn.RNNCellBase)
         if recurrent is not None:
             return cast(int, recurrent.hidden_size)
-        named = self.number("hidden_size", "hidden_dim", "hidden", "n_hidden", "hidden_channels", "nhid")
+        named = self.number(
+            "hidden_size", "hidden_dim", "hidden", "n_hidden", "hidden_channels", "nhid"
+        )
         return named or 16
 
     def _holders(self) -> Iterator[dict[str, object]]:

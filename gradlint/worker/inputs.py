@@ -15,13 +15,45 @@ from gradlint.worker.attempt import Failure, mark, watched
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.facts import Facts
 from gradlint.worker.failure import UserError
-from gradlint.worker.guesses import Forward, Guess, first_guess
+from gradlint.worker.forwards import Forward
+from gradlint.worker.guesses import Guess, first_guess
 from gradlint.worker.outputs import tensors_of
-from gradlint.worker.shape_errors import Case, repairs
+from gradlint.worker.shape_errors import Case, mismatch, repairs
 
 BATCH = 8
 _ATTEMPTS = 40
 _SECONDS = 6.0
+_SLOWEST = 4.0  # of one pass, because a probe repeats it many times
+_VOLUME = 1 << 24
+
+
+Rank = tuple[int, bool, float]
+
+
+class Agenda:
+    """Guesses to try, each once, the lowest rank first and among equals the earliest."""
+
+    def __init__(self) -> None:
+        """Begin with nothing to try."""
+        self._queue: list[tuple[Rank, int, Guess]] = []
+        self._ranks: dict[str, Rank] = {}
+        self._order = itertools.count()
+
+    def add(self, rank: Rank, guess: Guess) -> None:
+        """Add a guess, or move it forward, unless it was tried already or is too large to try."""
+        key = repr(guess)
+        if (key not in self._ranks or rank < self._ranks[key]) and guess.volume() <= _VOLUME:
+            self._ranks[key] = rank
+            heapq.heappush(self._queue, (rank, next(self._order), guess))
+
+    def __iter__(self) -> Iterator[Guess]:
+        """The guesses that are still to be tried, while more may be added."""
+        tried = set[str]()
+        while self._queue:
+            guess = heapq.heappop(self._queue)[-1]
+            if repr(guess) not in tried:
+                tried.add(repr(guess))
+                yield guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +78,25 @@ class Search:
         facts, forward = Facts(self.model), Forward.of(self.model)
         deadline = time.monotonic() + self.seconds
         first = first_guess(facts, self.sequence_length)
-        queue: list[tuple[int, int, Guess]] = [(0, 0, first)]
-        order = itertools.count(1)
-        seen = {repr(first)}
+        agenda = Agenda()
+        agenda.add((0, False, 0.0), first)
         errors: list[tuple[int, Exception]] = []
         fallback: Guess | None = None
-        for _ in range(self.attempts):
-            if not queue or time.monotonic() > deadline:
+        for guess in itertools.islice(agenda, self.attempts):
+            started = time.monotonic()
+            if started > deadline:
                 break
-            _, _, guess = heapq.heappop(queue)
             failure = self._failure(guess)
             if failure is None:
-                confirmed = self._confirmed(guess)
+                confirmed = self._confirmed(guess, time.monotonic() - started)
                 if confirmed is not None and confirmed[1]:
                     return confirmed[0]
                 fallback = fallback or (confirmed[0] if confirmed else None)
                 continue
             errors.append((failure.progress, failure.error))
-            for better in repairs(Case(failure, guess, facts, forward)):
-                if repr(better) not in seen:
-                    seen.add(repr(better))
-                    heapq.heappush(queue, (-failure.progress, next(order), better))
+            case = Case(failure, guess, facts, forward)
+            for deduced, better in repairs(case):
+                agenda.add((-failure.progress, not deduced, mismatch(case)), better)
         if fallback is not None:
             return fallback
         raise UserError("forward", _telling(errors))
@@ -75,10 +105,15 @@ class Search:
         with torch.no_grad():
             return attempted(self.model, guess)[0]
 
-    def _confirmed(self, guess: Guess) -> tuple[Guess, bool] | None:
-        """The guess with a batch that is large enough, and whether its output carries a gradient."""
-        sizes = dict.fromkeys((max(BATCH, guess.size["batch"]), guess.size["batch"]))
-        for batch in sizes:
+    def _confirmed(self, guess: Guess, seconds: float) -> tuple[Guess, bool] | None:
+        """The guess with a batch that is large enough, and whether its output carries a gradient.
+
+        `seconds` is what the pass took with the guess as it is.
+        """
+        ours = guess.size["batch"]
+        for batch in dict.fromkeys((max(BATCH, ours), max(BATCH // 2, ours), ours)):
+            if batch > ours and seconds * batch / ours > _SLOWEST:
+                continue
             larger = guess.sized(batch=batch)
             failure, output = attempted(self.model, larger)
             if failure is None:
@@ -104,8 +139,3 @@ def _telling(errors: list[tuple[int, Exception]]) -> Exception:
     if not errors:
         return RuntimeError("no inputs could be tried")
     return max(enumerate(errors), key=lambda item: (item[1][0], -item[0]))[1][1]
-
-
-def names(guess: Guess) -> Iterator[str]:
-    """The names of the arguments, in order."""
-    return (item.name for item in guess.arguments)

@@ -13,10 +13,25 @@ from torch import nn
 
 from gradlint.worker.attempt import Failure, sources_of
 from gradlint.worker.facts import Facts
-from gradlint.worker.guesses import SPATIAL, Argument, Forward, Guess, argument_for, recurrent
-from gradlint.worker.specs import Constant, Dim, Group, Normal, Packed, Shape, Spec, Whole, reshaped
+from gradlint.worker.forwards import Forward
+from gradlint.worker.guesses import Argument, Guess, argument_for
+from gradlint.worker.layers import recurrent
+from gradlint.worker.specs import (
+    SPATIAL,
+    Constant,
+    Dim,
+    Filled,
+    Group,
+    Normal,
+    Packed,
+    Shape,
+    Spec,
+    Whole,
+    reshaped,
+)
 
-LADDER = (32, 64, 128, 224, 256, 299, 512)
+LADDER = (28, 32, 48, 64, 84, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
+_GROWING = (32, 64, 128, 224, 299, 512)
 _LONG = (64, 256, 1024, 4096, 16384)
 _SIDES = frozenset(name for names in SPATIAL for name in names)
 
@@ -45,10 +60,15 @@ class Case:
 Repair = Callable[[Case], Iterator[Guess]]
 
 
-def repairs(case: Case) -> Iterator[Guess]:
-    """Better guesses than the one that failed, the most specific first."""
+def repairs(case: Case) -> Iterator[tuple[bool, Guess]]:
+    """Better guesses than the one that failed, the most specific first, and whether each was deduced.
+
+    Those that were not are mere alternatives.
+    """
     for repair in _REPAIRS:
-        yield from repair(case)
+        yield from ((True, guess) for guess in repair(case))
+    for repair in _ALTERNATIVES:
+        yield from ((False, guess) for guess in repair(case))
 
 
 # Single changes.
@@ -59,7 +79,9 @@ def _reshape(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
     if hasattr(item.spec, "shape"):
         yield case.guess.having(item.name, reshaped(item.spec, shape))
     elif isinstance(item.spec, Group):
-        parts = [reshaped(part, shape) if isinstance(part, Normal) else part for part in item.spec.items]
+        parts = [
+            reshaped(part, shape) if isinstance(part, Normal) else part for part in item.spec.items
+        ]
         yield case.guess.having(item.name, Group(item.spec.kind, tuple(parts), item.spec.keys))
 
 
@@ -67,8 +89,12 @@ def _resize(case: Case, items: Iterable[Argument], have: int, want: int) -> Iter
     """Where an argument has a size `have`, make it `want`; the last such dimension first."""
     if have == want or want <= 0:
         return
+    if want == case.guess.size["batch"] and have in case.guess.size.values():
+        return  # because it is the batch that stands where another size should
     for item in items:
-        yield from (case.guess.having(item.name, spec) for spec in _resized(case, item.spec, have, want))
+        yield from (
+            case.guess.having(item.name, spec) for spec in _resized(case, item.spec, have, want)
+        )
     for name, size in case.guess.sizes:
         if size == have and name != "batch" and _uses(case.guess, name):
             both = {dim: want for dim in _SIDES if case.guess.size[dim] == have}
@@ -108,7 +134,11 @@ def _rescale(case: Case, ratio: float, dims: int = 2) -> Iterator[Guess]:
     factor = ratio ** (1 / len(names))
     size = case.guess.size
     exact = {name: size[name] * factor for name in names}
-    usual = sorted(LADDER if len(names) > 1 else _LONG, key=lambda s: abs(math.log(s / exact[names[0]])))
+    if all(abs(value - round(value)) < 1e-6 for value in exact.values()):
+        yield case.guess.sized(**{name: round(value) for name, value in exact.items()})
+    usual = sorted(
+        LADDER if len(names) > 1 else _LONG, key=lambda s: abs(math.log(s / exact[names[0]]))
+    )
     if 0.8 < usual[0] / exact[names[0]] < 1.25:
         yield case.guess.sized(**dict.fromkeys(names, usual[0]))
     for grain in (4, 1):
@@ -116,7 +146,9 @@ def _rescale(case: Case, ratio: float, dims: int = 2) -> Iterator[Guess]:
             **{name: max(round(value / grain) * grain, 1) for name, value in exact.items()}
         )
     for shift in (-1, 1, -2, 2, -4, 4):
-        yield case.guess.sized(**{name: max(round(value) + shift, 1) for name, value in exact.items()})
+        yield case.guess.sized(
+            **{name: max(round(value) + shift, 1) for name, value in exact.items()}
+        )
 
 
 def _larger(case: Case) -> Iterator[Guess]:
@@ -124,7 +156,7 @@ def _larger(case: Case) -> Iterator[Guess]:
     names = [name for name in sorted(_SIDES) if _uses(case.guess, name)]
     if names:
         now = max(case.guess.size[name] for name in names)
-        steps = LADDER if len(names) > 1 else _LONG
+        steps = _GROWING if len(names) > 1 else _LONG
         for side in [step for step in steps if step > now][:3]:
             yield case.guess.sized(**dict.fromkeys(names, side))
 
@@ -137,8 +169,10 @@ def _embedding(case: Case) -> Iterator[Guess]:
     if call is None or call.name not in ("embedding", "embedding_bag"):
         return
     pair = [call.argument(0, "input"), call.argument(1, "weight")]
-    tables = [v for v in pair if isinstance(v, torch.Tensor) and v.is_floating_point() and v.dim() == 2]
-    indices = [v for v in pair if v not in tables] if len(tables) == 1 else pair[:1]
+    tables = [
+        v for v in pair if isinstance(v, torch.Tensor) and v.is_floating_point() and v.dim() == 2
+    ]
+    indices = [v for v in pair if v is not tables[0]] if len(tables) == 1 else pair[:1]
     table = tables[-1] if tables else None
     if table is None or not indices:
         return
@@ -165,7 +199,9 @@ def _tokens(case: Case, item: Argument, high: int) -> Iterator[Guess]:
             if isinstance(part, (Normal, Whole)):
                 parts = list(item.spec.items)
                 parts[index] = Whole(part.shape[:2], high)
-                yield case.guess.having(item.name, Group(item.spec.kind, tuple(parts), item.spec.keys))
+                yield case.guess.having(
+                    item.name, Group(item.spec.kind, tuple(parts), item.spec.keys)
+                )
     else:
         yield case.guess.having(item.name, Whole(("batch", "time"), high))
         yield case.guess.having(item.name, Whole(("batch",), high))
@@ -227,6 +263,7 @@ def _matrix(case: Case) -> Iterator[Guess]:
         value = next((tensor for tensor in call.tensors() if sources_of(tensor)), None)
     items = case.blamed(value)
     yield from _resize(case, items, have, want)
+    yield from _shifted(case, items, want - have)
     yield from _split(case, items, have, want)
     sided = any(_dims(item.spec) & _SIDES for item in items)
     if sided:
@@ -252,6 +289,16 @@ def _split(case: Case, items: list[Argument], have: int, want: int) -> Iterator[
     yield _with_last(case.guess, items[0], want - have + lasts[0][0]) if want > have else guess
 
 
+def _shifted(case: Case, items: list[Argument], missing: int) -> Iterator[Guess]:
+    """An argument was concatenated with something else: it takes up the whole difference."""
+    if len(items) > 1 or missing > 0:
+        for item in items:
+            shape = case.shape(item.spec)
+            if isinstance(item.spec, Normal) and len(shape) > 1 and shape[-1] + missing > 0:
+                if isinstance(item.spec.shape[-1], int):
+                    yield _with_last(case.guess, item, shape[-1] + missing)
+
+
 def _with_last(guess: Guess, item: Argument, size: int) -> Guess:
     shape = getattr(item.spec, "shape", ())
     return guess.having(item.name, reshaped(item.spec, (*shape[:-1], size)))
@@ -262,8 +309,10 @@ def _factored(case: Case, items: list[Argument], have: int, want: int) -> Iterat
     for item in items:
         dims = getattr(item.spec, "shape", ())
         for index, size in enumerate(case.shape(item.spec)):
-            if index and size and (size * want) % have == 0:
-                yield from _reshape(case, item, (*dims[:index], size * want // have, *dims[index + 1 :]))
+            if index and size > 1 and (size * want) % have == 0:
+                yield from _reshape(
+                    case, item, (*dims[:index], size * want // have, *dims[index + 1 :])
+                )
 
 
 def _normalisation(case: Case) -> Iterator[Guess]:
@@ -303,22 +352,58 @@ def _trailing(case: Case, value: torch.Tensor, shape: tuple[int, ...]) -> Iterat
 
 
 def _recurrent(case: Case) -> Iterator[Guess]:
-    layer = next((m for m in case.failure.modules()[:2] if isinstance(m, (nn.RNNBase, nn.RNNCellBase))), None)
+    layer = next(
+        (m for m in case.failure.modules()[:2] if isinstance(m, (nn.RNNBase, nn.RNNCellBase))), None
+    )
     if layer is None:
         return
-    frame = next((f for f in reversed(case.failure.frames) if f.variables.get("self") is layer), None)
+    frame = next(
+        (f for f in reversed(case.failure.frames) if f.variables.get("self") is layer), None
+    )
     value = frame.variables.get("input") if frame else None
     tensor = value.data if isinstance(value, nn.utils.rnn.PackedSequence) else value
     have = tensor.shape[-1] if isinstance(tensor, torch.Tensor) and tensor.dim() else 0
     for item in case.blamed(tensor):
         yield from _resize(case, [item], have, layer.input_size)
-        if isinstance(layer, nn.RNNBase):
+        if isinstance(item.spec, Whole):
+            flat = [other for other in item.others if len(case.shape(other)) == 1]
+            yield from (case.guess.having(item.name, other) for other in flat)
+            yield from _reshape(case, item, item.spec.shape[:-1] or ("batch",))
+        elif isinstance(layer, nn.RNNBase):
             yield case.guess.having(item.name, recurrent(layer))
             yield from _reshape(case, item, ("batch", "time", layer.input_size))
-        yield case.guess.having(item.name, Normal(("batch", layer.input_size)))
-    hidden = re.search(r"[Ee]xpected hidden.*size \(\d+, (\d+), \d+\), got \[\d+, (\d+), \d+\]", case.failure.text)
-    if hidden:
-        yield from _rebatched(case, int(hidden[1]), int(hidden[2]))
+            yield case.guess.having(item.name, Normal(("batch", layer.input_size)))
+        else:
+            yield case.guess.having(item.name, Normal(("batch", layer.input_size)))
+
+
+_STATE = re.compile(
+    r"[Ee]xpected hidden(?:\[(\d)\])? size \((\d+), (\d+), (\d+)\), got \[([\d, ]+)\]"
+)
+
+
+def _hidden(case: Case) -> Iterator[Guess]:
+    """The state that a recurrent layer was given does not fit."""
+    found = _STATE.search(case.failure.text)
+    if not found:
+        return
+    layers, batch, size = (int(found[i]) for i in (2, 3, 4))
+    frame = next((f for f in reversed(case.failure.frames) if "hx" in f.variables), None)
+    state = frame.variables["hx"] if frame else None
+    part = state[int(found[1] or 0)] if isinstance(state, tuple) else state
+    lead = next((name for name in ("batch", "time") if case.guess.size[name] == batch), batch)
+    if sources_of(part):
+        for item in case.blamed(part):
+            yield case.guess.having(item.name, _stated(item.spec, Normal((layers, lead, size))))
+    got = [int(number) for number in found[5].split(",")]
+    if len(got) == 3:
+        yield from _rebatched(case, batch, got[1])
+
+
+def _stated(spec: Spec, state: Normal) -> Spec:
+    if isinstance(spec, Group) and spec.kind in ("tuple", "list"):
+        return Group(spec.kind, (state,) * len(spec.items))
+    return state
 
 
 def _rebatched(case: Case, ours: int, theirs: int) -> Iterator[Guess]:
@@ -328,8 +413,12 @@ def _rebatched(case: Case, ours: int, theirs: int) -> Iterator[Guess]:
 
 
 def _elementwise(case: Case) -> Iterator[Guess]:
-    found = re.search(r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\)", case.failure.text)
-    found = found or re.search(r"\[[\d, ]*?(\d+)\].*does not match the shape.*\[[\d, ]*?(\d+)\]", case.failure.text)
+    found = re.search(
+        r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\)", case.failure.text
+    )
+    found = found or re.search(
+        r"\[[\d, ]*?(\d+)\].*does not match the shape.*\[[\d, ]*?(\d+)\]", case.failure.text
+    )
     call = case.failure.call
     if not found or call is None:
         return
@@ -337,9 +426,15 @@ def _elementwise(case: Case) -> Iterator[Guess]:
     tensors = call.tensors()[:2]
     if len(tensors) == 2 and not sources_of(tensors[0]):
         tensors, sizes = tensors[::-1], sizes[::-1]
+    for tensor in tensors:
+        for item in case.blamed(tensor):
+            if isinstance(item.spec, Filled):
+                yield from (case.guess.having(item.name, other) for other in item.others)
     have, want = sizes
     both = len(tensors) == 2 and all(sources_of(tensor) for tensor in tensors)
-    for tensor, old, new in ((tensors[0], have, want), (tensors[-1], want, have))[: 2 if both else 1]:
+    for tensor, old, new in ((tensors[0], have, want), (tensors[-1], want, have))[
+        : 2 if both else 1
+    ]:
         yield from _resize(case, case.blamed(tensor), old, new)
         offset = [(o, n) for extra in (1, 2) for o, n in [(old - extra, new - extra)]]
         for o, n in offset:
@@ -354,7 +449,14 @@ def _elementwise(case: Case) -> Iterator[Guess]:
 
 def _concatenation(case: Case) -> Iterator[Guess]:
     call, text = case.failure.call, case.failure.text
-    if call is None or call.name not in ("cat", "concat", "concatenate", "stack", "hstack", "vstack"):
+    if call is None or call.name not in (
+        "cat",
+        "concat",
+        "concatenate",
+        "stack",
+        "hstack",
+        "vstack",
+    ):
         return
     parts = call.tensors()
     ranks = [part.dim() for part in parts]
@@ -381,27 +483,26 @@ def _same_rank(case: Case, parts: list[torch.Tensor]) -> Iterator[Guess]:
 
 
 def _view(case: Case) -> Iterator[Guess]:
-    found = re.search(r"shape '\[([-\d, ]+)\]' is invalid for input of size (\d+)", case.failure.text)
-    if not found or case.failure.call is None:
+    sizes, call = _view_sizes(case), case.failure.call
+    if sizes is None or call is None or not call.args:
         return
-    value = case.failure.call.args[0]
-    wanted = [int(size) for size in found[1].split(",")]
-    total = math.prod(size for size in wanted if size > 0)
+    have, want = sizes
     batch = case.guess.size["batch"]
-    have = int(found[2])
-    sample = total * batch if wanted[0] != batch and total % batch else total
-    items = case.blamed(value)
-    fixed = [size for size in wanted if size > 1 and size != batch]
+    items = case.blamed(call.args[0])
     if any(_dims(item.spec) & _SIDES for item in items):
-        for target in dict.fromkeys((sample, total * batch, total)):
-            yield from _rescale(case, target / have)
+        yield from _rescale(case, want / have)
+    sample = want // batch
+    yield from _resize(case, items, have // batch, sample)
     for item in items:
-        for inner in dict.fromkeys((math.prod(fixed), fixed[-1] if fixed else 0)):
-            if inner:
+        for inner in dict.fromkeys((sample, _last_wanted(case))):
+            if inner > 1:
                 yield from _reshape(case, item, ("batch", inner))
                 yield from _reshape(case, item, ("batch", "time", inner))
-    for size in fixed:
-        yield from _resize(case, items, have // batch, size)
+
+
+def _last_wanted(case: Case) -> int:
+    found = re.search(r"(-?\d+)\]' is invalid", case.failure.text)
+    return int(found[1]) if found else 0
 
 
 # Repairs by the text of the error.
@@ -409,7 +510,10 @@ def _view(case: Case) -> Iterator[Guess]:
 
 def _dtype(case: Case) -> Iterator[Guess]:
     text, call = case.failure.text, case.failure.call
-    if not re.search(r"dtype|scalar type|tensors? used as indices|only applicable to index|Long|Double|Half|Float|Input type|complex", text):
+    if not re.search(
+        r"dtype|scalar type|tensors? used as indices|only applicable to index|Long|Double|Half|Float|Input type|complex",
+        text,
+    ):
         return
     tensors = call.tensors() if call else []
     wide = next((t.dtype for t in tensors if not sources_of(t) and t.is_floating_point()), None)
@@ -423,7 +527,13 @@ def _dtype(case: Case) -> Iterator[Guess]:
 def _retyped(case: Case, item: Argument, dtype: str) -> Iterator[Guess]:
     spec = item.spec
     if isinstance(spec, Normal):
-        if dtype != spec.dtype and dtype in ("float64", "float16", "bfloat16", "complex64", "complex128"):
+        if dtype != spec.dtype and dtype in (
+            "float64",
+            "float16",
+            "bfloat16",
+            "complex64",
+            "complex128",
+        ):
             yield case.guess.having(item.name, Normal(spec.shape, dtype))
         classes = case.facts.number("num_classes", "n_classes", "vocab_size", "num_embeddings")
         yield case.guess.having(item.name, Whole(spec.shape, case.facts.tokens() or classes or 2))
@@ -456,7 +566,9 @@ def _unpacking(case: Case) -> Iterator[Guess]:
     value = frame.variables.get(shape[2].split(".")[-1]) if shape else None
     for item in case.blamed(value):
         if shape:
-            lift = value.dim() - len(case.shape(item.spec)) if isinstance(value, torch.Tensor) else 0
+            lift = (
+                value.dim() - len(case.shape(item.spec)) if isinstance(value, torch.Tensor) else 0
+            )
             yield from (_as(case, item, wanted) for wanted in _shapes(case, item, count - lift))
         elif not isinstance(item.spec, Group):
             yield case.guess.having(item.name, Group("tuple", (item.spec,) * count))
@@ -484,8 +596,8 @@ def _shapes(case: Case, item: Argument, rank: int) -> Iterator[Shape]:
             yield ("batch", "time", size)
             yield ("batch", size, "length")
         case 4:
-            yield ("batch", size if whole else channels, "height", "width")
             yield ("batch", channels, "height", "width")
+            yield ("batch", size, "height", "width")
             yield ("batch", "height", "width", size)
             yield ("batch", "time", size, "features")
         case 5:
@@ -522,9 +634,17 @@ def _einops(case: Case) -> Iterator[Guess]:
 def _dimensions(case: Case) -> Iterator[Guess]:
     """Messages that speak of a number of dimensions."""
     text = case.failure.text
-    out_of_range = re.search(r"Dimension out of range \(expected to be in range of \[-\d+, (\d+)\], but got (-?\d+)", text)
-    many = re.search(r"number of dims don't match in permute|too many indices for tensor of dimension (\d+)", text)
-    stated = re.search(r"[Ee]xpected (?:input to be |a )?(\d)-?D", text) or re.search(r"(\d)-?D (?:\(\w+\) )?(?:input|tensor)", text)
+    out_of_range = re.search(
+        r"Dimension out of range \(expected to be in range of \[-\d+, (\d+)\], but got (-?\d+)",
+        text,
+    )
+    many = re.search(
+        r"number of dims don't match in permute|too many indices for tensor of dimension (\d+)",
+        text,
+    )
+    stated = re.search(r"[Ee]xpected (?:input to be |a )?(\d)-?D", text) or re.search(
+        r"(\d)-?D (?:\(\w+\) )?(?:input|tensor)", text
+    )
     call = case.failure.call
     value = call.args[0] if call and call.args else None
     if not (out_of_range or many or stated):
@@ -566,11 +686,21 @@ def _keyed(case: Case) -> Iterator[Guess]:
         return
     kind = "namespace" if attribute else "dict"
     for item in case.blamed():
-        entries = dict(zip(item.spec.keys, item.spec.items, strict=True)) if _keys(item.spec) else {}
+        entries = (
+            dict(zip(item.spec.keys, item.spec.items, strict=True)) if _keys(item.spec) else {}
+        )
         if name not in entries and (key and entries or attribute):
             new = argument_for(case.facts, case.forward, name, len(entries)).spec
             entries[name] = new
+            if isinstance(new, Whole) and new.high == "nodes":
+                entries = {key: _of_nodes(part) for key, part in entries.items()}
             yield case.guess.having(item.name, Group(kind, tuple(entries.values()), tuple(entries)))
+
+
+def _of_nodes(spec: Spec) -> Spec:
+    """The features of a graph have a row for each node."""
+    shape = getattr(spec, "shape", ())
+    return reshaped(spec, ("nodes", *shape[1:])) if shape[:1] == ("batch",) else spec
 
 
 def _keys(spec: Spec) -> bool:
@@ -581,19 +711,27 @@ def _scalars(case: Case) -> Iterator[Guess]:
     """A number or a flag was expected where a tensor was passed, or a tensor where a number was."""
     text, frame = case.failure.text, case.failure.user_frame()
     line = frame.text if frame else ""
-    if re.search(r"oolean value of Tensor|interpreted as an integer|can be converted to (an index|Python)|must be (int|tuple of ints|bool|float)|converted to a scalar", text):
+    if re.search(
+        r"oolean value of Tensor|interpreted as an integer|can be converted to (an index|Python)|must be (int|tuple of ints|bool|float)|converted to a scalar",
+        text,
+    ):
         for item in case.blamed():
             if re.search(rf"\b{item.name}\b", line):
                 for value in (False, 4, 1.0):
                     yield case.guess.having(item.name, Constant(value))
-    if re.search(r"'(int|float|bool|str|tuple|list|NoneType)' object|must be Tensor|got (int|float|bool|str)|len\(\)", text):
+    if re.search(
+        r"'(int|float|bool|str|tuple|list|NoneType)' object|must be Tensor|got (int|float|bool|str)|len\(\)",
+        text,
+    ):
         for item in case.guess.arguments:
             if isinstance(item.spec, (Constant, Group)) or re.search(rf"\b{item.name}\b", line):
                 yield from (case.guess.having(item.name, other) for other in item.others)
 
 
 def _packed(case: Case) -> Iterator[Guess]:
-    if "PackedSequence" in case.failure.text or "pad_packed_sequence" in str(case.failure.user_frame()):
+    if "PackedSequence" in case.failure.text or "pad_packed_sequence" in str(
+        case.failure.user_frame()
+    ):
         for item in case.blamed():
             if isinstance(item.spec, Normal) and len(item.spec.shape) == 3:
                 yield case.guess.having(item.name, Packed(("batch", "time", item.spec.shape[-1])))
@@ -651,11 +789,37 @@ def _other_ideas(case: Case) -> Iterator[Guess]:
     for item in items:
         yield from (case.guess.having(item.name, other) for other in item.others)
     yield from _larger(case)
+    if _uses(case.guess, "height"):
+        yield from (case.guess.sized(height=side) for side in (16, 64))
+        yield case.guess.sized(height=16, width=16)
+
+
+def mismatch(case: Case) -> float:
+    """How far apart two sizes are that should agree: the absolute logarithm of their ratio, 0 if unknown."""
+    text = case.failure.text
+    product = re.search(r"\(\d+x(\d+) and (\d+)x\d+\)", text)
+    pair = (int(product[1]), int(product[2])) if product else _view_sizes(case)
+    return abs(math.log(pair[0] / pair[1])) if pair and min(pair) > 0 else 0.0
+
+
+_VIEW = re.compile(r"shape '\[([-\d, ]+)\]' is invalid for input of size (\d+)")
+
+
+def _view_sizes(case: Case) -> tuple[int, int] | None:
+    """The number of elements that a failed `view` had, and the number it wanted for the same batch."""
+    found = _VIEW.search(case.failure.text)
+    if not found:
+        return None
+    wanted = [int(size) for size in found[1].split(",")]
+    total = math.prod(size for size in wanted if size > 0)
+    batch = case.guess.size["batch"]
+    return int(found[2]), total if wanted[0] == batch else total * batch
 
 
 _REPAIRS: tuple[Repair, ...] = (
     _embedding,
     _convolution,
+    _hidden,
     _recurrent,
     _normalisation,
     _small,
@@ -673,6 +837,5 @@ _REPAIRS: tuple[Repair, ...] = (
     _dimensions,
     _divisible,
     _numbers,
-    _fixed_batch,
-    _other_ideas,
 )
+_ALTERNATIVES: tuple[Repair, ...] = (_fixed_batch, _other_ideas)

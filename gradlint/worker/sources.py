@@ -27,7 +27,9 @@ class Expression:
 
     text: str
 
-    def add_to(self, namespace: dict[str, object], args: list[object], kwargs: dict[str, object]) -> None:
+    def add_to(
+        self, namespace: dict[str, object], args: list[object], kwargs: dict[str, object]
+    ) -> None:
         """Evaluate it and add what it gives to the arguments of a call."""
         if self.text.startswith("**"):
             kwargs.update(evaluated(self.text[2:], namespace))
@@ -75,7 +77,9 @@ def larger(given: Arguments, batch: int) -> Arguments | None:
 
 def _enlarged(tensor: torch.Tensor, batch: int) -> torch.Tensor:
     shape = (batch, *tensor.shape[1:])
-    low, high = (tensor.min(), tensor.max()) if tensor.numel() and not tensor.is_complex() else (0, 1)
+    low, high = (
+        (tensor.min(), tensor.max()) if tensor.numel() and not tensor.is_complex() else (0, 1)
+    )
     varied = tensor.dim() > 1 and bool(low != high)
     if tensor.is_floating_point() and (varied or tensor.dim() == 1 and bool(low != high)):
         if tensor.unique().numel() > _FEW:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +11,8 @@ import torch
 
 Dim = int | str
 Shape = tuple[Dim, ...]
+SPATIAL = (("length",), ("height", "width"), ("depth", "height", "width"))
+"""The names of the spatial sizes of signals, images and volumes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,13 @@ def _grouped(kind: str, keys: tuple[str, ...], values: list[object]) -> object:
         return values
     entries = dict(zip(keys, values, strict=True))
     return entries if kind == "dict" else types.SimpleNamespace(**entries)
+
+
+def volume(spec: Spec, sizes: Sizes) -> int:
+    """How many numbers a value of this kind holds."""
+    if isinstance(spec, Group):
+        return sum(volume(item, sizes) for item in spec.items)
+    return math.prod(_size(dim, sizes) for dim in getattr(spec, "shape", ()))
 
 
 def reshaped(spec: Spec, shape: Shape) -> Spec:

@@ -14,8 +14,24 @@ from gradlint.worker.sources import evaluated
 _HEAD = 16
 _WIDTH = 256
 _WORDS = 1000
-_WIDTHS = ("hidden_size", "d_model", "n_embd", "dim", "embed_dim", "embedding_size", "word_embed_proj_dim")
-_INNER = ("intermediate_size", "d_ff", "ffn_dim", "n_inner", "encoder_ffn_dim", "decoder_ffn_dim", "mlp_dim")
+_WIDTHS = (
+    "hidden_size",
+    "d_model",
+    "n_embd",
+    "dim",
+    "embed_dim",
+    "embedding_size",
+    "word_embed_proj_dim",
+)
+_INNER = (
+    "intermediate_size",
+    "d_ff",
+    "ffn_dim",
+    "n_inner",
+    "encoder_ffn_dim",
+    "decoder_ffn_dim",
+    "mlp_dim",
+)
 _HEADS = (
     "num_attention_heads",
     "num_heads",
@@ -42,7 +58,9 @@ def reduced(candidate: Candidate, namespace: dict[str, object]) -> Iterator[Cand
             sizes = narrower(getattr(outcome.value, "__dict__", {}))
             if sizes:
                 given = {word.arg for word in node.keywords}
-                words = [ast.keyword(n, ast.Constant(v)) for n, v in sizes.items() if n not in given]
+                words = [
+                    ast.keyword(n, ast.Constant(v)) for n, v in sizes.items() if n not in given
+                ]
                 node.keywords = [*node.keywords, *words]
                 yield replace(candidate, constructor=ast.unparse(cast(ast.Call, parsed.value)))
                 return
@@ -65,7 +83,9 @@ def narrower(values: Mapping[str, object]) -> dict[str, int]:
         if name in known:
             sizes[name] = _divisor(known[name])
     if "head_dim" in known:
-        sizes["head_dim"] = _WIDTH // max((sizes[name] for name in _HEADS if name in sizes), default=8)
+        sizes["head_dim"] = _WIDTH // max(
+            (sizes[name] for name in _HEADS if name in sizes), default=8
+        )
     if "vocab_size" in known:
         sizes["vocab_size"] = min(known["vocab_size"], _WORDS)
     return {name: size for name, size in sizes.items() if size != known[name]}

@@ -1,0 +1,157 @@
+"""What the signature and the text of `forward` tell about its arguments."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from torch import nn
+
+from gradlint.worker.attempt import tried
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The signature and the text of a model's `forward`."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    annotations: Mapping[str, str]
+    tree: ast.AST | None
+    main: str = ""
+
+    @staticmethod
+    def of(model: nn.Module) -> Forward:
+        """Read `forward`; a `*args` counts as one required argument if there is no other."""
+        outcome = tried(lambda: inspect.signature(model.forward))
+        if outcome.error is not None:
+            return Forward(("x",), (), {}, None)
+        parameters = list(cast(inspect.Signature, outcome.value).parameters.values())
+        usual = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        required = tuple(p.name for p in usual if p.default is p.empty)
+        if not usual:
+            required = tuple(p.name for p in parameters if p.kind is p.VAR_POSITIONAL)
+        optional = tuple(p.name for p in usual if p.default is not p.empty)
+        texts = {p.name: _annotation(p.annotation) for p in parameters}
+        return Forward(required, optional, texts, _tree(model), _main(model, optional))
+
+    def unpacked(self, name: str) -> tuple[str, ...]:
+        """The names that `a, b = name` gives to the parts of an argument, if `forward` does that."""
+        for node in self._nodes():
+            match node:
+                case ast.Assign(targets=[ast.Tuple(elts=parts)], value=ast.Name(id=found)) if (
+                    found == name
+                ):
+                    names = [part.id for part in parts if isinstance(part, ast.Name)]
+                    return tuple(names) if len(names) == len(parts) else ()
+        return ()
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        """The texts by which `forward` indexes an argument, as in `batch["image"]`."""
+        found: dict[str, None] = {}
+        for node in self._nodes():
+            match node:
+                case ast.Subscript(value=ast.Name(id=base), slice=ast.Constant(value=str(key))) if (
+                    base == name
+                ):
+                    found[key] = None
+        return tuple(found)
+
+    def choices(self, name: str) -> tuple[str, ...]:
+        """The texts that `forward` compares an argument with, as in `mode == "train"`."""
+        found: dict[str, None] = {}
+        for node in self._nodes():
+            match node:
+                case ast.Compare(
+                    left=ast.Name(id=left), comparators=[ast.Constant(value=str(text))]
+                ) if left == name:
+                    found[text] = None
+        return tuple(found)
+
+    def consumers(self, name: str) -> tuple[str, ...]:
+        """The submodules that `forward` calls on an argument itself or on a view of it, in order."""
+        calls = [node for node in self._nodes() if isinstance(node, ast.Call)]
+        calls.sort(key=lambda call: (call.lineno, call.col_offset))
+        found = [
+            _submodule(call.func) for call in calls if any(_is_view(a, name) for a in call.args)
+        ]
+        return tuple(path for path in found if path)
+
+    def shape_names(self, name: str) -> tuple[str, ...]:
+        """The names that `b, c, h, w = x.shape` gives to the sizes of an argument, or ()."""
+        for node in self._nodes():
+            match node:
+                case ast.Assign(targets=[ast.Tuple(elts=parts)], value=value) if ast.unparse(
+                    value
+                ) in (f"{name}.shape", f"{name}.size()"):
+                    return tuple(part.id if isinstance(part, ast.Name) else "_" for part in parts)
+        return ()
+
+    def _nodes(self) -> Iterator[ast.AST]:
+        return ast.walk(self.tree) if self.tree is not None else iter(())
+
+
+def _submodule(function: ast.expr) -> str:
+    """`encoder.embed` for `self.encoder.embed`, "" for anything else."""
+    text = ast.unparse(function)
+    return text.removeprefix("self.") if re.fullmatch(r"self(\.\w+|\[\d+\])+", text) else ""
+
+
+_VIEWS = frozenset(
+    "view reshape unsqueeze squeeze permute transpose float long contiguous flatten t T to".split()
+)
+
+
+def _is_view(value: ast.expr, name: str) -> bool:
+    """Whether an expression is a variable itself, a slice of it, or a method that rearranges it."""
+    match value:
+        case ast.Name(id=found):
+            return found == name
+        case ast.Call(func=ast.Attribute(value=inner, attr=attr)) if attr in _VIEWS:
+            return _is_view(inner, name)
+        case ast.Subscript(value=inner) | ast.Attribute(value=inner, attr="T"):
+            return _is_view(inner, name)
+        case ast.Call(args=[inner, *_]) if _submodule(value.func) == "":
+            return _is_view(inner, name)
+        case _:
+            return False
+
+
+def _annotation(annotation: object) -> str:
+    if annotation is inspect.Parameter.empty:
+        return ""
+    if isinstance(annotation, str):
+        return annotation
+    dims = getattr(annotation, "dim_str", None)
+    if isinstance(dims, str):
+        kinds = ",".join(str(kind) for kind in getattr(annotation, "dtypes", ()))
+        return f'{"Int" if "int" in kinds and "float" not in kinds else "Float"}[Tensor, "{dims}"]'
+    return inspect.formatannotation(annotation)
+
+
+def _tree(model: nn.Module) -> ast.AST | None:
+    source = tried(lambda: inspect.getsource(model.forward))
+    if not isinstance(source.value, str):
+        return None
+    parsed = tried(lambda: ast.parse(textwrap.dedent(cast(str, source.value))))
+    return parsed.value if isinstance(parsed.value, ast.AST) else None
+
+
+_MAIN = re.compile(
+    r"x|inputs?|input_ids|pixel_values(_videos)?|input_values|input_features|images?|img"
+)
+
+
+def _main(model: nn.Module, optional: tuple[str, ...]) -> str:
+    """The argument that matters where all have defaults."""
+    told = getattr(model, "main_input_name", None)
+    if isinstance(told, str) and told in optional:
+        return told
+    return next(
+        (name for name in optional if _MAIN.fullmatch(name)), optional[0] if optional else ""
+    )

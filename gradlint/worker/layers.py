@@ -1,0 +1,118 @@
+"""What the first layer of a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from torch import nn
+
+from gradlint.worker.facts import Facts, channels_of, spatial_of
+from gradlint.worker.specs import SPATIAL, Dim, Normal, Spec, Whole
+
+
+def last_size(main: Spec) -> Dim:
+    return main.shape[-1] if isinstance(main, Normal) and isinstance(main.shape[-1], int) else 16
+
+
+def main_spec(facts: Facts, without: Collection[int] = ()) -> Spec:
+    """What the model's first layer takes, those whose `id` is in `without` left out."""
+    layer = facts.layer(without)
+    known = _of_layer(facts, layer) if layer is not None else None
+    return known or _from_attributes(facts)
+
+
+def spec_of(facts: Facts) -> Spec | None:
+    """What a submodule takes, None where it has no layer whose input is known."""
+    layer = facts.layer()
+    return _of_layer(facts, layer) if layer is not None else None
+
+
+def _of_layer(facts: Facts, layer: nn.Module) -> Spec | None:
+    match layer:
+        case nn.Embedding():
+            return Whole(("batch", "time"), _vocabulary(facts, layer))
+        case nn.EmbeddingBag():
+            return Whole(("batch", "time"), layer.num_embeddings)
+        case nn.ConvTranspose2d() | nn.ConvTranspose1d() | nn.ConvTranspose3d():
+            side = 1 if sum(map(int, layer.padding)) == 0 and layer.kernel_size[0] > 2 else 8
+            return Normal(("batch", layer.in_channels, *(side,) * spatial_of(layer)))
+        case nn.RNNBase():
+            return recurrent(layer)
+        case nn.RNNCellBase():
+            return Normal(("batch", layer.input_size))
+        case nn.Bilinear():
+            return Normal(("batch", layer.in1_features))
+        case nn.Linear():
+            # because attention and layer norms stand over sequences
+            sequence = facts.first(nn.MultiheadAttention, nn.LayerNorm) is not None
+            return Normal(("batch", *(("time",) if sequence else ()), layer.in_features))
+        case nn.LayerNorm():
+            return Normal(("batch", "time", *layer.normalized_shape))
+        case nn.MultiheadAttention():
+            return _sequence(layer.batch_first, layer.embed_dim)
+        case nn.BatchNorm1d():
+            return Normal(("batch", layer.num_features))
+        case nn.GroupNorm():
+            return Normal(("batch", layer.num_channels, *SPATIAL[facts.spatial() - 1]))
+        case nn.Module() if hasattr(layer, "in_channels") or hasattr(layer, "num_features"):
+            return Normal(("batch", channels_of(layer), *SPATIAL[spatial_of(layer) - 1]))
+        case nn.Module():
+            return _transformer(facts)
+
+
+def _vocabulary(facts: Facts, layer: nn.Embedding) -> int:
+    named = facts.number("vocab_size", "n_vocab", "vocab", "num_tokens", "ntoken", "src_vocab_size")
+    return min(layer.num_embeddings, named) if named else layer.num_embeddings
+
+
+def recurrent(layer: nn.RNNBase) -> Spec:
+    """The input of an RNN, LSTM or GRU."""
+    return _sequence(layer.batch_first, layer.input_size)
+
+
+def _sequence(batch_first: bool, features: int) -> Spec:
+    return Normal(("batch", "time", features) if batch_first else ("time", "batch", features))
+
+
+def _transformer(facts: Facts) -> Spec:
+    attention = facts.first(nn.MultiheadAttention)
+    if isinstance(attention, nn.MultiheadAttention):
+        return _sequence(attention.batch_first, attention.embed_dim)
+    return Normal(("batch", "time", "features"))
+
+
+def _from_attributes(facts: Facts) -> Spec:
+    """Without a layer of torch's own: by the shapes of the model's own parameters."""
+    channels = facts.number("in_channels", "in_chans", "channels", "num_channels")
+    features = facts.number("in_features", "input_size", "input_dim", "in_dim", "dim", "embed_dim")
+    if channels and not features:
+        return Normal(("batch", channels, *SPATIAL[facts.spatial() - 1]))
+    for parameter in facts.model.parameters():
+        if parameter.dim() >= 3:
+            return Normal(("batch", parameter.shape[1], *SPATIAL[min(parameter.dim() - 3, 2)]))
+        if parameter.dim() == 2:
+            return Normal(("batch", features or parameter.shape[-1]))
+        if parameter.dim() == 1 and parameter.numel() > 1:
+            return Normal(("batch", "time", parameter.numel()))
+    return Normal(("batch", features) if features else ("batch", 3, "height", "width"))
+
+
+def others(facts: Facts, main: Spec) -> Iterator[Spec]:
+    """What else a model's main input may be, of every usual rank."""
+    size = last_size(main)
+    if isinstance(main, Normal):
+        size = next((dim for dim in main.shape if isinstance(dim, int)), size)
+    tokens = facts.tokens()
+    if tokens:
+        yield Whole(("batch", "time"), tokens)
+        yield Whole(("batch",), tokens)
+    convolution = facts.first(nn.Conv2d, nn.Conv1d, nn.Conv3d)
+    if convolution is not None:
+        yield Normal(("batch", channels_of(convolution), *SPATIAL[spatial_of(convolution) - 1]))
+    yield Normal(("batch", "time", size))
+    yield Normal(("batch", size))
+    yield Normal(("batch", size, "height", "width"))
+    yield Normal(("batch", size, "length"))
+    yield Normal(("batch", 3, "height", "width"))
+    yield Normal(("batch", "time", size, "height", "width"))
+    yield Whole(("batch", "time"), tokens or 2)

@@ -1,0 +1,427 @@
+"""What an argument of `forward` is for, by its annotation, its use and its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from torch import nn
+
+from gradlint.worker.facts import Facts, channels_of
+from gradlint.worker.forwards import Forward
+from gradlint.worker.layers import last_size, main_spec, others, spec_of
+from gradlint.worker.specs import (
+    Constant,
+    Dim,
+    Filled,
+    Group,
+    Lengths,
+    Normal,
+    Ring,
+    Shape,
+    Size,
+    Spec,
+    Whole,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One argument: the model, its `forward`, and the argument's name and position."""
+
+    facts: Facts
+    forward: Forward
+    name: str
+    index: int
+
+    @property
+    def lower(self) -> str:
+        """The name in lower case, without underscores around it."""
+        return self.name.lower().strip("_")
+
+    def consumer(self) -> nn.Module | None:
+        """The submodule that `forward` calls on this argument first, if its text shows one."""
+        for path in self.forward.consumers(self.name):
+            module = submodule(self.facts.model, path)
+            if module is not None:
+                return module
+        return None
+
+    def main(self) -> Spec:
+        """What the layer takes that this argument meets first, as far as that is known."""
+        consumer = self.consumer()
+        known = spec_of(Facts(consumer)) if consumer is not None else None
+        if known is not None:
+            return known
+        others = [name for name in self.forward.required if name != self.name]
+        taken = [Role(self.facts, self.forward, name, 1).consumer() for name in others]
+        inside = {id(part) for module in taken if module is not None for part in module.modules()}
+        return main_spec(self.facts, inside)
+
+    def is_graph(self) -> bool:
+        """Whether `forward` takes the edges of a graph."""
+        names = (name.lower() for name in self.forward.required)
+        return any(_EDGES.fullmatch(name) or _ADJACENCY.fullmatch(name) for name in names)
+
+
+def submodule(model: nn.Module, path: str) -> nn.Module | None:
+    """The submodule at `encoder.layers[0]`, or None."""
+    current: object = model
+    for part in re.findall(r"\w+", path):
+        if part.isdigit() and isinstance(current, (nn.ModuleList, nn.Sequential)):
+            current = current[int(part)] if int(part) < len(current) else None
+        else:
+            current = getattr(current, part, None)
+    return current if isinstance(current, nn.Module) else None
+
+
+def ideas_for(facts: Facts, forward: Forward, name: str, index: int) -> tuple[Spec, ...]:
+    """What an argument may be, the likeliest first; at least one idea."""
+    return tuple(dict.fromkeys(_ideas(Role(facts, forward, name, index))))
+
+
+def _ideas(role: Role) -> Iterator[Spec]:
+    yield from _annotated(role, role.forward.annotations.get(role.name, ""))
+    keys = role.forward.keys(role.name)
+    if keys:
+        yield Group("dict", tuple(_part(role, key, i) for i, key in enumerate(keys)), keys)
+    yield from (Constant(choice) for choice in role.forward.choices(role.name))
+    parts = role.forward.unpacked(role.name)
+    if len(parts) > 1:
+        hidden = _hidden(role) if _HIDDEN.fullmatch(role.lower) else ()
+        yield from (idea for idea in hidden if isinstance(idea, Group))
+        yield Group("tuple", tuple(_part(role, part, i) for i, part in enumerate(parts)))
+    yield from _by_name(role)
+
+
+def _part(role: Role, name: str, index: int) -> Spec:
+    """One entry of a batch or of a tuple, by its own name."""
+    return next(_by_name(Role(role.facts, role.forward, name, index)))
+
+
+# Annotations.
+
+_JAXTYPING = re.compile(r"^\s*(?:jaxtyping\.)?(\w+)\[[^\"']*[\"']([^\"']*)[\"']\]")
+_PREFIX = re.compile(r"\b(torch|typing|t|nn|jaxtyping|collections\.abc)\.")
+_OPTIONAL = re.compile(r"(Optional\[|None\s*\|)|.*\|\s*None$|Union\[.*None")
+_LITERAL = re.compile(r"Literal\[\s*(?:'([^']*)'|\"([^\"]*)\"|(-?\d+))")
+
+
+def _annotated(role: Role, annotation: str) -> Iterator[Spec]:
+    jaxtyping = _JAXTYPING.match(annotation)
+    if jaxtyping and jaxtyping[1] != "Literal":
+        yield _jaxtyped(role, jaxtyping[1], jaxtyping[2].split())
+        return
+    bare = _PREFIX.sub("", annotation).strip()
+    if literal := _LITERAL.match(bare):
+        yield Constant(int(literal[3]) if literal[3] else literal[1] or literal[2])
+    elif bare in _SCALARS and not role.forward.choices(role.name):
+        yield _SCALARS[bare] if bare != "int" else _whole_number(role)
+    if _OPTIONAL.match(bare) and role.name in role.forward.required:
+        yield Constant(None)
+    if "LongTensor" in bare or "IntTensor" in bare:
+        ideas = (idea for idea in _by_name(role) if isinstance(idea, Whole))
+        yield next(ideas, Whole(("batch", "time"), role.facts.tokens() or 2))
+    if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", bare, re.IGNORECASE):
+        yield from _grouped(role, group[1].lower(), group[2])
+
+
+_SCALARS: dict[str, Spec] = {
+    "bool": Constant(False),
+    "float": Constant(0.5),
+    "str": Constant(""),
+    "int": Constant(4),
+}
+
+
+def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
+    if "Tensor" in inner:
+        count = inner.count("Tensor") if kind == "tuple" and "..." not in inner else 2
+        plain = _part(role, re.sub(r"s$", "", role.name), 0)
+        yield Group("tuple" if kind == "tuple" else "list", (plain,) * count)
+    elif re.fullmatch(r"int(\s*,\s*(int|\.\.\.))*", inner):
+        yield Group("tuple", (Size("height"), Size("width")))
+
+
+_BATCH = re.compile(r"b|bs|n|batch(_?size)?|bsz|\.\.\.|\*\w+", re.IGNORECASE)
+_TIME = re.compile(r"t|s|l|seq(_?len(gth)?)?|time|tokens?|len(gth)?|num_tokens", re.IGNORECASE)
+_SPACE = {"h": "height", "w": "width", "height": "height", "width": "width", "d": "depth"}
+
+
+def _jaxtyped(role: Role, kind: str, tokens: list[str]) -> Spec:
+    shape = _jaxtyped_shape(role, tokens)
+    if kind.lower().startswith(("int", "long", "uint")):
+        return Whole(shape, role.facts.tokens() or 2)
+    if kind == "Bool":
+        return Filled(shape, 1.0)
+    return Normal(shape, "complex64" if kind.lower().startswith("complex") else "float32")
+
+
+def _jaxtyped_shape(role: Role, tokens: list[str]) -> Shape:
+    shape: list[Dim] = []
+    for token in tokens:
+        name = token.lstrip("#?_").split("=")[-1]
+        space = _SPACE.get(name.lower(), "") if len(tokens) > 3 else ""
+        if name.isdigit():
+            shape.append(int(name))
+        elif _BATCH.fullmatch(name or "...") and "batch" not in shape:
+            shape.append("batch")
+        elif _TIME.fullmatch(name) and "time" not in shape:
+            shape.append("time")
+        else:
+            shape.append(space or _features(role, len(tokens)))
+    return tuple(shape)
+
+
+def _features(role: Role, rank: int) -> int:
+    layer = role.facts.first(nn.Conv2d, nn.Conv1d, nn.Conv3d) if rank > 3 else None
+    if layer is not None:
+        return channels_of(layer)
+    main = role.main()
+    sizes = [dim for dim in main.shape if isinstance(dim, int)] if isinstance(main, Normal) else []
+    return sizes[0] if sizes else 16
+
+
+# Names.
+
+_HIDDEN = re.compile(
+    r"h|hx|h_?0|hc|c_?0|cx|cell\w*|hidden\w*|states?|h_prev|prev_\w+|c_prev|h_t|c_t|c|mems?|carry|rnn_h\w*"
+)
+_LENGTHS = re.compile(r".*(lengths?|_lens?|_len)|lens?")
+_MASK = re.compile(r".*mask.*|attn_bias")
+_STEP = re.compile(r"ts?|time_?(step)?s?|steps?|noise_levels?|sigmas?|timesteps?|diffusion_steps?")
+_FLAG = re.compile(
+    r"(return|is|use|do|output|with|need|force|apply|should)_\w+|train(ing)?|verbose|debug"
+)
+_COUNT = re.compile(
+    r"(max_|num_|n_|min_)?(len(gth)?|iters?|samples?|batch_size|seq_len|\w+_size)|(max|num|n)_steps"
+)
+_RATE = re.compile(r".*(ratio|prob|rate|factor|temperature|tau|alpha|lambd\w*|beta|eps|scale)")
+_CLASS = re.compile(
+    r"y|labels?|targets?|class(es)?(_?(labels?|ids?))?|cls|gt\w*|label_ids|cond(ition)?|c"
+)
+_TEXT = re.compile(
+    r".*(input_ids|token|ids|indices|idx|text|caption|word|sentence|sequence|seq)s?"
+    r"|src|tgt|trg|source|target|dec(oder)?_inputs?|enc(oder)?_inputs?|x|inputs?|input_seq|segment\w*"
+)
+_ITEM = re.compile(
+    r"(users?|items?|movies?|heads?|tails?|relations?|products?|nodes?)(_?(ids?|idx|index|indices))?"
+)
+_EDGES = re.compile(r"edge_index\w*|edges|edge_list")
+_ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support")
+_NODES = re.compile(r"x|features?|nodes?|node_features|feat|h|inputs?")
+_IMAGE = re.compile(r"(\w*_)?(images?|imgs?|pixel_values|pixels|picture|photo)(_?\w)?")
+_ACTION = re.compile(r"actions?|act|a|u")
+
+
+def _by_name(role: Role) -> Iterator[Spec]:
+    """Ideas by what such a name stands for, the usual meaning first; then every usual rank."""
+    consumer, main = role.consumer(), role.main()
+    direct = consumer is not None and not _STEP.fullmatch(role.lower)
+    if direct and isinstance(main, Whole):
+        yield from _looked_up(role, main)
+    for pattern, ideas in _ROLES:
+        if pattern.fullmatch(role.lower):
+            yield from ideas(role)
+    if role.is_graph() and (_NODES.fullmatch(role.lower) or not role.index):
+        yield Normal(("nodes", last_size(main)))
+    yield main
+    yield from others(role.facts, main)
+
+
+def _looked_up(role: Role, main: Whole) -> Iterator[Spec]:
+    """Indices into a table: one for each sample where the name says so, else one for each step."""
+    one = Whole(("batch",), main.high)
+    single = (
+        _CLASS.fullmatch(role.lower) or _ITEM.fullmatch(role.lower) or _ACTION.fullmatch(role.lower)
+    )
+    yield from (one, main) if single else (main, one)
+
+
+def _hidden(role: Role) -> Iterator[Spec]:
+    """Hidden states: left to the model where it allows that, else in the form of its recurrent layer."""
+    if not role.index and not re.match(r"h|hidden|cell", role.lower):
+        return
+    layer = role.facts.first(nn.RNNBase, nn.RNNCellBase)
+    if role.lower == "c" and layer is None:
+        return
+    states = [name for name in role.forward.required if _HIDDEN.fullmatch(name.lower())]
+    apart = len(states) > 1
+    if not apart:
+        yield Constant(None)
+    size = role.facts.hidden()
+    flat = Normal(("batch", size))
+    pair = Group("tuple", (flat, flat))
+    if isinstance(layer, nn.RNNBase):
+        layers = layer.num_layers * (2 if layer.bidirectional else 1)
+        deep = Normal((layers, "batch", layer.proj_size or size))
+        cell = Normal((layers, "batch", size))
+        whole = Group("tuple", (deep, cell))
+        yield from (whole, deep) if isinstance(layer, nn.LSTM) and not apart else (deep,)
+    yield from (pair, flat) if isinstance(layer, nn.LSTMCell) and not apart else (flat, pair)
+    yield Normal(("batch", "time", size))
+
+
+def _lengths(role: Role) -> Iterator[Spec]:
+    main = Role(role.facts, role.forward, next(iter(role.forward.required), ""), 0).main()
+    text = isinstance(main, Whole) or "time" in getattr(main, "shape", ())
+    dim = "time" if text else "length"
+    if role.lower.startswith("max") or role.lower in ("seq_len", "seq_length"):
+        yield Size(dim)
+    yield Lengths(("batch",), dim)
+    yield Size(dim)
+
+
+def _mask(role: Role) -> Iterator[Spec]:
+    if role.index and "attention_mask" not in role.lower:
+        yield Constant(None)
+    value = 0.0 if "pad" in role.lower else 1.0
+    main = Role(role.facts, role.forward, next(iter(role.forward.required), ""), 0).main()
+    grid: Shape = main.shape[2:] if isinstance(main, Normal) and len(main.shape) == 4 else ("time",)
+    yield Filled(("batch", *grid), value, "bool" if value == 0 else "int64")
+    shapes: tuple[Shape, ...] = (
+        ("batch", 1, 1, "time"),
+        ("time", "time"),
+        ("batch", "time", "time"),
+        ("batch", 1, *grid),
+    )
+    yield from (Filled(shape, value) for shape in shapes)
+    yield Filled(("time", "time"), 0.0, "float32")
+    yield Normal(("batch", 1, *grid))
+
+
+def _step(role: Role) -> Iterator[Spec]:
+    if role.index:
+        consumer = role.consumer()
+        known = spec_of(Facts(consumer)) if consumer is not None else None
+        if isinstance(known, Normal) and last_size(known) == 1:
+            yield Normal(("batch", 1))
+        steps = (
+            role.facts.number("num_timesteps", "timesteps", "n_steps", "T", "noise_steps") or 1000
+        )
+        yield Whole(("batch",), known.high if isinstance(known, Whole) else steps)
+        yield Normal(("batch",))
+        yield Normal(("batch", 1))
+        yield Constant(0.5)
+    elif role.lower == "t" and len(role.forward.required) > 1:
+        yield Normal(())
+        yield Constant(0.5)
+        yield Normal(("batch", 1))
+
+
+def _class(role: Role) -> Iterator[Spec]:
+    if not role.index:
+        return
+    main = role.main()
+    names = ("num_classes", "n_classes", "num_labels", "nclass", "class_num")
+    classes = role.facts.number(*names) or 2
+    one = Whole(("batch",), classes)
+    text = Whole(("batch", "time"), role.facts.tokens() or classes)
+    paired = role.lower == "y" and role.facts.first(nn.Embedding) is None
+    if (
+        isinstance(main, Whole)
+        and role.lower.startswith(("label", "target"))
+        and len(role.forward.required) < 4
+    ):
+        yield from (
+            (text, one) if "batch" in main.shape[:1] and role.consumer() is None else (one, text)
+        )
+    yield from (main, one) if paired else (one, main)
+    yield text
+    yield Normal(("batch", classes))
+
+
+def _text(role: Role) -> Iterator[Spec]:
+    tokens = role.facts.tokens()
+    main = role.main()
+    ambiguous = role.lower in ("x", "input", "inputs", "source", "target", "src", "tgt", "trg")
+    if tokens and not isinstance(main, Whole) and not ambiguous:
+        yield Whole(("batch", "time"), tokens)
+    elif isinstance(main, Whole) and not ambiguous:
+        yield main
+        yield Whole(("time",), main.high)
+
+
+def _item(role: Role) -> Iterator[Spec]:
+    tables = [m for m in role.facts.model.named_modules() if isinstance(m[1], nn.Embedding)]
+    stem = re.sub(r"(_?(ids?|idx|index|indices)|s)$", "", role.lower)
+    named = [module for path, module in tables if stem and stem in path]
+    for module in named or [module for _, module in tables]:
+        yield Whole(("batch",), cast(nn.Embedding, module).num_embeddings)
+
+
+def _image(role: Role) -> Iterator[Spec]:
+    layer = role.facts.first(nn.Conv2d)
+    if layer is not None and role.consumer() is None:
+        yield Normal(("batch", channels_of(layer), "height", "width"))
+
+
+def _action(role: Role) -> Iterator[Spec]:
+    if role.index:
+        names = ("action_dim", "act_dim", "n_actions", "num_actions", "action_size")
+        size = role.facts.number(*names) or 2
+        yield Normal(("batch", size))
+        yield Whole(("batch",), size)
+
+
+def _adjacency(role: Role) -> Iterator[Spec]:
+    yield Ring(("nodes", "nodes"))
+    yield Ring(("batch", "time", "time"))
+
+
+def _edges(role: Role) -> Iterator[Spec]:
+    yield Whole((2, "edges"), "nodes")
+
+
+def _edge_values(role: Role) -> Iterator[Spec]:
+    yield Normal(("edges", last_size(role.main())) if "attr" in role.lower else ("edges",))
+
+
+def _membership(role: Role) -> Iterator[Spec]:
+    if role.is_graph():
+        yield Whole(("nodes",), 1)
+
+
+def _flag(role: Role) -> Iterator[Spec]:
+    yield Constant(False)
+
+
+def _count(role: Role) -> Iterator[Spec]:
+    if role.index:
+        yield _whole_number(role)
+
+
+def _rate(role: Role) -> Iterator[Spec]:
+    if role.index:
+        yield Constant(0.5 if re.search("ratio|prob|rate", role.lower) else 1.0)
+
+
+def _whole_number(role: Role) -> Spec:
+    if "batch" in role.lower:
+        return Size("batch")
+    if re.search(r"len|seq", role.lower):
+        return Size("time")
+    sides = {"height": "height", "h": "height", "width": "width", "w": "width"}
+    return Size(sides[role.lower]) if role.lower in sides else Constant(4)
+
+
+_ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
+    (_MASK, _mask),
+    (_EDGES, _edges),
+    (re.compile(r"edge_(weights?|attrs?|features?|values?)"), _edge_values),
+    (re.compile(r"batch(_index|_idx)?"), _membership),
+    (_ADJACENCY, _adjacency),
+    (_LENGTHS, _lengths),
+    (_STEP, _step),
+    (_HIDDEN, _hidden),
+    (_FLAG, _flag),
+    (_COUNT, _count),
+    (_RATE, _rate),
+    (_ITEM, _item),
+    (_IMAGE, _image),
+    (_CLASS, _class),
+    (_TEXT, _text),
+    (_ACTION, _action),
+)
