@@ -43,7 +43,16 @@ class Judged:
 
     @property
     def verdict(self) -> Verdict:
-        """Confirmed only if every claim is, refuted if any claim is, else what is known least of."""
+        """Confirmed only if every claim is, refuted if any claim is, else what is known least of.
+
+        Where something is said to be missing, a remedy that adds it must help, too.
+        """
+        verdict = self._verdict_of_claims
+        uncured = self.hypothesis.only_if_cured and not self._cured
+        return Verdict.INCONCLUSIVE if verdict is Verdict.CONFIRMED and uncured else verdict
+
+    @property
+    def _verdict_of_claims(self) -> Verdict:
         verdicts = {item.verdict for item in self.evidence} or {Verdict.INCONCLUSIVE}
         for decisive in (Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.PREDICTED):
             if decisive in verdicts:
@@ -53,7 +62,16 @@ class Judged:
     @property
     def reason(self) -> str:
         """Why there is no certain verdict, "" where there is one."""
+        if self._verdict_of_claims is not self.verdict:
+            tried = " and ".join(remedy.title for remedy in self.remedies)
+            return (
+                f"not cured by this: {tried}" if tried else "no remedy fits, so nothing proves it"
+            )
         return next((item.reason for item in self.evidence if item.verdict is self.verdict), "")
+
+    @property
+    def _cured(self) -> bool:
+        return any(remedy.verdict is not RemedyVerdict.INSUFFICIENT for remedy in self.remedies)
 
 
 def remedy_verdict(claim: Claim, before: float, after: float) -> RemedyVerdict:

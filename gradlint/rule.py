@@ -103,6 +103,7 @@ class Hypothesis:
     one. `layer` is the one that the finding names. `advice` is said where no remedy is offered.
     `severity` is the highest that the finding may have. `definite` is true where the source states what
     is wrong; among suspicions whose remedies do as well, it goes before those about the model as a whole.
+    `only_if_cured` says that something is missing, which is true only if a remedy that adds it helps.
     """
 
     span: Span
@@ -114,6 +115,7 @@ class Hypothesis:
     advice: str = ""
     severity: Severity = Severity.ERROR
     definite: bool = False
+    only_if_cured: bool = False
 
 
 class Rule(ABC):
@@ -162,7 +164,10 @@ def gradient_claim(of: Layer, optimizer: OptimizerFamily) -> Claim:
     """
     if optimizer is OptimizerFamily.ADAM:
         return Claim(
-            Quantity.GRADIENT_DECADES, of.id, Bound(at_least=-4, at_most=3), error=Bound(at_least=-6)
+            Quantity.GRADIENT_DECADES,
+            of.id,
+            Bound(at_least=-4, at_most=3),
+            error=Bound(at_least=-6),
         )
     return Claim(
         Quantity.GRADIENT_DECADES,

@@ -89,7 +89,8 @@ class InitScale(GraphRule):
     Known limitations:
         Weights that a norm follows are not suspected, because their scale cancels. Weights computed
         from other parameters, as weight_norm does, are not seen. Zero weights at the end of a residual
-        branch or of the whole network are a known good choice and stay silent.
+        branch or of the whole network, or with no activation behind them, are a known good choice and
+        stay silent.
     """
 
     family = Family.INIT
@@ -103,13 +104,13 @@ class InitScale(GraphRule):
     def check(self, graph: LayerGraph) -> Iterator[Hypothesis]:
         """Yield suspicions of zero weights, of equal weights and of the scale of all others."""
         hidden = [_Weight(layer, weight, graph) for layer, weight in _hidden(graph)]
-        zero = [item for item in hidden if item.weight.mean_square == 0]
-        alike = [item for item in hidden if item not in zero and item.alike]
+        zero = [item for item in hidden if item.weight.mean_square == 0 and item.activation]
+        alike = [item for item in hidden if item.weight.mean_square > 0 and item.alike]
         if zero:
             yield _zero(graph, zero)
         if alike:
             yield _alike(graph, alike)
-        yield from _scaled(graph, [item for item in hidden if item not in zero])
+        yield from _scaled(graph, [item for item in hidden if item.weight.mean_square > 0])
 
     examples = (
         """
@@ -141,7 +142,7 @@ import torch
 from torch import nn
 
 class HugeWeights(nn.Module):
-    def __init__(self, width=64, depth=5):
+    def __init__(self, width=64, depth=7):
         super().__init__()
         self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
         self.out = nn.Linear(width, 1)

@@ -44,7 +44,8 @@ class MissingClipping(LoopRule):
     How it is measured:
         A copy of the model is trained for 20 steps with the optimizer, learning rate and loss of the
         loop, on one fixed batch, for several seeds. Claimed is that the loss rises to ten times its
-        start or more. The same 20 steps with clipping show whether clipping cures it.
+        start or more, and that the same 20 steps with clipping do not: where clipping cures nothing,
+        nothing is missing.
 
     What to do:
         Call `torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)` between `backward()` and
@@ -76,9 +77,145 @@ class MissingClipping(LoopRule):
             region=(graph.loss.id,),
             remedies=(Remedy(_title(loop), (ClipGradients(_MAX_NORM),)),),
             advice="lower the learning rate",
+            only_if_cured=True,
         )
 
-    examples = ()
+    examples = (
+        """
+import torch
+from torch import nn
+
+class Forecaster(nn.Module):
+    def __init__(self, inputs=8, hidden=64):
+        super().__init__()
+        self.rnn = nn.RNN(inputs, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, 1)
+
+    def forward(self, x):  # x: (batch, time, 8)
+        states, _ = self.rnn(x)
+        return self.head(states[:, -1])
+
+def train(batches):
+    model = Forecaster()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    criterion = nn.MSELoss()
+    for x, y in batches:
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()
+        optimizer.step()  # confirmed
+
+if __name__ == "__main__":
+    train([(torch.randn(16, 30, 8), torch.randn(16, 1)) for _ in range(10)])
+""",
+        """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+class HotRegressor(nn.Module):
+    def __init__(self, inputs=8, hidden=64):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(inputs, hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(hidden, 1),
+        )
+
+    def forward(self, x):  # x: (batch, 8)
+        return self.net(x)
+
+def fit(model, batches):
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
+    for x, y in batches:
+        loss = F.mse_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()  # confirmed
+
+if __name__ == "__main__":
+    fit(HotRegressor(), [(torch.randn(16, 8), torch.randn(16, 1)) for _ in range(10)])
+""",
+        """
+import torch
+from torch import nn
+
+class Tagger(nn.Module):
+    def __init__(self, vocabulary=50, tags=5, hidden=32):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, 16)
+        self.lstm = nn.LSTM(16, hidden, batch_first=True)
+        self.tag = nn.Linear(hidden, tags)
+
+    def forward(self, tokens):  # tokens: (batch, time)
+        states, _ = self.lstm(self.embed(tokens))
+        return self.tag(states[:, -1])
+
+def train(batches):
+    model = Tagger()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    criterion = nn.CrossEntropyLoss()
+    for tokens, tags in batches:
+        optimizer.zero_grad()
+        criterion(model(tokens), tags).backward()
+        optimizer.step()  # refuted
+
+if __name__ == "__main__":
+    train([(torch.randint(0, 50, (8, 12)), torch.randint(0, 5, (8,))) for _ in range(10)])
+""",
+        """
+import torch
+from torch import nn
+
+class Clipped(nn.Module):
+    def __init__(self, inputs=8, hidden=64):
+        super().__init__()
+        self.rnn = nn.RNN(inputs, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, 1)
+
+    def forward(self, x):  # x: (batch, time, 8)
+        return self.head(self.rnn(x)[0][:, -1])
+
+def train(batches):
+    model = Clipped()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    criterion = nn.MSELoss()
+    for x, y in batches:
+        optimizer.zero_grad()
+        criterion(model(x), y).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+if __name__ == "__main__":
+    train([(torch.randn(16, 30, 8), torch.randn(16, 1)) for _ in range(10)])
+""",
+        """
+import torch
+from torch import nn
+
+class Digits(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 8, 3)
+        self.fc = nn.Linear(8 * 13 * 13, 10)
+
+    def forward(self, images):  # images: (batch, 1, 28, 28)
+        x = torch.max_pool2d(torch.relu(self.conv(images)), 2)
+        return self.fc(x.flatten(1))
+
+def main(batches):
+    model = Digits()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.5)
+    for images, labels in batches:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+
+if __name__ == "__main__":
+    main([(torch.randn(8, 1, 28, 28), torch.randint(0, 10, (8,))) for _ in range(10)])
+""",
+    )
 
 
 def _place(loop: TrainingLoop) -> Span | None:

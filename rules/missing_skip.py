@@ -40,7 +40,8 @@ class MissingSkip(GraphRule):
     How it is measured:
         The gradient at the deepest layer of the trunk over the gradient at the output, in decades, for
         several seeds. Depth alone proves nothing: a plain network that keeps its gradient, because it
-        is well initialised or normalised, is refuted and stays silent.
+        is well initialised or normalised, is refuted and stays silent. Neither does a bad gradient: it
+        must recover once skips are added to a copy of the model.
 
     What to do:
         Add the input of each layer, or of each pair of layers, to its output, with a norm inside the
@@ -70,6 +71,7 @@ class MissingSkip(GraphRule):
                     region=tuple(layer.id for layer in run),
                     remedies=tuple(_remedies(graph, run)),
                     advice="add skips, with a norm inside each branch",
+                    only_if_cured=True,
                 )
 
     examples = (

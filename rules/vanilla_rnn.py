@@ -148,16 +148,16 @@ from torch import nn
 class FewSteps(nn.Module):
     def __init__(self, inputs=8, hidden=64):
         super().__init__()
-        self.rnn = nn.RNN(inputs, hidden)  # refuted
+        self.rnn = nn.RNN(inputs, hidden, batch_first=True)  # refuted
         self.head = nn.Linear(hidden, 1)
 
-    def forward(self, x):  # x: (time, batch, 8)
+    def forward(self, x):  # x: (batch, time, 8)
         _, last = self.rnn(x)
         return self.head(last[0])
 
 def demo():
     model = FewSteps()
-    return model(torch.randn(6, 8, 8))
+    return model(torch.randn(8, 6, 8))
 """,
         """
 import torch
