@@ -61,7 +61,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 _PIPES_LOST = 113
 _ATOMIC_BYTES = 4096  # a pipe that is read now and then takes this much without blocking
 _STACK_SIGNAL: int = getattr(signal, "SIGUSR2", 0)
-_STACK_SECONDS = 0.5
+_STACK_SECONDS = 1.0
 _STACK_FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+) in ', re.MULTILINE)
 _ADVICE = "install torch 2.4 or newer there, or name another interpreter with --python"
 

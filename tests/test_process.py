@@ -51,12 +51,6 @@ def worker() -> Iterator[Worker]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def spawning() -> Iterator[Worker]:
-    with start(fork=False) as running:
-        yield running
-
-
 @dataclass(frozen=True)
 class Answer:
     """What came of a file: the import, the answer to the one question, and the output."""
@@ -95,10 +89,11 @@ def serve(
     request: OpenFile,
     expression: str = "net()",
     timeout: float = PATIENCE,
+    import_timeout: float = PATIENCE,
 ) -> Answer:
     """Open, import, ask, close."""
     with opened(worker, request) as session:
-        imported = session.import_file(timeout=timeout)
+        imported = session.import_file(timeout=import_timeout)
         traced = session.ask(evaluate(expression), timeout=timeout)
     return Answer(imported, traced, session.output)
 
@@ -421,7 +416,9 @@ def test_a_process_that_is_lost_gives_the_reason_and_the_next_file_is_served(
     worker: Worker, tmp_path: Path, loss: Loss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "BURIAL_SECONDS", 1.0)
-    lost = serve(worker, file(tmp_path, loss.source), timeout=loss.timeout).traced
+    import_timeout = loss.timeout if "importing" in loss.reason else PATIENCE
+    request = file(tmp_path, loss.source)
+    lost = serve(worker, request, timeout=loss.timeout, import_timeout=import_timeout).traced
     assert isinstance(lost, Lost), lost
     assert loss.reason in lost.reason
     assert lost.span == (None if loss.line is None else Span("model.py", loss.line))
@@ -596,15 +593,21 @@ def test_nothing_is_left_after_close(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_in_the_parent_ends_everything_at_once(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), start() as worker:
-        request = file(tmp_path, "import time\nclass Net:\n    time.sleep(999)")
-        session = opened(worker, request)
-        alarm = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-        alarm.start()
-        started = time.monotonic()
-        session.import_file()
-    assert time.monotonic() - started < 3
-    assert is_gone_soon(session.pid)
+    request = file(tmp_path, "import time\nclass Net:\n    time.sleep(999)")
+    alarm = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    hanging: list[int] = []
+
+    def wait_for_the_import() -> None:
+        with start() as worker:
+            session = opened(worker, request)
+            hanging.append(session.pid)
+            alarm.start()
+            session.import_file()
+
+    with pytest.raises(KeyboardInterrupt):
+        wait_for_the_import()
+    assert len(hanging) == 1
+    assert is_gone_soon(hanging[0])
 
 
 PARENT = """
@@ -687,31 +690,14 @@ def test_a_python_that_is_too_old_says_so() -> None:
     assert reply.message == "Python 3.8 is too old, 3.10 or newer is needed"
 
 
-@pytest.mark.parametrize(
-    ("source", "timeout", "expected"),
-    [
-        ("def net(): return 1", PATIENCE, Traced),
-        (
-            "import os\ndef net(): os._exit(3)",
-            PATIENCE,
-            "the process exited with status 3",
-        ),
-        ("def net():\n    while True: pass", IMPATIENCE, "timed out after 0.4 s"),
-        (
-            "import os\ndef net(): os.closerange(0, 999)",
-            PATIENCE,
-            "closed the pipes to gradlint",
-        ),
-    ],
-    ids=["an answer", "an exit", "a hang", "closed files"],
-)
-def test_a_worker_that_cannot_fork_serves_file_after_file(
-    spawning: Worker, tmp_path: Path, source: str, timeout: float, expected: object
-) -> None:
-    traced = serve(spawning, file(tmp_path, source), timeout=timeout).traced
-    if isinstance(expected, str):
-        assert isinstance(traced, Lost)
-        assert expected in traced.reason
-    else:
-        assert isinstance(traced, Traced)
-    assert is_healthy(spawning, tmp_path)
+def test_a_worker_that_cannot_fork_serves_file_after_file(tmp_path: Path) -> None:
+    with start(fork=False) as worker:
+        crashed = serve(worker, file(tmp_path, "import os\ndef net(): os._exit(3)")).traced
+        closed = serve(worker, file(tmp_path, "import os\ndef net(): os.closerange(0, 999)")).traced
+        endless = file(tmp_path, "def net():\n    while True: pass")
+        hung = serve(worker, endless, timeout=IMPATIENCE).traced
+        assert is_healthy(worker, tmp_path)
+    assert crashed == Lost("trace", "the process exited with status 3 while tracing Net")
+    assert closed == Lost("trace", "the process closed the pipes to gradlint while tracing Net")
+    reason = "timed out after 0.4 s while tracing Net"
+    assert hung == Lost("trace", reason, Span("model.py", 2))

@@ -34,7 +34,7 @@ class UserError(Exception):
         self.span = span
 
 
-class MissingPackage(ModuleNotFoundError):
+class MissingPackageError(ModuleNotFoundError):
     """A package that is not installed was used; line `line` of the file `importer` imports it."""
 
     def __init__(self, package: str, path: str, line: int) -> None:
@@ -75,7 +75,11 @@ def locate(error: BaseException, opened: OpenFile) -> Span | None:
         span = _frame(link.__traceback__, opened)
         if isinstance(link, SyntaxError) and _is_linted(link.filename or "", opened):
             span = Span(opened.shown, link.lineno or 1, max(link.offset or 1, 1))
-        if isinstance(link, MissingPackage) and span is None and _is_linted(link.importer, opened):
+        if (
+            isinstance(link, MissingPackageError)
+            and span is None
+            and _is_linted(link.importer, opened)
+        ):
             span = Span(opened.shown, link.line)
         if span is not None:
             return span
@@ -131,7 +135,7 @@ def _text(error: BaseException) -> str:
 
 
 def _name(error: BaseException) -> str:
-    kind = ModuleNotFoundError if isinstance(error, MissingPackage) else type(error)
+    kind = ModuleNotFoundError if isinstance(error, MissingPackageError) else type(error)
     return clean(kind.__name__) or "Exception"
 
 

@@ -10,10 +10,8 @@ import random
 import signal
 import sys
 
-try:
+if sys.platform != "win32":  # which has no such limits
     import resource
-except ImportError:  # Windows has no such limits.
-    resource = None  # type: ignore[assignment]
 
 LARGEST_FILE = 256 * 2**20
 """Bytes that linted code may write into one file."""
@@ -63,7 +61,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _limit_resources(memory_mb: int) -> None:
-    if resource is None:
+    if sys.platform == "win32":
         return
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
@@ -96,7 +94,11 @@ def _volunteer_for_the_out_of_memory_killer() -> None:
 
 
 def _forbid_network(event: str, arguments: tuple[object, ...]) -> None:
-    """An audit hook, because linting must not download, and a dead network must not stall it."""
+    """An audit hook, because linting must not download, and a dead network must not stall it.
+
+    Raises:
+        OSError: a host other than this one was asked for.
+    """
     if event == "socket.connect":
         address = arguments[1]
         host = address[0] if isinstance(address, tuple) else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import NoReturn
 
-from gradlint.worker.failure import MissingPackage
+from gradlint.worker.failure import MissingPackageError
 
 _IMPORT_MACHINERY = (
     "<frozen importlib._bootstrap>",
@@ -89,11 +89,11 @@ class StandInFinder(MetaPathFinder):
         """Say that `name` was used for real.
 
         Raises:
-            MissingPackage: always.
+            MissingPackageError: always.
         """
         top = name.partition(".")[0]
         filename, line = self.packages[top]
-        raise MissingPackage(top, filename, line)
+        raise MissingPackageError(top, filename, line)
 
     def _refusing_new(self, name: str) -> object:
         def refuse(cls: type, *values: object, **words: object) -> NoReturn:
@@ -134,6 +134,11 @@ class StandIn:
         return (self._gradlint_finder.base(self._gradlint_name),)
 
     def __call__(self, *values: object, **words: object) -> object:
+        """What is decorated, as it is; otherwise another stand-in, while the file is imported.
+
+        Raises:
+            MissingPackageError: the file is imported, and this is real use.
+        """
         if not self._gradlint_finder.importing:
             self._gradlint_finder.fail(self._gradlint_name)
         decorates = len(values) == 1 and not words and isinstance(values[0], (FunctionType, type))
@@ -178,6 +183,7 @@ class _StandInLoader(Loader):
         self.finder = finder
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """An empty module whose attributes are stand-ins."""
         module = _Module(spec.name, "Stands for a package that is not installed.")
         module.gradlint_finder = self.finder
         return module
@@ -235,9 +241,9 @@ def _protected_lines(filename: str) -> tuple[tuple[int, int], ...]:
 def _protected_blocks(tree: ast.Module) -> Iterator[tuple[int, int]]:
     for node in ast.walk(tree):
         protects = (
-            isinstance(node, ast.Try)
-            and any(_catches(handler.type) for handler in node.handlers)
-            or isinstance(node, ast.With)
+            isinstance(node, ast.Try) and any(_catches(handler.type) for handler in node.handlers)
+        ) or (
+            isinstance(node, ast.With)
             and any("suppress" in ast.unparse(item.context_expr) for item in node.items)
         )
         if protects and isinstance(node, (ast.Try, ast.With)):

@@ -24,7 +24,7 @@ def raised(tmp_path: Path) -> Raised:
         path.write_text(source, encoding="utf-8")
         opened = OpenFile(str(path), "sub/net.py", str(tmp_path), "", (), 512)
         try:
-            exec(compile(source, str(path), "exec"), {})  # noqa: S102
+            exec(compile(source, str(path), "exec"), {})
         except BaseException as error:  # noqa: BLE001 - a test of what may be raised
             return error, opened
         raise AssertionError("the source raised nothing")

@@ -15,7 +15,7 @@ import pytest
 from gradlint.span import Span
 from gradlint.wire import OpenFile
 from gradlint.worker import toplevel
-from gradlint.worker.failure import MissingPackage, describe
+from gradlint.worker.failure import MissingPackageError, describe
 from gradlint.worker.load import Loaded, load
 
 
@@ -357,7 +357,7 @@ class TestMissingPackages:
         (tmp_path / "some_model.py").write_text(source)
         opened = request(tmp_path, "some_model.py")
         module = load(opened).module
-        with pytest.raises(MissingPackage) as caught:
+        with pytest.raises(MissingPackageError) as caught:
             eval(use, vars(module))
         failure = describe(caught.value, "build", opened)
         assert failure.error == "ModuleNotFoundError"
