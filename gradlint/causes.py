@@ -34,7 +34,7 @@ _ALIKE = 0.25  # of values closer together than this none is better: seeds diffe
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A suspicion with what was measured for it: its claims in `evidence`, its remedies as tried."""
+    """A suspicion and what was measured for it: its claims in `evidence`, its remedies as tried."""
 
     rule: type[Rule]
     hypothesis: Hypothesis
@@ -77,9 +77,9 @@ class Judged:
 def remedy_verdict(claim: Claim, before: float, after: float) -> RemedyVerdict:
     """Say what a remedy did to the value of a claim, from `before` to `after`.
 
-    Gradient decades: |L| ≤ 1 restores, |L| ≤ 2 improves; 65 failing networks and 351 remedied copies
-    were trained to learn this. Any other quantity: inside the bound restores, at least half of the
-    distance to it recovered improves. NaN is insufficient.
+    Gradient decades: |L| ≤ 1 restores, |L| ≤ 2 improves; 65 failing networks and 351 remedied
+    copies were trained to learn this. Any other quantity: inside the bound restores, at least half
+    of the distance to it recovered improves. NaN is insufficient.
     """
     if math.isnan(after):
         return RemedyVerdict.INSUFFICIENT
@@ -97,8 +97,8 @@ def remedy_verdict(claim: Claim, before: float, after: float) -> RemedyVerdict:
 def findings(judged: Sequence[Judged], model: str) -> tuple[Finding, ...]:
     """Turn what was judged of `model` into findings, one for each region.
 
-    Suspicions whose regions meet, directly or through others, make one finding: that of the rule whose
-    own remedy recovers most. The others are its notes. Refuted ones stand alone.
+    Suspicions whose regions meet, directly or through others, make one finding: that of the rule
+    whose own remedy recovers most. The others are its notes. Refuted ones stand alone.
     """
     refuted = [[item] for item in judged if item.verdict is Verdict.REFUTED]
     groups = _regions([item for item in judged if item.verdict is not Verdict.REFUTED])
@@ -123,7 +123,7 @@ def _one_finding(group: Sequence[Judged], model: str) -> Finding:
 
 
 def _claim_to_be_the_cause(item: Judged) -> tuple[int, int, bool, int, float, int, str, int]:
-    """A key that puts the cause first: verdict, best remedy, how definite, what works in general."""
+    """A key that puts the cause first: verdict, best remedy, definite or not, what works best."""
     best = min(item.remedies, key=lambda tried: _merit(item, tried), default=None)
     outcome, preference, distance = (
         _merit(item, best) if best else (len(_REMEDY_ORDER), len(_PREFERENCE), math.inf)
@@ -164,8 +164,8 @@ def _distance(claim: Claim, value: float) -> float:
     return distance if math.isinf(distance) else round(distance / _ALIKE) * _ALIKE
 
 
-# Kinds of action by the share of remedied networks that learnt afterwards: a skip with a norm 86 to 95 %,
-# BatchNorm 92, ReLU with He and BatchNorm 95, a skip 65, ReLU with He 59, LayerNorm 55, initialisation 49.
+# In the order in which remedied networks learnt: a skip with a norm 86 to 95 %, BatchNorm 92, ReLU
+# with He and BatchNorm 95, a skip 65, ReLU with He 59, LayerNorm 55, initialisation 49.
 _PREFERENCE: tuple[frozenset[str], ...] = (
     frozenset({"gate"}),
     frozenset({"clip"}),

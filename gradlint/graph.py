@@ -20,12 +20,12 @@ class LayerGraph:
     """Layers, parameters and inputs of a model and the tensors that flow between them to the loss.
 
     Layers are kept in the order in which they ran. `optimizer` is the family of the optimizer that
-    trains the model, as far as the source shows it. `own_inputs` says that the inputs, and with them the
-    length of a sequence, are those of the user's file and were not found by search.
+    trains the model, as far as the source shows it. `own_inputs` says that the inputs, and with
+    them the length of a sequence, are those of the user's file and were not found by search.
 
     Raises:
-        InvalidGraphError: an edge names an unknown node, ids repeat, there is not exactly one loss, a
-            cycle exists, or a layer's edge carries another shape than the graph says.
+        InvalidGraphError: an edge names an unknown node, ids repeat, there is not exactly one loss,
+            or a cycle exists.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class LayerGraph:
         )
 
     def calls(self, layer: Layer) -> tuple[Layer, ...]:
-        """The layers that take the same weight as `layer`, itself among them, in the order they ran."""
+        """The layers that take the weight of `layer`, itself included, in the order they ran."""
         weight = self.weight_of(layer)
         if weight is None:
             return (layer,)
@@ -171,7 +171,8 @@ class LayerGraph:
         """The layers that every path from the deepest parameter to the loss passes through.
 
         The dominator chain, in the graph with its edges turned round, from the loss down to the
-        parameter-consuming layer that is farthest from it. Empty where no parameter reaches the loss.
+        parameter-consuming layer that is farthest from it. Empty where no parameter reaches the
+        loss.
         """
         backward = self._graph.reverse(copy=False)
         reached = nx.descendants(backward, self.loss.id)
@@ -202,7 +203,7 @@ class LayerGraph:
 
     @cached_property
     def _fed(self) -> frozenset[str]:
-        """The nodes that depend on an input; the rest computes on parameters and constants alone."""
+        """The nodes that depend on an input; the rest computes on parameters and constants."""
         inputs = [node.id for node in self._nodes.values() if isinstance(node, Input)]
         return frozenset().union(*(nx.descendants(self._graph, id) for id in inputs))
 

@@ -35,7 +35,8 @@ def rules() -> tuple[type[Rule], ...]:
     """All rules by name: those of `gradlint.rules`, then those of installed packages.
 
     Raises:
-        InvalidRuleError: a file does not define exactly one rule of its own name, an entry point is no
+        InvalidRuleError: a file does not define exactly one rule of its own name, an entry point is
+        no
             rule, or two rules have one name.
     """
     found: dict[str, type[Rule]] = {}
@@ -84,7 +85,8 @@ def _check_documentation(rule: type[Rule], sections: tuple[tuple[str, str], ...]
     headings = tuple(heading for heading, _ in sections[1:])
     if headings != HEADINGS:
         raise InvalidRuleError(
-            f"{_place(rule)}: the docstring has the headings {list(headings)}, expected {list(HEADINGS)}"
+            f"{_place(rule)}: the docstring has the headings {list(headings)}, "
+            f"expected {list(HEADINGS)}"
         )
     for heading, text in sections:
         if not text.strip():
@@ -111,7 +113,7 @@ def rule_in(module: ModuleType) -> type[Rule]:
         and issubclass(value, Rule)
         and value.__module__ == module.__name__
     ]
-    where = module.__file__ or module.__name__
+    where = getattr(module, "__file__", None) or module.__name__
     if len(defined) != 1:
         names = ", ".join(rule.__name__ for rule in defined) or "none"
         raise InvalidRuleError(f"{where}: a rule file defines one rule, found {names}")

@@ -52,7 +52,7 @@ def repeats(graph: LayerGraph, layer: Layer) -> bool:
 
 
 def until_next_weight(graph: LayerGraph, layer: Layer) -> tuple[Layer, ...]:
-    """The layers of the trunk behind `layer`, up to the next that has a weight or joins branches."""
+    """The layers of the trunk behind `layer`, up to the next weight or join of branches."""
     trunk = graph.trunk
     after = trunk[trunk.index(layer) + 1 :]
     stop = (
@@ -64,7 +64,7 @@ def until_next_weight(graph: LayerGraph, layer: Layer) -> tuple[Layer, ...]:
 
 
 def skip_pairs(graph: LayerGraph, weighted: Iterable[Layer]) -> Iterator[tuple[str, str]]:
-    """For each of these trunk layers, from it to its activation, where a skip would fit in shape."""
+    """From each of these trunk layers to its activation, where a skip would fit in shape."""
     for layer in weighted:
         activations = [
             other for other in until_next_weight(graph, layer) if role_of(other) is Role.ACTIVATION

@@ -97,13 +97,14 @@ class Family(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A suspicion: where, what is wrong in words, and the claims that must all hold for it to be true.
+    """A suspicion: where, what is wrong in words, and the claims that must all hold for it.
 
-    `region` are the ids of the layers that it speaks of; suspicions whose regions meet are reported as
-    one. `layer` is the one that the finding names. `advice` is said where no remedy is offered.
-    `severity` is the highest that the finding may have. `definite` is true where the source states what
-    is wrong; among suspicions whose remedies do as well, it goes before those about the model as a whole.
-    `only_if_cured` says that something is missing, which is true only if a remedy that adds it helps.
+    `region` are the ids of the layers that it speaks of; suspicions whose regions meet are reported
+    as one. `layer` is the one that the finding names. `advice` is said where no remedy is offered.
+    `severity` is the highest that the finding may have. `definite` is true where the source states
+    what is wrong; among suspicions whose remedies do as well, it goes before those about the model
+    as a whole. `only_if_cured` says that something is missing, which is true only if a remedy that
+    adds it helps.
     """
 
     span: Span
@@ -148,7 +149,7 @@ class LoopRule(Rule):
 
 
 def trunk_claim(graph: LayerGraph) -> Claim:
-    """The gradient claim at the deepest layer of the trunk, for the optimizer that trains the model.
+    """The gradient claim at the deepest layer of the trunk, for the model's optimizer.
 
     Raises:
         IndexError: the trunk is empty.
@@ -157,10 +158,10 @@ def trunk_claim(graph: LayerGraph) -> Claim:
 
 
 def gradient_claim(of: Layer, optimizer: OptimizerFamily) -> Claim:
-    """The claim that the gradient at trunk layer `of` has left the range in which `optimizer` learns.
+    """The claim that the gradient at `of` has left the range in which `optimizer` learns.
 
-    360 networks trained on digits: with SGD |L| > 2.5 decades failed with precision .95 and |L| > 3 with
-    .98; Adam divides by the gradient's own size, and fails below -6 with precision .85.
+    360 networks trained on digits: with SGD |L| > 2.5 decades failed with precision .95 and |L| > 3
+    with .98; Adam divides by the gradient's own size, and fails below -6 with precision .85.
     """
     if optimizer is OptimizerFamily.ADAM:
         return Claim(

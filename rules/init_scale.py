@@ -54,10 +54,10 @@ CRITICAL: dict[str, float] = {
 }
 """σ_w² = fan_in · E[w²] that keeps a gradient's size, by the activation behind the weight.
 
-ReLU and its leaky kin are homogeneous: 2 / (1 + a²) at any signal. Odd activations with φ'(0) = 1 are
-critical at 1, where the signal is small. Sigmoids are critical where σ_w² E[φ'(√q z)²] = 1 at the fixed
-point q = σ_w² E[φ(√q z)²]. GELU, SiLU, Mish, Hardswish and ELU: 1 / E[φ'(z)²] at unit variance. SELU is
-made for 1; softplus is ReLU for large signals. A test computes all of them again.
+ReLU and its leaky kin are homogeneous: 2 / (1 + a²) at any signal. Odd activations with φ'(0) = 1
+are critical at 1, where the signal is small. Sigmoids are critical where σ_w² E[φ'(√q z)²] = 1 at
+the fixed point q = σ_w² E[φ(√q z)²]. GELU, SiLU, Mish, Hardswish and ELU: 1 / E[φ'(z)²] at unit
+variance. SELU is made for 1; softplus is ReLU for large signals. A test computes all of them again.
 """
 
 _SUSPICIOUS = 1.0  # decades; a quarter of what the mildest bound takes, because the probe decides
@@ -71,26 +71,27 @@ class InitScale(GraphRule):
     """Weights whose scale at the start makes signals and gradients shrink or grow layer by layer.
 
     Why it is bad:
-        A layer multiplies the variance of its input by σ_w² = fan_in · E[w²] and the activation takes a
-        share of it. Only one value of σ_w² keeps the gradient's size: 2 for ReLU, 1 for tanh. Any other
-        acts as a factor for each layer, so ten layers turn a factor of 2 into 1000. PyTorch's default
-        is 1/3 for every activation. Hidden weights that are all zero, or all alike, are worse: their
-        units get equal gradients and stay copies of one unit.
+        A layer multiplies the variance of its input by σ_w² = fan_in · E[w²] and the activation
+        takes a share of it. Only one value of σ_w² keeps the gradient's size: 2 for ReLU, 1 for
+        tanh. Any other acts as a factor for each layer, so ten layers turn a factor of 2 into 1000.
+        PyTorch's default is 1/3 for every activation. Hidden weights that are all zero, or all
+        alike, are worse: their units get equal gradients and stay copies of one unit.
 
     How it is measured:
-        The gradient at the deepest layer of the trunk over the gradient at the output, in decades, for
-        several seeds; where weights are zero, after one step of training. For equal weights: the rank
-        of the layer's weight gradient, which is one for copies of one unit.
+        The gradient at the deepest layer of the trunk over the gradient at the output, in decades,
+        for several seeds; where weights are zero, after one step of training. For equal weights:
+        the rank of the layer's weight gradient, which is one for copies of one unit.
 
     What to do:
-        Draw the weights with variance σ_w² / fan_in: `kaiming_normal_` for ReLU, `xavier_normal_` or
-        `kaiming_normal_(…, nonlinearity="linear")` for tanh. Normalisation makes the scale matter less.
+        Draw the weights with variance σ_w² / fan_in: `kaiming_normal_` for ReLU, `xavier_normal_`
+        or `kaiming_normal_(…, nonlinearity="linear")` for tanh. Normalisation makes the scale
+        matter less.
 
     Known limitations:
         Weights that a norm follows are not suspected, because their scale cancels. Weights computed
-        from other parameters, as weight_norm does, are not seen. Zero weights at the end of a residual
-        branch or of the whole network, or with no activation behind them, are a known good choice and
-        stay silent.
+        from other parameters, as weight_norm does, are not seen. Zero weights at the end of a
+        residual branch or of the whole network, or with no activation behind them, are a known good
+        choice and stay silent.
     """
 
     family = Family.INIT
@@ -187,7 +188,9 @@ def zeros(module):
 class AllZero(nn.Module):
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 2))
+        self.net = nn.Sequential(
+            nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 2)
+        )
         self.net.apply(zeros)
 
     def forward(self, x):  # x: (batch, 8)
@@ -262,7 +265,9 @@ from torch import nn
 class ZeroHead(nn.Module):
     def __init__(self, width=48):
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(6, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh())
+        self.body = nn.Sequential(
+            nn.Linear(6, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh()
+        )
         self.head = nn.Linear(width, 3)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -418,7 +423,7 @@ def _call(initialisation: Initialisation) -> str:
 
 
 def _hidden(graph: LayerGraph) -> Iterator[tuple[Layer, Parameter]]:
-    """Weighted layers of the trunk but the last, those left out whose scale a norm behind them undoes."""
+    """Weighted layers of the trunk but the last and those whose scale a norm behind them undoes."""
     for layer in graph.weighted_trunk[:-1]:
         weight = graph.weight_of(layer)
         behind = until_next_weight(graph, layer)
@@ -490,8 +495,9 @@ def _message(named: _Weight, guilty: list[_Weight], total: float) -> str:
     has, needs = (math.sqrt(v / named.weight.fan_in) for v in (named.variance, named.critical))
     before = f" before {name_of(named.activation)}" if named.activation else ""
     return (
-        f"weights of {len(guilty)} layers start too {size} ({_layers(guilty)}): {named.how} gives std "
-        f"{has:.2g} at {named.layer.id}, critical is {needs:.2g} for fan-in {named.weight.fan_in}{before}"
+        f"weights of {len(guilty)} layers start too {size} ({_layers(guilty)}): {named.how} gives "
+        f"std {has:.2g} at {named.layer.id}, critical is {needs:.2g} for fan-in "
+        f"{named.weight.fan_in}{before}"
     )
 
 

@@ -37,15 +37,16 @@ class MissingClipping(LoopRule):
     """A training loop without gradient clipping around a model whose first steps blow up.
 
     Why it is bad:
-        Recurrent networks and high learning rates meet walls in the loss: one batch gives a gradient a
-        hundred times larger than the last, the step throws the weights far away, and training diverges
-        or starts over. Clipping the norm bounds that step and costs nothing where nothing happens.
+        Recurrent networks and high learning rates meet walls in the loss: one batch gives a
+        gradient a hundred times larger than the last, the step throws the weights far away, and
+        training diverges or starts over. Clipping the norm bounds that step and costs nothing where
+        nothing happens.
 
     How it is measured:
-        A copy of the model is trained for 20 steps with the optimizer, learning rate and loss of the
-        loop, on one fixed batch, for several seeds. Claimed is that the loss rises to ten times its
-        start or more, and that the same 20 steps with clipping do not: where clipping cures nothing,
-        nothing is missing.
+        A copy of the model is trained for 20 steps with the optimizer, learning rate and loss of
+        the loop, on one fixed batch, for several seeds. Claimed is that the loss rises to ten times
+        its start or more, and that the same 20 steps with clipping do not: where clipping cures
+        nothing, nothing is missing.
 
     What to do:
         Call `torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)` between `backward()` and
@@ -245,7 +246,7 @@ def _recurs(graph: LayerGraph, layer: Layer) -> bool:
 
 
 def _attends(graph: LayerGraph, layer: Layer) -> bool:
-    """Whether the layer is attention, or a softmax whose output multiplies a matrix without weights."""
+    """Whether the layer is attention, or a softmax whose output multiplies a matrix."""
     if role_of(layer) is not Role.SOFTMAX:
         return role_of(layer) is Role.ATTENTION
     behind = list(graph.consumers(layer))

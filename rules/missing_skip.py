@@ -32,20 +32,20 @@ class MissingSkip(GraphRule):
     """Many weighted layers one behind the other with no path around any of them.
 
     Why it is bad:
-        In a plain network the gradient is a product with one factor a layer. Factors only slightly off
-        one make it vanish or explode over many layers, and even where its size survives, gradients of
-        neighbouring inputs become unrelated to each other. A skip adds a path on which the factor is
-        exactly one.
+        In a plain network the gradient is a product with one factor a layer. Factors only slightly
+        off one make it vanish or explode over many layers, and even where its size survives,
+        gradients of neighbouring inputs become unrelated to each other. A skip adds a path on which
+        the factor is exactly one.
 
     How it is measured:
-        The gradient at the deepest layer of the trunk over the gradient at the output, in decades, for
-        several seeds. Depth alone proves nothing: a plain network that keeps its gradient, because it
-        is well initialised or normalised, is refuted and stays silent. Neither does a bad gradient: it
-        must recover once skips are added to a copy of the model.
+        The gradient at the deepest layer of the trunk over the gradient at the output, in decades,
+        for several seeds. Depth alone proves nothing: a plain network that keeps its gradient,
+        because it is well initialised or normalised, is refuted and stays silent. Neither does a
+        bad gradient: it must recover once skips are added to a copy of the model.
 
     What to do:
-        Add the input of each layer, or of each pair of layers, to its output, with a norm inside the
-        branch. Where layers change the shape, start a new stage there.
+        Add the input of each layer, or of each pair of layers, to its output, with a norm inside
+        the branch. Where layers change the shape, start a new stage there.
 
     Known limitations:
         Ten layers are the least that is suspected; shorter networks are left to other rules. Layers
@@ -66,7 +66,9 @@ class MissingSkip(GraphRule):
                 yield Hypothesis(
                     span=site(run),
                     layer=run[0].id,
-                    message=f"{len(run)} layers in a row with no skip around any of them ({names(run)})",
+                    message=(
+                        f"{len(run)} layers in a row with no skip around any of them ({names(run)})"
+                    ),
                     claims=(trunk_claim(graph),),
                     region=tuple(layer.id for layer in run),
                     remedies=tuple(_remedies(graph, run)),
@@ -105,7 +107,8 @@ class PlainImages(nn.Module):
         super().__init__()
         layers = []
         for index in range(depth):
-            layers += [nn.Conv2d(channels if index else 3, channels, 3, padding=1), nn.ReLU()]  # confirmed
+            inputs = channels if index else 3
+            layers += [nn.Conv2d(inputs, channels, 3, padding=1), nn.ReLU()]  # confirmed
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(channels, 10)
 
@@ -184,7 +187,9 @@ class Unrolled(nn.Module):
 class ThreeLayers(nn.Module):
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.net = nn.Sequential(
+            nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1)
+        )
 
     def forward(self, x):
         return self.net(x)

@@ -41,20 +41,21 @@ class SaturatingStack(GraphRule):
     """A chain of saturating activations with no normalisation between them.
 
     Why it is bad:
-        Sigmoid, tanh and their relatives are flat on both sides, and sigmoid is never steeper than 1/4.
-        Each layer multiplies the gradient by the slope, so the gradient shrinks by a constant factor a
-        layer: with PyTorch's default initialisation by .86 decades for sigmoid and .25 for tanh. The
-        first layers then learn too slowly to matter.
+        Sigmoid, tanh and their relatives are flat on both sides, and sigmoid is never steeper than
+        1/4. Each layer multiplies the gradient by the slope, so the gradient shrinks by a constant
+        factor a layer: with PyTorch's default initialisation by .86 decades for sigmoid and .25 for
+        tanh. The first layers then learn too slowly to matter.
 
     How it is measured:
-        The gradient at the deepest layer of the trunk over the gradient at the output, in decades, for
-        several seeds. Whether a decay is too strong depends on the optimizer: with SGD 95 % of the
-        networks beyond 2.5 decades failed to learn, with Adam the bound is 4.
+        The gradient at the deepest layer of the trunk over the gradient at the output, in decades,
+        for several seeds. Whether a decay is too strong depends on the optimizer: with SGD 95 % of
+        the networks beyond 2.5 decades failed to learn, with Adam the bound is 4.
 
     What to do:
-        Replace the activation by ReLU with He initialisation and BatchNorm, or put a norm in front of
-        each activation, or add skips. Tanh also carries a gradient far if its weights are initialised
-        at criticality (weight variance 1/fan_in, biases 0). Sigmoid has no initialisation that helps.
+        Replace the activation by ReLU with He initialisation and BatchNorm, or put a norm in front
+        of each activation, or add skips. Tanh also carries a gradient far if its weights are
+        initialised at criticality (weight variance 1/fan_in, biases 0). Sigmoid has no
+        initialisation that helps.
 
     Known limitations:
         Only activations on the trunk count, that is, on every path from the deepest weight to the
@@ -170,7 +171,9 @@ class Squeeze(nn.Module):
     def __init__(self, channels):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.gate = nn.Sequential(nn.Linear(channels, 4), nn.ReLU(), nn.Linear(4, channels), nn.Sigmoid())
+        self.gate = nn.Sequential(
+            nn.Linear(channels, 4), nn.ReLU(), nn.Linear(4, channels), nn.Sigmoid()
+        )
 
     def forward(self, x):  # x: (batch, channels, height, width)
         x = torch.relu(self.conv(x))
@@ -212,7 +215,9 @@ class Generator(nn.Module):
 class Actor(nn.Module):
     def __init__(self, observations=17, actions=6, limit=2.0):
         super().__init__()
-        self.hidden = nn.Sequential(nn.Linear(observations, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
+        self.hidden = nn.Sequential(
+            nn.Linear(observations, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU()
+        )
         self.out = nn.Linear(64, actions)
         self.limit = limit
 
@@ -246,7 +251,7 @@ def demo():
 
 
 def _runs(graph: LayerGraph) -> Iterator[tuple[list[Layer], list[Layer]]]:
-    """Saturating hidden activations in a row on the trunk, with the weighted layers that feed them."""
+    """Saturating hidden activations in a row on the trunk, with the weights that feed them."""
     activations: list[Layer] = []
     weighted: list[Layer] = []
     pending: list[Layer] = []

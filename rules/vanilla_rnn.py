@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from gradlint.rule import (
     Bound,
@@ -37,23 +38,25 @@ class VanillaRnn(GraphRule):
 
     Why it is bad:
         Each step back in time multiplies the gradient by the recurrent weight and the slope of the
-        activation. With PyTorch's default initialisation of 128 hidden units that loses .23 decades a
-        step with tanh and .39 with ReLU, so after a dozen steps three decades are gone and the network
-        cannot learn what depends on earlier inputs.
+        activation. With PyTorch's default initialisation of 128 hidden units that loses .23 decades
+        a step with tanh and .39 with ReLU, so after a dozen steps three decades are gone and the
+        network cannot learn what depends on earlier inputs.
 
     How it is measured:
-        The gradient of the last output at the input of each step, in decades a step, times the length
-        of the sequence: the length that the file itself uses, else 100. Below -2 is a warning, below -3
-        an error: 92 % of the recurrences below -3 failed to recall their first input.
+        The gradient of the last output at the input of each step, in decades a step, times the
+        length of the sequence: the length that the file itself uses, else 100. Below -2 is a
+        warning, below -3 an error: 92 % of the recurrences below -3 failed to recall their first
+        input.
 
     What to do:
         Replace it by an LSTM, and set the bias of the forget gate to 2: an LSTM or GRU as PyTorch
-        initialises it forgets nearly as fast. For short sequences an orthogonal recurrent weight with
-        tanh is enough.
+        initialises it forgets nearly as fast. For short sequences an orthogonal recurrent weight
+        with tanh is enough.
 
     Known limitations:
-        LSTM and GRU are not suspected, because they learn in spite of a measured decay. A loop written
-        by hand is recognised by a weight that is used in five steps or more, one behind the other.
+        LSTM and GRU are not suspected, because they learn in spite of a measured decay. A loop
+        written by hand is recognised by a weight that is used in five steps or more, one behind the
+        other.
     """
 
     family = Family.RECURRENT
@@ -283,11 +286,11 @@ def _looped(graph: LayerGraph) -> Iterator[tuple[Layer, ...]]:
 
 
 def _in_sequence(graph: LayerGraph, calls: tuple[Layer, ...]) -> bool:
-    return all(graph.connected(one, next_) for one, next_ in zip(calls, calls[1:], strict=False))
+    return all(graph.connected(one, next_) for one, next_ in pairwise(calls))
 
 
 def _only_activation(graph: LayerGraph, calls: tuple[Layer, ...]) -> Layer | None:
-    """The activation that every path from one step to the next passes, unless a gate is there too."""
+    """The activation that every path from one step to the next passes; none beside a gate."""
     first, second = calls[0], calls[1]
     inside = [layer for layer in graph.between(first, second) if layer not in (first, second)]
     found = [layer for layer in inside if role_of(layer) is Role.ACTIVATION]
