@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit status of a command line: 0, 1 findings, 2 misuse or internal error, 130 interrupted."""
+    """The exit status: 0, 1 for findings, 2 for misuse or an internal error, 130 interrupted."""
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
         status = cli.main(args=list(arguments), prog_name="gradlint", standalone_mode=False)
@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     except ConfigError as error:
         _complain(str(error))
         return MISUSE
-    except Exception as error:  # because Python would end with 1, which here means findings
+    except Exception as error:  # noqa: BLE001  # as Python's own status is 1: findings
         if verbose:
             traceback.print_exc()
         hint = "" if verbose else " (-v for the traceback)"

@@ -1,8 +1,9 @@
-"""What the user has asked for: the table `[tool.gradlint]` and what the command line changes in it."""
+"""What the user asks for: the table `[tool.gradlint]` and what the command line changes in it."""
 
 from __future__ import annotations
 
 import ast
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -66,9 +67,9 @@ class ModelSettings:
 class Config:
     """All settings of a run, checked.
 
-    `timeout` is in seconds for each model, `memory` in MiB for each file's process. `trace` is false
-    where no user code may run. `source` is the file that was read, None where there was none; paths
-    and patterns are relative to its directory.
+    `timeout` is in seconds for each model, `memory` in MiB for each file's process. `trace` is
+    false where no user code may run. `source` is the file that was read, None where there was none;
+    paths and patterns are relative to its directory.
     """
 
     select: tuple[str, ...] = ()
@@ -91,8 +92,8 @@ class Config:
     def selects(self, rule: str, family: str, path: str = "") -> bool:
         """Whether findings of `rule` are wanted in the file that reports call `path`.
 
-        The more particular word wins: a rule's name over its family, its family over silence; at the
-        same level `ignore` wins.
+        The more particular word wins: a rule's name over its family, its family over silence; at
+        the same level `ignore` wins.
         """
         ignored = [*self.ignore]
         for pattern, selectors in self.per_file_ignores:
@@ -134,8 +135,8 @@ def load_config(
     """The settings for `paths` and the project root that they belong to.
 
     Read is `file` if given, else the nearest pyproject.toml at or above what `paths` have in common
-    that has the table; nothing where `isolated`. The root is the directory of the file that was read,
-    else the nearest with a project's marks, else the working directory.
+    that has the table; nothing where `isolated`. The root is the directory of the file that was
+    read, else the nearest with a project's marks, else the working directory.
 
     Raises:
         ConfigError: the file cannot be read, or a key, value, rule or selector in it is unknown.
@@ -194,7 +195,7 @@ def _config(table: TomlValue) -> Config:
             known = [other.replace("_", "-") for other in _READERS if other != "models"]
             raise value.error(f"unknown key{nearest(key, [*known, 'model'])}")
         values[name] = read(value)
-    return replace(Config(), **values)  # type: ignore[arg-type]  # because each reader fits its field
+    return replace(Config(), **values)  # type: ignore[arg-type]  # as the readers make them
 
 
 def _selectors(value: TomlValue) -> tuple[str, ...]:
@@ -306,7 +307,7 @@ def _expression(value: TomlValue) -> str:
         case dict():
             items = (f"{key!r}: {_expression(entry)}" for key, entry in value.table())
             return f"{{{', '.join(items)}}}"
-        case float() as number if number != number or abs(number) == float("inf"):
+        case float() as number if not math.isfinite(number):
             return f"float({str(number)!r})"
         case bool() | int() | float() | str() as literal:
             return repr(literal)
@@ -335,8 +336,8 @@ def _input(value: TomlValue) -> str:
 def torch_input(text: str) -> str:
     """The Python expression for one input of a model.
 
-    `text` is an expression, or a tensor in the notation of reports, `float32[8,3,32,32]`, each with or
-    without `name=` before it. Floating-point tensors are standard normal, integers 0 or 1.
+    `text` is an expression, or a tensor in the notation of reports, `float32[8,3,32,32]`, each with
+    or without `name=` before it. Floating-point tensors are standard normal, integers 0 or 1.
 
     Raises:
         ConfigError: it is neither.

@@ -50,8 +50,9 @@ def choose_interpreter(
     """The first of: `python`, VIRTUAL_ENV, the project's .venv, CONDA_PREFIX, gradlint's own.
 
     `python` is what the command line or the configuration says, "" for nothing: an interpreter or a
-    virtual environment, relative to `root`, or a command on PATH. VIRTUAL_ENV is passed over where it
-    is the environment of a commit hook, because that was made for gradlint and not for the project.
+    virtual environment, relative to `root`, or a command on PATH. VIRTUAL_ENV is passed over where
+    it is the environment of a commit hook, because that was made for gradlint and not for the
+    project.
 
     Raises:
         ConfigError: `python` is neither.

@@ -1,4 +1,4 @@
-"""A contract for import-linter: a package imports nothing but what is named and the standard library."""
+"""A contract for import-linter: some modules import what is named and the standard library."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlinter import Contract, ContractCheck, fields, output
 
 
 class OnlyContract(Contract):
-    """`importer` and what is below it import only `imported`, what is below it, and the standard library."""
+    """`importer` and what is below import `imported`, what is below, and the standard library."""
 
     type_name = "only"
 

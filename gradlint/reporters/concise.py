@@ -10,7 +10,7 @@ from gradlint.reporters.text import header
 
 
 def render(report: Report, style: Style | None = None) -> str:
-    """`path:line:col: severity: message [rule] verdict (number)` for each finding, then what ran."""
+    """`path:line:col: severity: message [rule] verdict (numbers)` by finding, then what ran."""
     style = style or Style()
     lines = [_line(finding) for finding in shown(report, show_all=style.show_all)]
     lines += statistics_lines(report) if style.statistics else []
@@ -19,8 +19,9 @@ def render(report: Report, style: Style | None = None) -> str:
 
 def _line(finding: Finding) -> str:
     measured = [
-        f"{evidence.claim.quantity.value} {number(typical(evidence.measured))}"
+        f"{quantity.value} {number(typical(evidence.measured), quantity)}"
         for evidence in finding.evidence
+        for quantity in [evidence.claim.quantity]
     ]
     proof = f" ({', '.join(measured)})" if measured else ""
     return f"{header(finding)}{proof}"

@@ -19,10 +19,10 @@ Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
 def render(report: Report, *, show_all: bool = False) -> str:
-    """The whole run as one JSON object; but for the `seconds` it depends on what was measured alone.
+    """The whole run as one JSON object; but for `seconds` it depends on what was measured alone.
 
-    Refuted suspicions are left out unless `show_all`; suppressed findings are always there. The notes
-    under a finding follow it as findings of severity `note`.
+    Refuted suspicions are left out unless `show_all`; suppressed findings are always there. The
+    notes under a finding follow it as findings of severity `note`.
     """
     document: Json = {
         "schema": 1,
@@ -153,7 +153,7 @@ def _predicted(value: float | None) -> float | str | None:
 
 
 def _fingerprint(finding: Finding, seen: Counter[str]) -> str:
-    """A name that survives moved lines: rule, path, model, layer, and a count where these repeat."""
+    """A name that survives moved lines: rule, path, model and layer, counted where they repeat."""
     key = "\0".join((finding.rule, _posix(finding.span.path), finding.model, finding.layer))
     seen[key] += 1
     return hashlib.sha256(f"{key}\0{seen[key]}".encode()).hexdigest()[:20]

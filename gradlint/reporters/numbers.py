@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 
 from gradlint.claim import Bound, Claim
@@ -22,6 +23,7 @@ _WORDS = {
     Quantity.INPUT_CORRELATION: "correlation of two different inputs at {of}",
     Quantity.WEAKEST_GRADIENT: "rms gradient of the weakest layer, {of}",
     Quantity.TRAINING_SPIKE: "highest loss of a short training run, relative to the first",
+    Quantity.GRADIENT_RANK: "rank of the gradient of {of}, as a share of its rows",
 }
 _RELATIVE = (Quantity.GRADIENT_DECADES, Quantity.RECURRENT_DECAY)
 _SMALLEST_SPREAD = 3.0  # decades; because a bar must not blow up noise into a slope
@@ -32,20 +34,19 @@ def rounded(value: float, digits: int = 4) -> float:
     return float(f"{value:.{digits}g}") + 0.0 if math.isfinite(value) else value
 
 
-def number(value: float) -> str:
-    """`value` for people: two decimals where that says enough, three digits elsewhere."""
+def number(value: float, quantity: Quantity = Quantity.GRADIENT_DECADES) -> str:
+    """`value` for people: decades with two decimals, all else with three digits."""
     if math.isnan(value):
         return "not measured"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    if value == 0 or 0.095 <= abs(value) < 1000:
-        return f"{value + 0.0:.2f}"
-    return f"{value:.3g}"
+    text = f"{value:.2f}" if quantity.unit == "decade" else f"{value:.3g}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
-def numbers(values: Sequence[float]) -> str:
+def numbers(values: Sequence[float], quantity: Quantity) -> str:
     """The values, one for each seed, with commas."""
-    return ", ".join(map(number, values)) or "not measured"
+    return ", ".join(number(value, quantity) for value in values) or "not measured"
 
 
 def subject(claim: Claim) -> str:
@@ -106,7 +107,7 @@ def bar(values: Sequence[float], *, width: int = 40, unicode: bool = True) -> st
 def _groups(values: Sequence[float], width: int) -> list[list[float]]:
     count = min(len(values), width)
     edges = [round(index * len(values) / count) for index in range(count + 1)]
-    return [list(values[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    return [list(values[start:end]) for start, end in pairwise(edges)]
 
 
 def _block(group: Sequence[float], low: float, high: float, blocks: str) -> str:

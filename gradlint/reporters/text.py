@@ -40,7 +40,7 @@ def verdict(finding: Finding) -> str:
 
 
 def render(report: Report, style: Style | None = None) -> str:
-    """Every finding with source, claim, measurements, trunk and remedies; then what ran and what not."""
+    """Each finding with source, claim, measurements, trunk and remedies; then what ran."""
     style = style or Style()
     ink = Ink(style.color)
     lines: list[str] = []
@@ -85,7 +85,7 @@ def _source(span: Span, lines: tuple[str, ...], severity: Severity, ink: Ink) ->
 
 
 def _width(text: str) -> int:
-    """The number of terminal columns: two for East Asian wide characters, none for combining ones."""
+    """The columns on a terminal: two for East Asian wide characters, none for combining ones."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
@@ -97,7 +97,7 @@ def _evidence(evidence: Evidence) -> Iterator[str]:
     suffix = unit(claim.quantity)
     seeds = len(evidence.measured)
     each = f" ({footer.counted(seeds, 'seed')})" if seeds else ""
-    value = f"{numbers(evidence.measured)}{suffix if seeds else ''}{each}"
+    value = f"{numbers(evidence.measured, claim.quantity)}{suffix if seeds else ''}{each}"
     if evidence.verdict is Verdict.INCONCLUSIVE and evidence.reason:
         value += f", inconclusive: {evidence.reason}"
     elif evidence.verdict is not Verdict.REFUTED:
@@ -105,7 +105,7 @@ def _evidence(evidence: Evidence) -> Iterator[str]:
         value += f", {meaning}" if meaning else ""
     yield f"{subject(claim)}: {value}"
     if evidence.predicted is not None:
-        yield f"predicted without data: {number(evidence.predicted)}{suffix}"
+        yield f"predicted without data: {number(evidence.predicted, claim.quantity)}{suffix}"
     yield f"healthy is {healthy(claim.bound)}{suffix}"
 
 
@@ -140,7 +140,10 @@ def _remedies(finding: Finding, style: Style, ink: Ink) -> Iterator[str]:
 def _remedy(remedy: TriedRemedy, *, finding: Finding, style: Style) -> str:
     if not finding.evidence:
         return remedy.title
-    evidence = finding.evidence[0]
+    quantity = finding.evidence[0].claim.quantity
     arrow = "→" if style.unicode else "->"
-    change = f"{number(typical(evidence.measured))} {arrow} {number(typical(remedy.measured))}"
-    return f"{remedy.title} ({change}{unit(evidence.claim.quantity)}, {remedy.verdict.value})"
+    before, after = (
+        number(typical(values), quantity)
+        for values in (finding.evidence[0].measured, remedy.measured)
+    )
+    return f"{remedy.title} ({before} {arrow} {after}{unit(quantity)}, {remedy.verdict.value})"

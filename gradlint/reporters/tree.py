@@ -14,6 +14,7 @@ from gradlint.reporters.numbers import number, typical
 from gradlint.reporters.presentation import Style
 
 _FULL = 24  # characters of the longest bar
+_SHORTEST = 3.0  # decades that the longest bar stands for at least, so that noise stays short
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class _Row:
 
 
 def render(summary: ModelSummary, graph: LayerGraph, style: Style | None = None) -> str:
-    """One line for each layer under its modules: label, operation, line, output shape, decades, bar.
+    """A line for each layer under its modules: label, operation, line, output shape, decades, bar.
 
     Decades are those of the trunk, the median over seeds; layers beside the trunk have none.
     """
@@ -54,7 +55,7 @@ def render(summary: ModelSummary, graph: LayerGraph, style: Style | None = None)
     ]
     rows.append(_Row("loss", "", ""))
     widths = [max(len(cell(row)) for row in rows) for cell in (_label, _line, _shape)]
-    scale = max((abs(v) for v in decades.values() if math.isfinite(v)), default=0.0)
+    scale = max(_SHORTEST, 0.0, *(abs(v) for v in decades.values() if math.isfinite(v)))
     head = f"{ink(str(summary.span), BOLD)}: {_facts(summary)}"
     return "\n".join([head, *(_text(row, widths, scale, style, ink) for row in rows)]) + "\n"
 
@@ -134,5 +135,4 @@ def _text(row: _Row, widths: list[int], scale: float, style: Style, ink: Ink) ->
 def _bar(decades: float, scale: float, style: Style) -> str:
     if not math.isfinite(decades):
         return "x"
-    full = max(scale, 1.0)
-    return ("█" if style.unicode else "#") * round(_FULL * abs(decades) / full)
+    return ("█" if style.unicode else "#") * round(_FULL * abs(decades) / scale)
