@@ -20,9 +20,9 @@ __all__ = ["discover"]
 def discover(path: Path, shown: str, root: Path) -> Program | Unreadable:
     """Read the models, training loops and suppressions of one file; raises nothing.
 
-    `shown` is the path that spans carry. Imports of project files are followed below `root` and in the
-    package around the file, as far as base classes need it. A file that is missing, too large, not text or
-    not Python is `Unreadable`, with the place of the error.
+    `shown` is the path that spans carry. Imports of project files are followed below `root` and in
+    the package around the file, as far as base classes need it. A file that is missing, too large,
+    not text or not Python is `Unreadable`, with the place of the error.
     """
     path = path.absolute()
     source = read(path, shown)

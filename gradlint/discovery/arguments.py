@@ -12,7 +12,7 @@ _CONVERTERS: dict[str, Callable[[str], object]] = {"int": int, "float": float}
 
 
 def is_parsed(value: ast.expr, outline: Outline, depth: int = 0) -> bool:
-    """Whether an expression is the namespace of parsed arguments, also through a function of the file."""
+    """Whether an expression is the namespace of parsed arguments, be it through a function."""
     match value:
         case ast.Subscript(value=inner, slice=ast.Constant(0)):
             return is_parsed(inner, outline, depth)

@@ -51,18 +51,28 @@ class Tracer:
     _calls: dict[str, list[Called]] = field(default_factory=dict)
 
     def callers(self, function: Scope) -> list[Called]:
-        """The calls in the file that are written with the bare name of the function."""
+        """The calls by the name of a function or method; of `__init__`, those of its class."""
         if not self._calls:
             for called in self.outline.calls:
-                if isinstance(called.node.func, ast.Name):
-                    self._calls.setdefault(called.node.func.id, []).append(called)
-        return self._calls.get(function.function.name, []) if function.function else []
+                callee = called.node.func
+                if isinstance(callee, (ast.Name, ast.Attribute)):
+                    name = callee.id if isinstance(callee, ast.Name) else f".{callee.attr}"
+                    self._calls.setdefault(name, []).append(called)
+        if function.function is None or function.parent is None:
+            return []
+        name, around = function.function.name, function.parent
+        if not isinstance(around.node, ast.ClassDef):
+            return self._calls.get(name, [])
+        return self._calls.get(around.node.name if name == "__init__" else f".{name}", [])
 
     def bindings(self, name: str, scope: Scope, line: int) -> list[Binding]:
         """What a variable may be bound to at a line: one binding, or those of all branches."""
         if name.startswith("self."):
             owner = scope.class_around
-            return _reaching(owner.bindings.get(name, []) if owner else [])
+            bound = owner.bindings.get(name, []) if owner else []
+            return _reaching(
+                [item for item in bound if item.scope is not scope or item.line < line]
+            )
         for around in scope.outward:
             if around.is_class and around is not scope:
                 continue
@@ -115,7 +125,7 @@ class Tracer:
                 yield here
 
     def close(self, *wanted: Placed, guess: bool = False) -> Closed | None:
-        """The expressions as text with all bindings they need; None where a name has no harmless value.
+        """The expressions as text with the bindings they need; None where one is not harmless.
 
         With `guess`, a parameter that nothing gives a value has the one that is usual for its name.
         """
@@ -171,7 +181,7 @@ class _Closure:
             if added is not None:
                 return self._store(key, name, added)
         # Because what the module does at its top level has been done when it was imported.
-        at_import = scope.is_module and not binding.place.main
+        at_import = scope.is_module and not binding.place.main and binding.place.loop is None
         return name if at_import and name not in self.taken else None
 
     def _bind_parameter(self, name: str, scope: Scope, depth: int) -> str | None:
@@ -282,7 +292,7 @@ def _variable(expression: ast.expr) -> str | None:
 
 
 def _prepared(expression: ast.expr) -> ast.expr:
-    """The argument behind one result of `accelerator.prepare(model, …)` or `deepspeed.initialize(…)`."""
+    """The argument behind a result of `accelerator.prepare(model, …)` and the like."""
     match expression:
         case ast.Subscript(
             value=ast.Call(func=ast.Attribute(attr="prepare" | "setup"), args=args),

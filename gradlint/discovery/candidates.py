@@ -35,7 +35,7 @@ class Candidates:
         return factories(self.reading)
 
     def of(self, name: str, *, root: bool) -> tuple[Candidate, ...]:
-        """The candidates for a model class, best first; () where nothing in sight says how to build it."""
+        """The candidates for a model class, best first; () where nothing says how to build it."""
         reading = self.reading
         if _is_hidden(reading.model_classes[name]):
             return self._factories.get(name, ())
@@ -83,7 +83,7 @@ def _needs_nothing(scope: Scope | None) -> bool:
 
 
 def _init_arguments(init: Scope) -> str:
-    """How `get_init_inputs` is spread: it returns the arguments, or a pair of arguments and keywords."""
+    """How `get_init_inputs` is spread: it returns arguments, or a pair with keywords."""
     for value in init.returns:
         match value:
             case (
@@ -112,7 +112,7 @@ def _by_example(
 
 
 def _example_inputs(scope: Scope) -> tuple[str, ...]:
-    """Lightning spreads a tuple over the arguments of forward and a dictionary over its keywords."""
+    """Lightning spreads a tuple over forward's arguments, a dictionary over its keywords."""
     bound = scope.bindings.get("self.example_input_array") or scope.bindings.get(
         "example_input_array"
     )
@@ -128,7 +128,8 @@ def _example_inputs(scope: Scope) -> tuple[str, ...]:
 def _by_config_class(reading: Reading, name: str) -> Iterator[Candidate]:
     """A Hugging Face model from its configuration's defaults.
 
-    `config_class` may be set by the base class when the subclass is made, so it need not be in sight.
+    `config_class` may be set by the base class when the subclass is made, so it need not be in
+    sight.
     """
     lineage = reading.lineages[name]
     if not lineage.defines("config_class") and not any(

@@ -1,4 +1,4 @@
-"""The values of expressions that are constant in the source, through names, options and configurations."""
+"""The values of constant expressions, through names, options and configurations."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | dict[str, Val
 
 _DEEPEST = 8
 _LARGEST = 1e12
+_END = 1 << 30
+"""A line after every other, where all bindings of a scope have been made."""
+
 _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -72,18 +75,39 @@ def _value(placed: Placed, tracer: Tracer, depth: int) -> Value:
         case ast.Call(func=ast.Name(id="dict"), args=[], keywords=words):
             return {word.arg: of(word.value) for word in words if word.arg}
         case ast.Call(func=ast.Name(id="float" | "int" as kind), args=[argument]):
-            text = of(argument)
-            return float(_plain(text)) if kind == "float" else int(_plain(text))
+            text = _plain(of(argument))
+            return float(text) if kind == "float" else int(text)
         case ast.Subscript(value=container, slice=key):
-            return _item(placed, container, of(key), tracer, depth)
+            return _item(of(container), of(key))
+        case _:
+            return _referred(placed, tracer, depth)
+
+
+def _referred(placed: Placed, tracer: Tracer, depth: int) -> Value:
+    """The value that a variable or an attribute refers to."""
+    match placed.expression:
         case ast.Attribute(value=ast.Name(id="self"), attr=attr):
             return _variable(placed, f"self.{attr}", tracer, depth)
+        case ast.Attribute(
+            value=ast.Attribute(value=ast.Name(id="self"), attr="hparams"), attr=attr
+        ):
+            return _hyperparameter(placed, attr, tracer, depth)
         case ast.Attribute(value=holder, attr=attr):
             return _attribute(Placed(holder, placed.scope, placed.line), attr, tracer, depth)
         case ast.Name(id=name):
             return _variable(placed, name, tracer, depth)
         case _:
             raise NotConstantError
+
+
+def _hyperparameter(placed: Placed, name: str, tracer: Tracer, depth: int) -> Value:
+    """What Lightning saved of the constructor's arguments."""
+    owner = placed.scope.class_around
+    init = owner.method("__init__") if owner else None
+    given = tracer.argument(name, init) if init else None
+    if given is None:
+        raise NotConstantError
+    return _value(given, tracer, depth + 1)
 
 
 def _computed(sign: ast.operator, left: float, right: float) -> float:
@@ -117,8 +141,7 @@ def _variable(placed: Placed, name: str, tracer: Tracer, depth: int) -> Value:
     return _value(given, tracer, depth + 1)
 
 
-def _item(placed: Placed, container: ast.expr, key: Value, tracer: Tracer, depth: int) -> Value:
-    holder = _value(Placed(container, placed.scope, placed.line), tracer, depth + 1)
+def _item(holder: Value, key: Value) -> Value:
     match holder, key:
         case dict(), str() if key in holder:
             return holder[key]
@@ -129,14 +152,18 @@ def _item(placed: Placed, container: ast.expr, key: Value, tracer: Tracer, depth
 
 
 def _attribute(holder: Placed, attr: str, tracer: Tracer, depth: int) -> Value:
-    """`args.lr` from the parser's defaults, `cfg.lr` from the class or the call that made `cfg`."""
+    """`args.lr` from the parser's defaults, `cfg.lr` from the class or the call that made `cfg`.
+
+    Raises:
+        NotConstantError: the attribute is not in sight.
+    """
     options = namespace(tracer.outline)
     for origin in tracer.origins(holder):
         made = origin.expression
-        if is_parsed(made, tracer.outline) or (isinstance(made, ast.Name) and attr in options):
-            if attr in options:
-                module = tracer.outline.module
-                return _value(Placed(options[attr], module, 1 << 30), tracer, depth + 1)
+        parsed = isinstance(made, ast.Name) or is_parsed(made, tracer.outline)
+        if parsed and attr in options:
+            module = tracer.outline.module
+            return _value(Placed(options[attr], module, _END), tracer, depth + 1)
         if isinstance(made, ast.Call):
             given = next((word.value for word in made.keywords if word.arg == attr), None)
             if given is not None:
@@ -144,7 +171,7 @@ def _attribute(holder: Placed, attr: str, tracer: Tracer, depth: int) -> Value:
         callee = made.func if isinstance(made, ast.Call) else made
         scope = _class(callee, tracer)
         if scope is not None and attr in scope.bindings:
-            return _variable(Placed(callee, scope, 1 << 30), attr, tracer, depth + 1)
+            return _variable(Placed(callee, scope, _END), attr, tracer, depth + 1)
     raise NotConstantError
 
 

@@ -1,4 +1,4 @@
-"""Expressions of a user's file that may be evaluated elsewhere: without device moves, without effects."""
+"""Expressions that may be evaluated elsewhere: without device moves, without effects."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _WRAPPERS = re.compile(
     r"(^|\.)(DataParallel|DistributedDataParallel|FullyShardedDataParallel|DDP|FSDP|Variable)$"
     r"|^torch\.(compile|jit\.script|autograd\.Variable)$|\.(prepare_model|to_device|to_local)$"
 )
+_MACHINERY = frozenset("device num_workers pin_memory persistent_workers prefetch_factor".split())
 _DTYPE = re.compile(r"^torch\.(b?float|double|half|u?int|long|short|bool|complex)\w*$")
 _DEVICE = re.compile(r"(cuda|mps|xpu|hpu)(:\d+)?")
 
@@ -21,8 +22,8 @@ _DEVICE = re.compile(r"(cuda|mps|xpu|hpu)(:\d+)?")
 def cleaned(expression: ast.expr, imports: Imports) -> ast.expr:
     """A copy without what moves a model or tensor to a device, wraps it or loads weights.
 
-    `net.to(device)`, `.cuda()`, `.eval()` and `DataParallel(net)` become `net`; `device="cuda"` is left
-    out or becomes "cpu"; `pretrained=True` becomes False.
+    `net.to(device)`, `.cuda()`, `.eval()` and `DataParallel(net)` become `net`; `device="cuda"` is
+    left out or becomes "cpu"; `pretrained=True` becomes False.
     """
     expression = unwrapped(expression, imports)
     if isinstance(expression, ast.Constant):
@@ -81,20 +82,22 @@ def free_names(expression: ast.expr, *, of_self: bool = False) -> tuple[str, ...
 
 
 _PURE_BUILTINS = frozenset(
-    "abs all any bool bytes complex dict divmod enumerate filter float frozenset getattr hasattr int"
-    " isinstance iter len list map max min next pow range repr reversed round set slice sorted str sum"
-    " super tuple type zip __import__".split()
+    "abs all any bool bytes complex dict divmod enumerate filter float frozenset getattr"
+    " hasattr int isinstance iter len list map max min next pow range repr reversed round set"
+    " slice sorted str sum super tuple type zip __import__".split()
 )
 _UNSAFE_NAMES = re.compile(
     r"_*(open|input|print|exec|eval|system|popen|load|read|write|save|download|fetch|fit|main|run"
-    r"|train|parse_args|parse_known_args|sleep|remove|unlink|connect|login|imread|urlopen|getenv|mkdir"
-    r"|from_pretrained|from_file|push_to_hub|init_process_group|manual_seed|backward|step|exit|quit|kill"
-    r")(_\w+)?|makedirs|\w+_(load|download|from_checkpoint|from_url|to_disk)"
+    r"|train|parse_args|parse_known_args|sleep|remove|unlink|connect|login|imread|urlopen|getenv"
+    r"|from_pretrained|from_file|push_to_hub|init_process_group|manual_seed|backward|step|exit"
+    r"|mkdir|quit|kill)(_\w+)?|makedirs|(?!TensorDataset)\w*(Dataset|DataModule)"
+    r"|\w+_(load|download|from_checkpoint|from_url|to_disk)"
 )
 _UNSAFE_MODULES = frozenset(
-    "os sys subprocess shutil socket requests urllib http pickle json csv glob io wandb datasets cv2 PIL"
-    " pandas librosa soundfile matplotlib logging time threading multiprocessing tempfile signal ctypes"
-    " yaml huggingface_hub gym gymnasium sqlite3 webbrowser builtins importlib".split()
+    "os sys subprocess shutil socket requests urllib http pickle json csv glob io wandb"
+    " datasets cv2 PIL pandas librosa soundfile matplotlib logging time threading"
+    " multiprocessing tempfile signal ctypes yaml huggingface_hub gym gymnasium sqlite3"
+    " webbrowser builtins importlib".split()
 )
 _UNSAFE_TORCH = (
     "torch.hub",
@@ -106,10 +109,10 @@ _FORBIDDEN = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.JoinedStr)
 
 
 def is_harmless(expression: ast.expr, imports: Imports) -> bool:
-    """Whether evaluating the expression reads no files, opens no connections, trains and prints nothing.
+    """Whether evaluating the expression reads no files, trains nothing and prints nothing.
 
-    A call counts as harmless unless its name or its module says otherwise; what a function or class of the
-    user's own does inside is for the worker's isolation.
+    A call counts as harmless unless its name or its module says otherwise; what a function or class
+    of the user's own does inside is for the worker's isolation.
     """
     return not any(_is_harmful(node, imports) for node in walk(expression))
 
@@ -132,7 +135,8 @@ def _is_harmful(node: ast.AST, imports: Imports) -> bool:
         case ast.Name(id=name) if name not in imports.names and hasattr(builtins, name):
             return name not in _PURE_BUILTINS
         case ast.Name(id=name) | ast.Attribute(attr=name):
-            return bool(_UNSAFE_NAMES.fullmatch(name)) or _is_unsafe(imports.qualified(node.func))
+            qualified = imports.qualified(node.func)
+            return bool(_UNSAFE_NAMES.fullmatch(name)) or _is_unsafe(qualified)
         case _:
             return False
 
@@ -142,7 +146,7 @@ def _is_unsafe(name: str) -> bool:
         return name not in ("torch.cuda.is_available", "torch.cuda.device_count")
     if name.startswith((*_UNSAFE_TORCH, "torchvision.datasets", "torchvision.io")):
         return True
-    return name.split(".")[0] in _UNSAFE_MODULES
+    return name.split(".", 1)[0] in _UNSAFE_MODULES
 
 
 def _inside(expression: ast.expr, imports: Imports) -> ast.expr | None:

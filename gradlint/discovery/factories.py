@@ -14,8 +14,8 @@ from gradlint.wire import BuiltFrom, Candidate
 _MOST = 3
 _DEEPEST = 4
 _SIZES = (
-    "atto femto pico nano micro mini xxs xs xxsmall xsmall tiny small s m medium base b l large xl xlarge"
-    " huge giant"
+    "atto femto pico nano micro mini xxs xs xxsmall xsmall tiny small s m medium base b l large"
+    " xl xlarge huge giant"
 ).split()
 _UNTRIED = re.compile(r"_*(test|train|main|load|run|eval|get_data|download)(_\w+)?")
 
@@ -24,9 +24,9 @@ def factories(reading: Reading) -> dict[str, tuple[Candidate, ...]]:
     """For each model, the functions that make it, the smallest first, judged by their names.
 
     A function counts if it stands at the top level, needs no arguments and returns an instance,
-    directly or through other functions. Names are compared with numbers as numbers (`resnet18` before
-    `resnet50` before `resnet101`) and sizes as sizes (`tiny` before `base`): a smaller member of a family
-    has the same structure and is traced sooner.
+    directly or through other functions. Names are compared with numbers as numbers (`resnet18`
+    before `resnet50` before `resnet101`) and sizes as sizes (`tiny` before `base`): a smaller
+    member of a family has the same structure and is traced sooner.
     """
     found: dict[str, list[Function]] = {}
     for name, scope in reading.functions.items():
@@ -58,7 +58,8 @@ def _made(reading: Reading, origin: Placed, depth: int) -> Iterator[str]:
     if function is not None and depth < _DEEPEST:
         yield from returned_models(reading, function, depth + 1)
     elif call.args and isinstance(call.args[0], ast.Name):
-        # Because registries of models take the class first: build_model_with_cfg(ResNet, 'resnet18').
+        # Because registries of models take the class first: build_model_with_cfg(ResNet,
+        # 'resnet18').
         model = reading.local_class(call.args[0].id, origin.scope)
         if model and isinstance(callee, ast.Name):
             yield model

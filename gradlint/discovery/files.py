@@ -25,7 +25,7 @@ EXCLUDED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file to lint; `shown` is its path as reports print it, relative to the root where it can be."""
+    """A file to lint; `shown` is its path as reports print it, relative to the root if below it."""
 
     path: Path
     shown: str
@@ -37,9 +37,9 @@ def find_files(
     """The files that `paths` mean, in the order of `paths`, directories walked in name order.
 
     A directory is walked for `*.py`, leaving out what `exclude` (patterns as in a .gitignore at
-    `root`), .gitignore files, .git/info/exclude and `EXCLUDED` name below it. A path that is named is
-    taken whatever they say, unless `force_exclude`. No file comes twice, however it is reached. A
-    path that does not exist is `Unreadable`; a directory without Python files yields nothing.
+    `root`), .gitignore files, .git/info/exclude and `EXCLUDED` name below it. A path that is named
+    is taken whatever they say, unless `force_exclude`. No file comes twice, however it is reached.
+    A path that does not exist is `Unreadable`; a directory without Python files yields nothing.
     """
     root = root.absolute()
     excluded = _Layer(root, _spec(tuple(exclude))) if exclude else None
@@ -69,7 +69,7 @@ class _Layer:
 
 @dataclass(frozen=True, slots=True)
 class _Ignores:
-    """Everything that leaves a path out: the user's patterns, and .gitignore files, outermost first."""
+    """Everything that leaves a path out: the user's patterns and .gitignore files."""
 
     exclude: _Layer | None
     layers: tuple[_Layer, ...] = ()
@@ -130,7 +130,8 @@ def _walk(directory: Path, root: Path, ignores: _Ignores) -> Iterator[FoundFile 
         yield Unreadable(Span(shown, 1), f"cannot be listed: {why}")
         return
     for entry in entries:
-        # Because a linked directory is either walked where it really stands or is outside the project.
+        # Because a linked directory is either walked where it really stands or is outside the
+        # project.
         is_directory = entry.is_dir(follow_symlinks=False)
         if not is_directory and not _is_python(entry.name):
             continue
@@ -199,7 +200,8 @@ def _ignore_file(file: str, modified: int, size: int) -> GitIgnoreSpec | None:
 
 
 def _is_pattern(line: str) -> bool:
-    # Because git passes over a malformed line of a .gitignore, while one of the user's own is an error.
+    # Because git passes over a malformed line of a .gitignore, while one of the user's own is an
+    # error.
     try:
         _spec((line,))
     except ValueError:

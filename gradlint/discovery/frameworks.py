@@ -21,10 +21,12 @@ class Base(Enum):
 
     @property
     def is_module(self) -> bool:
+        """Whether its instances are torch modules."""
         return self not in (Base.OTHER, Base.UNKNOWN)
 
     @property
     def has_forward(self) -> bool:
+        """Whether it has a forward that a subclass inherits."""
         return self in (Base.LAYER, Base.LOSS)
 
 
@@ -39,7 +41,7 @@ FOLLOWED_NEVER = frozenset(
 
 
 def is_known(package: str) -> bool:
-    """Whether the classes of a top-level package are known by name, so that it is not looked for."""
+    """Whether the classes of a package are known by name, so that it is not looked for."""
     return package in FOLLOWED_NEVER or package in sys.stdlib_module_names
 
 
@@ -102,7 +104,7 @@ def base_kind(name: str) -> Base:
         return Base.LAYER if _TRANSFORMERS.search(last) else Base.OTHER
     if name.startswith(_MODELS) and last[:1].isupper():
         return Base.LAYER
-    first = name.split(".")[0]
+    first = name.split(".", 1)[0]
     if hasattr(builtins, name) or first in sys.stdlib_module_names:
         return Base.OTHER
     return Base.UNKNOWN

@@ -15,15 +15,15 @@ _DOTTED = re.compile(r"[A-Za-z_][\w.]*")
 class Imports:
     """Local names with what they stand for, absolute (`torch.nn.Linear`) where that is known.
 
-    A name from a relative import of a file outside any package keeps its leading dots. `stars` are the
-    modules that are imported from with `*`.
+    A name from a relative import of a file outside any package keeps its leading dots. `stars` are
+    the modules that are imported from with `*`.
     """
 
     names: Mapping[str, str]
     stars: tuple[str, ...] = ()
 
     def qualified(self, expression: ast.expr) -> str:
-        """The dotted name an expression such as `nn.Linear` stands for; "" if it is no such name."""
+        """The dotted name that `nn.Linear` or the like stands for; "" for other expressions."""
         parts: list[str] = []
         while isinstance(expression, ast.Attribute):
             parts.append(expression.attr)
@@ -51,8 +51,9 @@ def read_imports(
     """The meaning of every imported name of a file, in whichever scope it was imported.
 
     `package` is the dotted name of the package around the file, "" if there is none. `module` are
-    the top-level statements: `Conv = nn.Conv2d` makes another name for an imported one. Where a name is
-    imported twice, as with a fallback, what comes from torch wins, otherwise what comes first.
+    the top-level statements: `Conv = nn.Conv2d` makes another name for an imported one. Where a
+    name is imported twice, as with a fallback, what comes from torch wins, otherwise what comes
+    first.
     """
     names: dict[str, str] = {}
     stars: list[str] = []
@@ -92,7 +93,7 @@ def _meanings(statement: ast.Import | ast.ImportFrom, package: str) -> Iterable[
 
 
 def absolute(module: str, level: int, package: str) -> str:
-    """The absolute name of `from <level dots>module import`; dots remain where `package` is too short."""
+    """The absolute name of a relative import; dots remain where `package` is too short."""
     if level == 0:
         return module
     parents = package.split(".") if package else []
@@ -102,7 +103,7 @@ def absolute(module: str, level: int, package: str) -> str:
 
 
 def package_of(path: Path) -> tuple[str, Path]:
-    """The dotted name of the package around a file ("" if none) and the folder it is imported from."""
+    """The name of the package around a file, "" if none, and the folder it is imported from."""
     parts: list[str] = []
     directory = path.parent
     while (directory / "__init__.py").is_file() and directory.name.isidentifier():

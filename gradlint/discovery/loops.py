@@ -40,7 +40,8 @@ def read_loops(reading: Reading, models: Models) -> tuple[TrainingLoop, ...]:
 class _Region:
     """The loop or function that is one training loop, and its calls in the order in which they run.
 
-    `node` is a `for` or `while`, else a function; at the top level without a loop, the backward call.
+    `node` is a `for` or `while`, else a function; at the top level without a loop, the backward
+    call.
     """
 
     node: Loop | ast.FunctionDef | ast.AsyncFunctionDef | ast.Call
@@ -63,7 +64,8 @@ def _region(backward: Called, steps: Steps) -> _Region:
     calls = [called for inner in scope.inward for called in inner.calls]
     for loop in _loops_around(backward, calls):
         inside = _within(loop, calls)
-        # Because gradients may be summed in an inner loop and the step be taken in the one around it.
+        # Because gradients may be summed in an inner loop and the step be taken in the one around
+        # it.
         if any(steps.kind(called) is StepKind.STEP for called in inside):
             return _Region(loop, scope, inside)
     if backward.place.loop is not None:
@@ -135,7 +137,7 @@ Pairs = list[tuple[Called, LoopStep]]
 
 
 def _optimizer(reading: Reading, region: _Region, pairs: Pairs) -> Optimizer | None:
-    """The optimizer that is stepped, or that the nearest scope around constructs, if it is one only."""
+    """The optimizer that is stepped, else the only one that the nearest scope constructs."""
     for kind in (StepKind.STEP, StepKind.ZERO_GRAD, StepKind.BACKWARD):
         for called, step in pairs:
             if step.kind is not kind:

@@ -47,9 +47,10 @@ def managed_loops(
     """
     for name, scope in reading.model_classes.items():
         method = scope.method("training_step")
-        if method is not None and Base.LIGHTNING in reading.lineages[name].kinds:
-            if method.name not in manual:
-                yield _lightning(reading, steps, scope, method)
+        if method is None or method.name in manual:
+            continue
+        if Base.LIGHTNING in reading.lineages[name].kinds:
+            yield _lightning(reading, steps, scope, method)
     for called in reading.outline.calls:
         if _is_trainer(reading, called):
             yield _transformers(reading, models, called)

@@ -46,7 +46,7 @@ def read_models(reading: Reading) -> Models:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Expression:
-    """A construction outside any class, with the name it is known by; `returned` by a function of that name."""
+    """A construction outside any class and its name; `returned` by a function of that name."""
 
     name: str
     call: ast.Call
@@ -151,7 +151,7 @@ def _returned(reading: Reading, scope: Scope) -> Iterator[_Expression]:
 
 
 def _is_model(reading: Reading, call: ast.Call, trained: bool) -> bool:
-    """Whether a construction is a model: a filled Sequential, or whatever is handed to an optimizer."""
+    """Whether a construction is a model: a filled Sequential, or what an optimizer is given."""
     name = reading.imports.qualified(call.func)
     if name == "torch.nn.Sequential":
         return bool(call.args)
@@ -170,13 +170,14 @@ def _parts(reading: Reading, expression: _Expression) -> Iterator[str]:
 
 
 def _distinct(definitions: list[ModelDefinition]) -> Iterator[ModelDefinition]:
-    """The definitions under names of their own: a name that was taken gets its line, as in `model@42`."""
+    """The definitions under names of their own: one that was taken gets its line, `model@42`."""
     taken: set[str] = set()
     for definition in definitions:
-        if definition.name in taken:
-            definition = replace(definition, name=f"{definition.name}@{definition.span.line}")
-        taken.add(definition.name)
-        yield definition
+        name = definition.name
+        if name in taken:
+            name = f"{name}@{definition.span.line}"
+        taken.add(name)
+        yield replace(definition, name=name)
 
 
 def header(node: ast.ClassDef, source: Source) -> Span:

@@ -1,4 +1,4 @@
-"""The classes of a file and of the project files it imports from, as far as inheritance needs them."""
+"""The classes of a file and of its neighbours, as far as inheritance needs them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEEPEST = 12
 
 @dataclass(frozen=True, slots=True)
 class ClassOutline:
-    """What a subclass inherits: names of bases, methods and attributes, and the constructor's signature.
+    """What a subclass inherits: bases, methods and attributes by name, and the constructor.
 
     `stubs` are methods that only raise or do nothing; `abstract` those marked as abstract methods.
     """
@@ -37,7 +37,7 @@ class ClassOutline:
 
 @dataclass(frozen=True, slots=True)
 class ModuleOutline:
-    """A file's classes by qualified name and the meaning of its imports; `folder` is on the import path."""
+    """A file's classes by qualified name and its imports; `folder` is on the import path."""
 
     path: Path
     package: str
@@ -57,18 +57,19 @@ _TORCH = frozenset("torch lightning pytorch_lightning transformers timm fairseq 
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """A class and all it inherits from: `classes` in sight, nearest first, and `opaque` bases by name."""
+    """A class and all it inherits from: `classes` in sight, nearest first, others by name."""
 
     classes: tuple[tuple[ClassOutline, ModuleOutline], ...]
     opaque: tuple[str, ...]
 
     @property
     def kinds(self) -> frozenset[Base]:
+        """What the bases that are not in sight are known for."""
         return frozenset(map(base_kind, self.opaque))
 
     @property
     def is_module(self) -> bool:
-        """Whether instances are torch modules; of an unknown base that is so where it has a forward."""
+        """Whether instances are torch modules; with an unknown base, where there is a forward."""
         if any(kind.is_module for kind in self.kinds):
             return True
         return Base.UNKNOWN in self.kinds and any(
@@ -94,7 +95,7 @@ class Lineage:
 
     @property
     def constructor(self) -> ClassOutline | None:
-        """The nearest class in sight whose `__init__` does more than to hand on `*args, **kwargs`."""
+        """The nearest class whose `__init__` does more than to hand on `*args, **kwargs`."""
         outlines = (outlined for outlined, _ in self.classes)
         return next((each for each in outlines if each.init and not _hands_on(each.init)), None)
 
@@ -119,13 +120,13 @@ def module_outline(path: Path, tree: ast.Module, outlined: Outline) -> ModuleOut
 
 @dataclass(slots=True)
 class Neighbourhood:
-    """The project around one file, in which dotted names are looked up; it remembers what it found."""
+    """The project around one file, in which dotted names are looked up; remembers what it found."""
 
     root: Path
     _files: dict[tuple[str, Path], Path | None] = field(default_factory=dict)
 
     def lineage(self, name: str, module: ModuleOutline) -> Lineage:
-        """Everything the class `name` of `module` inherits from; cycles and missing files are no error."""
+        """Everything a class of `module` inherits from; cycles and missing files are no error."""
         classes: list[tuple[ClassOutline, ModuleOutline]] = []
         opaque: list[str] = []
         seen: set[tuple[Path, str]] = set()
@@ -144,7 +145,7 @@ class Neighbourhood:
     def find_class(
         self, name: str, module: ModuleOutline, depth: int = 0
     ) -> tuple[ClassOutline, ModuleOutline] | None:
-        """The class that `name` means in `module`, which may be defined in another file of the project."""
+        """The class that `name` means in `module`, wherever in the project it is defined."""
         if name in module.classes:
             return module.classes[name], module
         if depth > _DEEPEST or not _to_be_followed(name, module):
@@ -197,7 +198,7 @@ class Neighbourhood:
             parents = (origin.path.parent, *origin.path.parent.parents)
             yield parents[min(level, len(parents)) - 1]
             return
-        head = dotted.split(".")[0]
+        head = dotted.split(".", maxsplit=1)[0]
         own = origin.package.split(".")[0]
         if head != own and is_known(head):
             return
@@ -208,10 +209,10 @@ class Neighbourhood:
 
 def _to_be_followed(name: str, module: ModuleOutline) -> bool:
     """Whether the file that defines a base may say more about it than its name does."""
-    kind, head = base_kind(name), name.split(".")[0]
+    kind, head = base_kind(name), name.split(".", 1)[0]
     if kind in (Base.LIGHTNING, Base.PRETRAINED):
         return False
-    own = head == module.package.split(".")[0] and head != "torch"
+    own = head == module.package.split(".", 1)[0] and head != "torch"
     return kind is Base.UNKNOWN or own or (kind.is_module and head not in FOLLOWED_NEVER)
 
 
@@ -234,7 +235,7 @@ def _file_outline(path: Path, modified: int, size: int) -> ModuleOutline | None:
 
 
 def _starred(name: str, module: ModuleOutline) -> str:
-    """The name of a base that no file defines; a bare one may come from `from torch.nn import *`."""
+    """The name of a base that no file defines; a bare one may come from `import *`."""
     if "." in name or base_kind(name) is Base.OTHER:
         return name
     star = next((star for star in module.imports.stars if star.startswith("torch")), "")
@@ -267,7 +268,7 @@ def _bases(scope: Scope, node: ast.ClassDef, imports: Imports, classes: set[str]
 
 
 def _local_class(scope: Scope, written: str, classes: set[str]) -> str:
-    """The qualified name of the class of this file that is meant by `written` where `scope` is defined."""
+    """The qualified name of the local class meant by `written` where `scope` is defined."""
     for around in scope.parent.outward if scope.parent else ():
         name = f"{around.name}.{written}" if around.name else written
         if name in classes and name != scope.name:

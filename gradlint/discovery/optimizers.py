@@ -6,16 +6,17 @@ from gradlint.training import OptimizerFamily
 
 _SGD = frozenset("SGD ASGD SGDP SGDW AccSGD PlainSGD FusedSGD".split())
 
-# Because these divide by the gradient's own size, take only its sign, or normalise each layer's update,
-# their step does not shrink with the gradient.
+# Because these divide by the gradient's own size, take only its sign, or normalise each layer's
+# update, their step does not shrink with the gradient.
 _ADAM = frozenset(
-    "Adam AdamW NAdam RAdam Adamax Adagrad Adadelta RMSprop Rprop SparseAdam Adafactor Muon Lion LAMB Lamb"
-    " LARS Lars Adan AdaBelief AdaBound AdaMod AdaHessian Adahessian AdamP Apollo Sophia SophiaG Shampoo"
-    " DistributedShampoo SOAP Prodigy DAdaptAdam DAdaptLion DAdaptAdaGrad FusedAdam FusedLAMB FusedNovoGrad"
-    " DeepSpeedCPUAdam CPUAdam NovoGrad NvNovoGrad Ranger Ranger21 RangerQH Yogi MADGRAD DiffGrad QHAdam"
-    " SignSGD Signum Tiger CAME GaLoreAdamW AdamW8bit Adam8bit Lion8bit PagedAdamW PagedAdamW8bit"
-    " PagedAdamW32bit AdamW4bit AdEMAMix ScheduleFreeAdamW AdamWScheduleFree BertAdam AdamWeightDecay"
-    " RAdamScheduleFree RMSpropTF AdafactorBigVision AdoptAdam ADOPT Adopt StableAdamW".split()
+    "Adam AdamW NAdam RAdam Adamax Adagrad Adadelta RMSprop Rprop SparseAdam Adafactor Muon"
+    " Lion LAMB Lamb LARS Lars Adan AdaBelief AdaBound AdaMod AdaHessian Adahessian AdamP Apollo"
+    " Sophia SophiaG Shampoo DistributedShampoo SOAP Prodigy DAdaptAdam DAdaptLion DAdaptAdaGrad"
+    " FusedAdam FusedLAMB FusedNovoGrad DeepSpeedCPUAdam CPUAdam NovoGrad NvNovoGrad Ranger"
+    " Ranger21 RangerQH Yogi MADGRAD DiffGrad QHAdam SignSGD Signum Tiger CAME GaLoreAdamW"
+    " AdamW8bit Adam8bit Lion8bit PagedAdamW PagedAdamW8bit PagedAdamW32bit AdamW4bit AdEMAMix"
+    " ScheduleFreeAdamW AdamWScheduleFree BertAdam AdamWeightDecay RAdamScheduleFree RMSpropTF"
+    " AdafactorBigVision AdoptAdam ADOPT Adopt StableAdamW".split()
 )
 
 _LEARNING_RATES = {

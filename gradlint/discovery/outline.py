@@ -1,4 +1,4 @@
-"""What a syntax tree defines and where: scopes, bindings, calls and references, read in one pass."""
+"""What a syntax tree defines and where: scopes, bindings, calls and references."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Called:
 class Scope:
     """A module, class or function; `name` is qualified, without `<locals>`, and "" for the module.
 
-    `bindings` of a class also hold `self.name`, bound in its methods. `references` are the names read,
-    but for those in annotations, decorators, bases, `isinstance` and `super`. `mutated` are the names whose value
-    is changed in place, such as by `append`.
+    `bindings` of a class also hold `self.name`, bound in its methods. `references` are the names
+    read, but for those in annotations, decorators, bases, `isinstance` and `super`. `mutated` are
+    the names whose value is changed in place, such as by `append`.
     """
 
     name: str
@@ -65,10 +65,12 @@ class Scope:
 
     @property
     def is_class(self) -> bool:
+        """Whether it is the body of a class."""
         return isinstance(self.node, ast.ClassDef)
 
     @property
     def is_module(self) -> bool:
+        """Whether it is the top level of the file."""
         return self.parent is None
 
     @property
@@ -98,7 +100,7 @@ class Scope:
             yield from child.inward
 
     def method(self, name: str) -> Scope | None:
-        """The function directly in this scope that has the name; the last where there are several."""
+        """The function of that name directly in this scope; the last where there are several."""
         for child in reversed(self.children):
             if child.function and child.function.name == name:
                 return child
@@ -114,14 +116,17 @@ class Outline:
 
     @property
     def module(self) -> Scope:
+        """The scope of the file's top level."""
         return self.scopes[0]
 
     @property
     def classes(self) -> Iterator[Scope]:
+        """The classes of the file, nested ones too, in source order."""
         return (scope for scope in self.scopes if scope.is_class)
 
     @property
     def calls(self) -> Iterator[Called]:
+        """All calls of the file, scope by scope."""
         return (called for scope in self.scopes for called in scope.calls)
 
 
@@ -284,7 +289,7 @@ class _Outliner:
                 self._expression(target, scope, place)
 
     def _expression(self, root: ast.AST, scope: Scope, place: Place) -> None:
-        """Collect calls and references below a node; the hot loop, so the common nodes come first."""
+        """Collect calls and references; the hot loop, so the common nodes come first."""
         stack: list[ast.AST] = [root]
         references = scope.references
         while stack:
@@ -295,9 +300,10 @@ class _Outliner:
             if kind is ast.Name:
                 references.add(node.id)  # type: ignore[attr-defined]
             elif kind is ast.Attribute:
-                stack.append(node.value)  # type: ignore[attr-defined]
-                if node.attr[0].isupper() and type(node.value) is ast.Name:  # type: ignore[attr-defined]
-                    references.add(f"{node.value.id}.{node.attr}")  # type: ignore[attr-defined]
+                attribute = cast(ast.Attribute, node)
+                stack.append(attribute.value)
+                if isinstance(attribute.value, ast.Name) and attribute.attr[0].isupper():
+                    references.add(f"{attribute.value.id}.{attribute.attr}")
             elif kind is ast.Call:
                 self._call(node, scope, place, stack)  # type: ignore[arg-type]
             else:
@@ -316,9 +322,9 @@ class _Outliner:
         if isinstance(callee, ast.Name) and callee.id in ("isinstance", "issubclass", "super"):
             stack.extend(node.args[: callee.id != "super"])
             return
-        if isinstance(callee, ast.Attribute) and callee.attr in _MUTATORS:
-            if isinstance(callee.value, ast.Name):
-                scope.mutated.add(callee.value.id)
+        match callee:
+            case ast.Attribute(value=ast.Name(id=name), attr=attr) if attr in _MUTATORS:
+                scope.mutated.add(name)
         stack.append(callee)
         stack.extend(node.args)
         stack.extend([keyword.value for keyword in node.keywords])
@@ -340,23 +346,24 @@ def _item(value: ast.expr | None, index: int, targets: Sequence[ast.expr]) -> as
     return ast.fix_missing_locations(ast.copy_location(item, value))
 
 
-def _first_of(iterable: ast.expr) -> ast.expr | None:
-    """The first value of a loop variable, where the source spells the iterable out."""
+def _first_of(iterable: ast.expr) -> ast.expr:
+    """The first value of a loop variable; where it is not spelt out, `next(iter(…))`."""
+    first: ast.expr
     match iterable:
-        case ast.List(elts=[first, *_]) | ast.Tuple(elts=[first, *_]):
-            return first
+        case ast.List(elts=[item, *_]) | ast.Tuple(elts=[item, *_]):
+            return item
         case ast.Call(func=ast.Name(id="range"), args=[_]):
-            return ast.copy_location(ast.Constant(0), iterable)
+            first = ast.Constant(0)
         case ast.Call(func=ast.Name(id="range"), args=[start, _, *_]):
             return start
-        case ast.Call(func=ast.Name(id="enumerate"), args=[inner]):
-            first_item = _first_of(inner)
-            if first_item is None:
-                return None
-            zero = ast.copy_location(ast.Constant(0), iterable)
-            return ast.copy_location(ast.Tuple([zero, first_item], ast.Load()), iterable)
+        case ast.Call(func=ast.Name(id="enumerate"), args=[inner, *_]):
+            first = ast.Tuple([ast.Constant(0), _first_of(inner)], ast.Load())
+        case ast.Call(func=ast.Name(id="tqdm"), args=[inner, *_]):
+            return _first_of(inner)
         case _:
-            return None
+            iterator = ast.Call(ast.Name("iter", ast.Load()), [iterable], [])
+            first = ast.Call(ast.Name("next", ast.Load()), [iterator], [])
+    return ast.fix_missing_locations(ast.copy_location(first, iterable))
 
 
 def _is_main(test: ast.expr) -> bool:

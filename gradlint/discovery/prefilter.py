@@ -18,8 +18,8 @@ _IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w.]+)", re.MULTILINE)
 def may_train(text: str, path: Path, root: Path) -> bool:
     """Whether a file may hold a model or a loop.
 
-    One of the words of the field is enough; without any, a class may still inherit from a model in a file of
-    the project that this one imports.
+    One of the words of the field is enough; without any, a class may still inherit from a model in
+    a file of the project that this one imports.
     """
     if any(word in text for word in _WORDS):
         return True

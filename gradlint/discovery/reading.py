@@ -1,4 +1,4 @@
-"""One file as read: its text, outline, imports, classes and the project around it, for all who need them."""
+"""One file as read: its text, outline, imports, classes and the project around it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gradlint.discovery.source import Source
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What the parts of discovery share about one file; derived values are computed when first wanted."""
+    """What the parts of discovery share about one file; what is derived is computed when wanted."""
 
     source: Source
     outline: Outline
@@ -26,6 +26,7 @@ class Reading:
 
     @property
     def imports(self) -> Imports:
+        """What the names of the file were imported under."""
         return self.module.imports
 
     @cached_property
@@ -36,7 +37,7 @@ class Reading:
 
     @cached_property
     def model_classes(self) -> dict[str, Scope]:
-        """The classes of the file whose instances are torch modules; the last definition of a name counts."""
+        """The classes whose instances are torch modules; the last definition of a name counts."""
         return {
             scope.name: scope
             for scope in self.outline.classes
@@ -51,7 +52,7 @@ class Reading:
 
     @cached_property
     def instance_calls(self) -> dict[ast.Call, list[Called]]:
-        """For each construction, the calls of what it made: `net(x)`, `net.forward(x)`, `Net(10)(x)`."""
+        """For each construction, the calls of what it made: `net(x)`, `net.forward(x)`."""
         found: dict[ast.Call, list[Called]] = {}
         for called in self.outline.calls:
             callee = _instance(called.node.func)
@@ -70,7 +71,7 @@ class Reading:
         return any(callee.id in names for names in defined)
 
     def local_class(self, written: str, scope: Scope) -> str:
-        """The model class of this file that is meant by a (dotted) name in a scope, "" if none is."""
+        """The model class of this file that a name means in a scope, "" if it means none."""
         for around in scope.outward:
             name = f"{around.name}.{written}" if around.name else written
             if name in self.model_classes:

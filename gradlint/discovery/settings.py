@@ -34,6 +34,7 @@ class Optimizer:
 
     @property
     def family(self) -> OptimizerFamily:
+        """What it does with a small gradient."""
         return family_of(self.name)
 
 
@@ -65,7 +66,7 @@ def all_optimizers(reading: Reading, scope: Scope | None = None) -> list[Optimiz
 
 
 def decided(optimizers: Iterable[Optimizer]) -> Optimizer | None:
-    """The optimizer of several that the source may choose from, None where they are of different families."""
+    """The one of several possible optimizers, None where they are of different families."""
     several = list(optimizers)
     families = {optimizer.family for optimizer in several}
     return several[0] if len(families) == 1 else None
@@ -117,7 +118,7 @@ def _arguments(reading: Reading, optimizer: Optimizer) -> Iterator[tuple[str, bo
 
 
 def loss_of(reading: Reading, placed: Placed) -> str:
-    """The name of torch's loss class or function that a value is computed with, "" if there is none."""
+    """The name of torch's loss class or function that a value comes from, "" if from none."""
     waiting, seen = [placed], {id(placed.expression)}
     while waiting and len(seen) < _MOST_LOOKED_AT:
         here = waiting.pop(0)

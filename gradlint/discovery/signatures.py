@@ -1,9 +1,8 @@
-"""How a class can be constructed as far as its signature says: defaults, annotations, usual names."""
+"""How a class can be constructed by its signature: defaults, annotations, usual names."""
 
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ _CONFIG = re.compile(
     r"(\w*_)?(config|cfg|conf|configs|configuration|args|opt|opts|hparams|hps|params)"
 )
 _ALIKE = 3
-"""Letters that the names of a model and of its configuration begin with in common: `GPT`, `Bert`."""
+"""Letters that a model and its configuration begin with in common: `GPT`, `Bert`."""
 _DEEPEST = 3
 """Models in models that a constructor is given: Seq2Seq(encoder, decoder) is 1."""
 
@@ -41,7 +40,7 @@ class Construction:
 
 
 def constructions(reading: Reading, name: str, depth: int = 0) -> Iterator[Construction]:
-    """The ways to construct a model class, best first; none where a parameter means nothing to us."""
+    """The ways to construct a model class, best first; none where a parameter says nothing."""
     required = required_parameters(reading, name)
     if required is None:
         yield Construction(f"{name}()", guessed=False)
@@ -112,7 +111,7 @@ class _Filling:
         return self._configuration(parameter) is not None
 
     def value(self, parameter: Parameter) -> str | None:
-        """An expression for a parameter, None where neither annotation, name nor use says enough."""
+        """An expression for a parameter, None where nothing about it says enough."""
         usage = self.usages.get(parameter.name, Usage())
         annotation = _plain(parameter.annotation)
         return (
@@ -132,11 +131,14 @@ class _Filling:
     def _by_name(
         self, parameter: Parameter, usage: Usage, annotation: ast.expr | None
     ) -> str | None:
-        usual = conventional(parameter.name)
+        by_role = next((value for role in usage.roles if (value := conventional(role))), None)
+        # Because a single letter says less than where it goes: `H` is a height or a hidden size.
+        usual = by_role if len(parameter.name) == 1 and by_role else conventional(parameter.name)
         if usual is None and usage.counted:
             usual = "2"
-        if usual is None:
-            usual = next((value for role in usage.roles if (value := conventional(role))), None)
+        usual = usual or by_role
+        if usual and usual.startswith("'") and by_role:
+            usual = by_role
         return _shaped(usual, usage, annotation) if usual else None
 
     def _class(self, parameter: Parameter, usage: Usage, annotation: ast.expr | None) -> str | None:
@@ -144,7 +146,7 @@ class _Filling:
         nn = torch_nn(self.reading)
         if "block" in parameter.name.lower() and (usage.called or _takes_class(annotation)):
             return self._block()
-        usual = conventional_class(parameter.name)
+        usual = None if usage.roles or usage.counted else conventional_class(parameter.name)
         if usual and (usage.called or re.search("_(layer|fn|func)$", parameter.name)):
             return f"{nn}.{usual}"
         if usual and annotation is None and not usage.options:
@@ -156,9 +158,10 @@ class _Filling:
         """The first class of the file that looks like a residual block."""
         for name in self.reading.model_classes:
             last = name.split(".")[-1]
-            if name != self.name and re.search("Block|Bottleneck|Layer|Unit|Cell", last):
-                if len(required_parameters(self.reading, name) or ()) >= 2:
-                    return name
+            if name == self.name or not re.search("Block|Bottleneck|Layer|Unit|Cell", last):
+                continue
+            if len(required_parameters(self.reading, name) or ()) >= 2:
+                return name
         return None
 
     def _part(self, parameter: Parameter) -> str | None:
@@ -171,7 +174,7 @@ class _Filling:
         return None
 
     def _configuration(self, parameter: Parameter) -> str | None:
-        """An object of the configuration class of an annotation, or of the only such class in the file."""
+        """An object of the annotated configuration class, or of the only one in the file."""
         annotation = _plain(parameter.annotation)
         if annotation is not None and self._is_visible():
             written = ast.unparse(annotation)
@@ -183,18 +186,18 @@ class _Filling:
         return None
 
     def _unannotated_configuration(self) -> str | None:
-        """An object of the only configuration class defined here, or of the imported one named alike."""
+        """An object of the only configuration class here, or of the imported one named alike."""
         classes = [name for name in self.reading.module.classes if self._is_plain_class(name)]
         named = [name for name in classes if re.search(r"(Config|Cfg|Args|Params)$", name)]
         if len(named) == 1:
             return self._instance(named[0])
         imported = [name for name in self.reading.imports.names if name.endswith("Config")]
-        alike = [(len(os.path.commonprefix([name, self.name])), name) for name in imported]
+        alike = [(_in_common(name, self.name), name) for name in imported]
         length, best = max(alike, default=(0, ""))
         return f"{best}()" if length >= _ALIKE else None
 
     def _is_visible(self) -> bool:
-        """Whether the constructor stands in this file, so that its annotations name what is in scope."""
+        """Whether the constructor stands in this file, so that its annotations are in scope."""
         return self.scope is not None
 
     def _is_plain_class(self, written: str) -> bool:
@@ -239,11 +242,17 @@ class _Filling:
         """What other model classes of the file read from a configuration of the same name."""
         for other, scope in self.reading.model_classes.items():
             init = scope.method("__init__")
-            if other != self.name and init is not None and init.function is not None:
-                if any(item.arg == name for item in init.function.args.args):
-                    found = usages(init.function.body, self.reading.imports).get(name)
-                    if found:
-                        yield found.keys
+            if other == self.name or init is None or init.function is None:
+                continue
+            if any(item.arg == name for item in init.function.args.args):
+                found = usages(init.function.body, self.reading.imports).get(name)
+                yield found.keys if found else {}
+
+
+def _in_common(first: str, second: str) -> int:
+    """How many letters two names begin with in common."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
 def _required_fields(scope: Scope, is_data: bool) -> list[Parameter]:

@@ -1,4 +1,4 @@
-"""The text of one Python file: its encoding, its lines, its syntax tree, and the reasons it has none."""
+"""The text of one Python file, its syntax tree, and the reasons why it has none."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from gradlint.program import Unreadable
 from gradlint.span import Span
 
 LARGEST = 4 * 1024 * 1024
-"""Bytes beyond which a file is generated code or data; parsing it would take seconds and gigabytes."""
+"""Bytes beyond which a file is generated code or data, and parsing takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The decoded text of a file with newlines as `\\n`; `shown` is its path as reports print it."""
+    """The decoded text of a file, newlines as one character; `shown` is the path to print."""
 
     path: Path
     shown: str
@@ -39,7 +39,7 @@ class Source:
         )
 
     def column(self, line: int, offset: int) -> int:
-        """The column, from 1, of a byte offset into a line: syntax trees count UTF-8 bytes from 0."""
+        """The column, from 1, of a byte offset: syntax trees count UTF-8 bytes from 0."""
         text = self.lines[line - 1] if line <= len(self.lines) else ""
         if text.isascii():
             return offset + 1
@@ -63,7 +63,7 @@ def read(path: Path, shown: str) -> Source | Unreadable:
 
 
 def parse(source: Source) -> ast.Module | Unreadable:
-    """The syntax tree, or the located reason why there is none; warnings of the parser are not shown."""
+    """The syntax tree, or the located reason why there is none; warnings are not shown."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -19,15 +19,17 @@ _CLIP = re.compile(
     r"|adaptive_clip\w*)_*"
 )
 _NOT_AN_OPTIMIZER = re.compile(
-    r"sched|lr_|env|prof|ema|progress|pbar|bar|logger|writer|world|game|tracker|timer|annealer|warmup"
+    r"sched|lr_|env|prof|ema|progress|pbar|bar|logger|writer|world|game|tracker|timer|annealer"
+    r"|warmup"
 )
 _OPTIMIZER = re.compile(r"opt|adam|sgd|closure|scaler|engine|solver")
 _LOSS = re.compile(
     r"criteri\w+|crit|\w*loss\w*|\w*cross_entropy\w*|\w*objective\w*|bce|mse|nll|elbo"
 )
 _MODEL = re.compile(
-    r"(\w*_)?(model|net|network|generator|discriminator|encoder|decoder|policy|actor|critic|gen|disc"
-    r"|unet|transformer|rnn|lstm|gru|gpt|vae|autoencoder|classifier|backbone|ddp|mlp|cnn)(\w?|_\w+|\d+)"
+    r"(\w*_)?(model|net|network|generator|discriminator|encoder|decoder|policy|actor|critic|gen"
+    r"|disc|unet|transformer|rnn|lstm|gru|gpt|vae|autoencoder|classifier|backbone|ddp|mlp|cnn)"
+    r"(\w?|_\w+|\d+)"
     r"|net[GD]|[GD]|module",
     re.IGNORECASE,
 )
@@ -36,7 +38,7 @@ _LOSS_SCALER = re.compile(r"(\w*_)?loss_scaler|\w*NativeScaler")
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """Recognises the steps of training loops in one file; `models` are the constructions of its models."""
+    """Recognises the steps of training loops in one file."""
 
     reading: Reading
 
@@ -152,7 +154,7 @@ _BY_NAME = {
 
 
 def is_backward(called: Called) -> bool:
-    """Whether a call starts a backward pass; inside a function named `backward` it is something else."""
+    """Whether a call starts a backward pass; in a function named `backward` none does."""
     if any(_is_named_backward(scope) for scope in called.scope.outward):
         return False
     match called.node.func:

@@ -16,15 +16,15 @@ from gradlint.discovery.reading import Reading
 Builds = Mapping[str, frozenset[str]]
 
 _BLOCK = re.compile(
-    r"\w*(block|layer|cell|unit|norm|act|conv|attn|attention|mlp|stem|head|embed|down|up|pool|linear|net"
-    r"|backbone|encoder|decoder|model|module)\w*"
+    r"\w*(block|layer|cell|unit|norm|act|conv|attn|attention|mlp|stem|head|embed|down|up|pool|net"
+    r"|linear|backbone|encoder|decoder|model|module)\w*"
 )
 _LOSS = re.compile(r"\w*(Loss|Criterion|LossFn|Losses|Metric|Penalty|Regularizer)(\d*D?|Module)?$")
 _WITHOUT_PARAMETERS = re.compile(
-    r"torch\.nn\.(\w*(Loss|Pool[123]d|Pad[123]d|Dropout\w*|Softm\w+|LU|Sigmoid|[Tt]anh|shrink|Shrink|Flatten"
-    r"|Shuffle|Unshuffle|Similarity|Distance|[Ff]old|Upsample\w*|Upsampling\w+|SiLU|Mish|LogSoftmax)"
-    r"|Identity|ModuleList|ModuleDict|Sequential|Module|ParameterList|ParameterDict|Softsign|Threshold"
-    r"|Hard\w+|ReLU6?|C?ELU|SELU|GELU|GLU|LeakyReLU|RReLU)"
+    r"torch\.nn\.(\w*(Loss|Pool[123]d|Pad[123]d|Dropout\w*|Softm\w+|LU|Sigmoid|[Tt]anh|[Ss]hrink"
+    r"|Flatten|Shuffle|Unshuffle|Similarity|Distance|[Ff]old|Upsample\w*|Upsampling\w+|SiLU|Mish"
+    r"|LogSoftmax)|Identity|ModuleList|ModuleDict|Sequential|Module|ParameterList|ParameterDict"
+    r"|Softsign|Threshold|Hard\w+|ReLU6?|C?ELU|SELU|GELU|GLU|LeakyReLU|RReLU)"
 )
 _COMPUTING = frozenset(
     "math numpy functools itertools collections copy typing warnings einops random".split()
@@ -35,7 +35,8 @@ def direct_builds(reading: Reading) -> Builds:
     """For each model class, the model classes of the file that it constructs or hands on.
 
     A class builds what its own methods and those of its bases in the file name, directly or through
-    functions of the file, and what a caller puts into it: `ResNet(Block, …)`, `Seq2Seq(Encoder(), …)`.
+    functions of the file, and what a caller puts into it: `ResNet(Block, …)`, `Seq2Seq(Encoder(),
+    …)`.
     """
     own = {name: set(_named(reading, scope)) for name, scope in reading.model_classes.items()}
     for called in reading.outline.calls:
@@ -84,8 +85,9 @@ def _put_in(reading: Reading, called: Called) -> Iterator[str]:
 def roots(reading: Reading, builds: Builds, by_expressions: frozenset[str]) -> frozenset[str]:
     """The model classes that are models in their own right.
 
-    Those that can run (a forward, nothing abstract), hold parameters, are no loss, and are not built by
-    another class or expression of the file. Of classes that only build each other, the first is one.
+    Those that can run (a forward, nothing abstract), hold parameters, are no loss, and are not
+    built by another class or expression of the file. Of classes that only build each other, the
+    first is one.
     """
     able = [name for name in reading.model_classes if _is_able(reading, name)]
     passed = by_expressions | frozenset(_passed(reading))
@@ -110,7 +112,8 @@ def _reachable(names: list[str], builds: Builds) -> set[str]:
 
 def _is_able(reading: Reading, name: str) -> bool:
     lineage = reading.lineages[name]
-    if Base.LOSS in lineage.kinds or _LOSS.fullmatch(name.split(".")[-1]) or lineage.abstract:
+    last = name.rpartition(".")[2]
+    if Base.LOSS in lineage.kinds or _LOSS.fullmatch(last) or lineage.abstract:
         return False
     if Base.LIGHTNING in lineage.kinds and lineage.defines("training_step"):
         return True
@@ -118,15 +121,15 @@ def _is_able(reading: Reading, name: str) -> bool:
 
 
 def _passed(reading: Reading) -> Iterator[str]:
-    """Model classes handed to a function as a part, by the name of the parameter: `block=Bottleneck`."""
+    """Model classes handed to a function as a part, by the parameter: `block=Bottleneck`."""
     for called in reading.outline.calls:
         if called.scope.class_around is not None:
             continue
         for parameter, value in _arguments(reading, called):
-            if isinstance(value, ast.Name) and _BLOCK.fullmatch(parameter):
-                found = reading.local_class(value.id, called.scope)
-                if found:
-                    yield found
+            if not isinstance(value, ast.Name) or not _BLOCK.fullmatch(parameter):
+                continue
+            if found := reading.local_class(value.id, called.scope):
+                yield found
 
 
 def _arguments(reading: Reading, called: Called) -> Iterator[tuple[str, ast.expr]]:
@@ -139,63 +142,61 @@ def _arguments(reading: Reading, called: Called) -> Iterator[tuple[str, ast.expr
         yield from zip(names, called.node.args, strict=False)
 
 
-def _holds_parameters(reading: Reading, name: str, seen: frozenset[str] = frozenset()) -> bool:
+def _holds_parameters(reading: Reading, name: str) -> bool:
     """Whether instances may hold parameters of their own: what only wraps or computes does not.
 
     True where that cannot be seen, such as for a base in another file.
     """
-    lineage = reading.lineages[name]
-    if lineage.kinds & {Base.LAYER, Base.UNKNOWN}:
-        return True
-    for outlined, module in lineage.classes:
-        if module is not reading.module:
-            if outlined.init:
-                return True
-        elif scope := reading.model_classes.get(outlined.name):
-            if any(_makes(reading, called, seen | {name}) for called in _constructing(scope)):
-                return True
+    waiting, seen = [name], {name}
+    while waiting:
+        inside = list(_inside(reading, waiting.pop()))
+        if any(item is True for item in inside):
+            return True
+        found = {item for item in inside if isinstance(item, str)} - seen
+        seen |= found
+        waiting += found
     return False
 
 
+def _inside(reading: Reading, name: str) -> Iterator[bool | str]:
+    """Whether a class or function makes parameters, and the names of others that may do it for it."""
+    if name in reading.functions:
+        for called in reading.functions[name].calls:
+            yield _makes(reading, called)
+        return
+    lineage = reading.lineages[name]
+    yield bool(lineage.kinds & {Base.LAYER, Base.UNKNOWN})
+    for outlined, module in lineage.classes:
+        if module is not reading.module:
+            yield outlined.init is not None
+        elif scope := reading.model_classes.get(outlined.name):
+            for called in _constructing(scope):
+                yield _makes(reading, called)
+
+
 def _constructing(scope: Scope) -> Iterator[Called]:
+    """The calls of a class in which it may make parameters."""
+    running = ("forward", "extra_repr", "__repr__", "__call__")
     for inner in scope.inward:
-        if inner.function and inner.function.name in (
-            "forward",
-            "extra_repr",
-            "__repr__",
-            "__call__",
-        ):
-            continue
-        yield from inner.calls
+        if not inner.function or inner.function.name not in running:
+            yield from inner.calls
 
 
-def _makes(reading: Reading, called: Called, seen: frozenset[str]) -> bool:
-    """Whether a call may make parameters; `seen` are classes and functions already looked into."""
+def _makes(reading: Reading, called: Called) -> bool | str:
+    """Whether a call makes parameters, or the class or function of the file that it runs."""
     callee = called.node.func
     built = reading.called_class(called.node, called.scope)
-    if built:
-        return built not in seen and _holds_parameters(reading, built, seen)
     qualified = reading.imports.qualified(callee)
-    if qualified.startswith("torch."):
-        return _torch_parameters(qualified)
+    if built or qualified.startswith("torch."):
+        return built or _torch_parameters(qualified)
     match callee:
         case ast.Name(id=name) if name in reading.functions:
-            function = reading.functions[name]
-            return name not in seen and any(
-                _makes(reading, inner, seen | {name}) for inner in function.calls
-            )
-        case ast.Name(id=name) if name in reading.imports.names:
-            return _is_foreign(reading, qualified) and bool(
-                name[0].isupper() or _BLOCK.fullmatch(name)
-            )
-        case ast.Name(id=name):
+            return name
+        case ast.Name(id=name) if name not in reading.imports.names:
             return name in _parameters_of(called.scope) and not hasattr(builtins, name)
-        case ast.Attribute(attr="register_parameter"):
-            return True
-        case ast.Attribute(attr=attr):
-            return _is_foreign(reading, qualified) and bool(
-                attr[0].isupper() or _BLOCK.fullmatch(attr)
-            )
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            makes = name[0].isupper() or _BLOCK.fullmatch(name) or name == "register_parameter"
+            return bool(makes) and (_is_foreign(reading, qualified) or name == "register_parameter")
         case _:
             return True
 
@@ -208,7 +209,7 @@ def _parameters_of(scope: Scope) -> frozenset[str]:
 
 def _is_foreign(reading: Reading, name: str) -> bool:
     """Whether a dotted name comes from an import that may make modules."""
-    head = name.split(".")[0]
+    head = name.split(".", maxsplit=1)[0]
     meanings = {meaning.split(".")[0] for meaning in reading.imports.names.values()}
     return head in meanings and head not in _COMPUTING
 

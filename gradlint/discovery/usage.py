@@ -17,9 +17,9 @@ _ITERATING = frozenset("len zip enumerate list tuple iter sum max min reversed".
 class Usage:
     """What is done with one parameter.
 
-    `called`: it is called in the constructor, so it is a class or function. `listed`: it is indexed or
-    iterated, `longest` times at least. `counted`: it is the length of a `range`. `options` are the texts
-    it is compared with. `keys` are the attributes or items read from it. `roles` are the
+    `called`: it is called in the constructor, so it is a class or function. `listed`: it is indexed
+    or iterated, `longest` times at least. `counted`: it is the length of a `range`. `options` are
+    the texts it is compared with. `keys` are the attributes or items read from it. `roles` are the
     parameters of torch's layers that it is passed to.
     """
 

@@ -1,4 +1,4 @@
-"""Where a file constructs its models and calls them, with arguments that can be evaluated elsewhere."""
+"""Where a file constructs its models and calls them, with what arguments."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Uses:
     by_model: dict[str, list[_Use]]
 
     def candidates(self, reading: Reading, name: str) -> tuple[Candidate, ...]:
-        """Candidates for a model: those with inputs first, then by setting, then in source order."""
+        """Candidates for a model: with inputs first, then by setting, then in source order."""
         found: dict[tuple[object, ...], tuple[tuple[bool, int], Candidate]] = {}
         for use in self.by_model.get(name, ()):
             for candidate in _candidates(reading, use):
@@ -89,7 +89,7 @@ def _candidates(reading: Reading, use: _Use) -> Iterator[Candidate]:
 
 
 def close_call(reading: Reading, built: Placed, call: Called) -> Candidate | None:
-    """A construction with the arguments of a call of what it made; None where one is not in sight."""
+    """A construction with the arguments of a call of it; None where one is not in sight."""
     arguments = [*call.node.args, *(word.value for word in call.node.keywords)]
     # Because `*inputs` is no expression of its own, what is spread is traced and marked again.
     bare = [Placed(_spread(argument), call.scope, call.node.lineno) for argument in arguments]
