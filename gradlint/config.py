@@ -222,9 +222,10 @@ def check_selectors(selectors: Iterable[str], *, names_only: bool = False) -> No
     if not selectors:
         return
     from gradlint.loader import rules  # because most runs name no rule, and loading them takes time
+    from gradlint.rule import Family
 
     names = {rule.name() for rule in rules()}
-    known = names if names_only else {*names, "all"} | {rule.family.value for rule in rules()}
+    known = names if names_only else {*names, "all", *(family.value for family in Family)}
     for selector in selectors:
         if selector not in known:
             kind = "rule" if names_only else "rule or family"

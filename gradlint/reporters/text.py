@@ -62,6 +62,8 @@ def _finding(finding: Finding, file: FileReport, style: Style, ink: Ink) -> Iter
     yield from _source(finding.span, file.lines, finding.severity, ink)
     for evidence in finding.evidence:
         yield from (_INDENT + line for line in _evidence(evidence))
+    if finding.verdict is Verdict.REFUTED:
+        return
     model = next((model for model in file.models if model.name == finding.model), None)
     if model is not None and _speaks_of_gradient(finding):
         yield from (_INDENT + line for line in _trunk(model, style))
