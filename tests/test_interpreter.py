@@ -43,7 +43,7 @@ def test_a_command_on_the_path_can_be_asked_for(
 
 
 def test_asking_for_what_is_not_there_is_an_error(project: Path) -> None:
-    with pytest.raises(ConfigError, match="no Python at .*nowhere"):
+    with pytest.raises(ConfigError, match=r"no Python at .*nowhere"):
         choose_interpreter("nowhere", project, {})
 
 

@@ -17,12 +17,12 @@ from tests.reporters.test_text import same_as_snapshot
 def parsed(report: Report, *, show_all: bool = False) -> dict[str, list[dict[str, object]]]:
     loaded: dict[str, list[dict[str, object]]] = json.loads(
         json_.render(report, show_all=show_all),
-        parse_constant=lambda name: pytest_fail(name),
+        parse_constant=refuse,
     )
     return loaded
 
 
-def pytest_fail(name: str) -> None:
+def refuse(name: str) -> None:
     raise AssertionError(f"{name} is no JSON")
 
 
