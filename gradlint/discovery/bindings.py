@@ -226,11 +226,7 @@ class _Closure:
         return free
 
     def _is_definition(self, name: str) -> bool:
-        module = self.tracer.outline.module
-        children = (child.node for child in module.children)
-        return name in self.tracer.imports.names or any(
-            not isinstance(node, ast.Module) and node.name == name for node in children
-        )
+        return name in self.tracer.imports.names or name in self.tracer.outline.defined
 
     def _is_global(self, name: str) -> bool:
         return (

@@ -84,7 +84,11 @@ def _value(placed: Placed, tracer: Tracer, depth: int) -> Value:
 
 
 def _referred(placed: Placed, tracer: Tracer, depth: int) -> Value:
-    """The value that a variable or an attribute refers to."""
+    """The value that a variable or an attribute refers to.
+
+    Raises:
+        NotConstantError: it refers to something that is not in sight.
+    """
     match placed.expression:
         case ast.Attribute(value=ast.Name(id="self"), attr=attr):
             return _variable(placed, f"self.{attr}", tracer, depth)
@@ -101,7 +105,11 @@ def _referred(placed: Placed, tracer: Tracer, depth: int) -> Value:
 
 
 def _hyperparameter(placed: Placed, name: str, tracer: Tracer, depth: int) -> Value:
-    """What Lightning saved of the constructor's arguments."""
+    """What Lightning saved of the constructor's arguments.
+
+    Raises:
+        NotConstantError: the constructor has no such argument with a value in sight.
+    """
     owner = placed.scope.class_around
     init = owner.method("__init__") if owner else None
     given = tracer.argument(name, init) if init else None

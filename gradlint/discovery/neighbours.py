@@ -18,6 +18,9 @@ from gradlint.program import Unreadable
 _DEEPEST = 12
 """Imports that are followed from file to file: re-exports seldom pass through more than three."""
 
+_LONGEST = 64
+"""Classes of one lineage that are looked at; those of real models have at most a dozen."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClassOutline:
@@ -131,7 +134,7 @@ class Neighbourhood:
         opaque: list[str] = []
         seen: set[tuple[Path, str]] = set()
         stack = [(name, module)]
-        while stack:
+        while stack and len(classes) < _LONGEST:
             base, origin = stack.pop()
             found = self.find_class(base, origin)
             if found is None:

@@ -109,10 +109,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outline:
-    """All scopes of a file in source order, the module first, and its import statements."""
+    """All scopes of a file in source order, the module first, and its import statements.
+
+    `defined` are the names of the functions and classes at the top level.
+    """
 
     scopes: tuple[Scope, ...]
     imports: tuple[ast.Import | ast.ImportFrom, ...]
+    defined: frozenset[str]
 
     @property
     def module(self) -> Scope:
@@ -172,7 +176,8 @@ class _Outliner:
         module = Scope("", tree, None, Place())
         self.scopes.append(module)
         self._block(tree.body, module, Place())
-        return Outline(tuple(self.scopes), tuple(self.imports))
+        defined = frozenset(scope.name for scope in module.children)
+        return Outline(tuple(self.scopes), tuple(self.imports), defined)
 
     def _block(self, statements: Sequence[ast.stmt], scope: Scope, place: Place) -> None:
         for statement in statements:

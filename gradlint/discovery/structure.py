@@ -89,7 +89,8 @@ def roots(reading: Reading, builds: Builds, by_expressions: frozenset[str]) -> f
     built by another class or expression of the file. Of classes that only build each other, the
     first is one.
     """
-    able = [name for name in reading.model_classes if _is_able(reading, name)]
+    holding = _holding(reading)
+    able = [name for name in reading.model_classes if _is_able(reading, name, holding)]
     passed = by_expressions | frozenset(_passed(reading))
     built = {part for name, parts in builds.items() for part in parts if part != name}
     found = [name for name in able if name not in built | passed]
@@ -110,14 +111,14 @@ def _reachable(names: list[str], builds: Builds) -> set[str]:
     return seen
 
 
-def _is_able(reading: Reading, name: str) -> bool:
+def _is_able(reading: Reading, name: str, holding: frozenset[str]) -> bool:
     lineage = reading.lineages[name]
     last = name.rpartition(".")[2]
     if Base.LOSS in lineage.kinds or _LOSS.fullmatch(last) or lineage.abstract:
         return False
     if Base.LIGHTNING in lineage.kinds and lineage.defines("training_step"):
         return True
-    return lineage.has_forward and _holds_parameters(reading, name)
+    return lineage.has_forward and name in holding
 
 
 def _passed(reading: Reading) -> Iterator[str]:
@@ -142,24 +143,29 @@ def _arguments(reading: Reading, called: Called) -> Iterator[tuple[str, ast.expr
         yield from zip(names, called.node.args, strict=False)
 
 
-def _holds_parameters(reading: Reading, name: str) -> bool:
-    """Whether instances may hold parameters of their own: what only wraps or computes does not.
+def _holding(reading: Reading) -> frozenset[str]:
+    """The classes and functions that may make parameters: what only wraps or computes does not.
 
-    True where that cannot be seen, such as for a base in another file.
+    One may where that cannot be seen, such as a class with a base in another file.
     """
-    waiting, seen = [name], {name}
+    makers: set[str] = set()
+    users: dict[str, set[str]] = {}
+    for name in (*reading.model_classes, *reading.functions):
+        for item in _inside(reading, name):
+            if isinstance(item, str):
+                users.setdefault(item, set()).add(name)
+            elif item:
+                makers.add(name)
+    waiting = list(makers)
     while waiting:
-        inside = list(_inside(reading, waiting.pop()))
-        if any(item is True for item in inside):
-            return True
-        found = {item for item in inside if isinstance(item, str)} - seen
-        seen |= found
+        found = users.get(waiting.pop(), set()) - makers
+        makers |= found
         waiting += found
-    return False
+    return frozenset(makers)
 
 
 def _inside(reading: Reading, name: str) -> Iterator[bool | str]:
-    """Whether a class or function makes parameters, and the names of others that may do it for it."""
+    """Whether a class or function makes parameters, and the names of others it leaves that to."""
     if name in reading.functions:
         for called in reading.functions[name].calls:
             yield _makes(reading, called)

@@ -79,7 +79,8 @@ def _candidates(reading: Reading, use: _Use) -> Iterator[Candidate]:
     called = use.construction
     built = Placed(called.node, called.scope, called.node.lineno)
     guess = use.setting is Setting.MODEL
-    for call in use.calls:
+    # Because inside a model what a part is given is only known when the whole runs.
+    for call in () if guess else use.calls:
         closed = close_call(reading, built, call)
         if closed is not None:
             yield closed
