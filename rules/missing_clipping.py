@@ -115,10 +115,11 @@ import torch.nn.functional as F
 from torch import nn
 
 class HotRegressor(nn.Module):
-    def __init__(self, inputs=8, hidden=64):
+    def __init__(self, inputs=8, hidden=128):
         super().__init__()
         self.net = nn.Sequential(
             nn.Linear(inputs, hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.ReLU(),
             nn.Linear(hidden, hidden), nn.ReLU(),
             nn.Linear(hidden, 1),
         )
@@ -127,7 +128,7 @@ class HotRegressor(nn.Module):
         return self.net(x)
 
 def fit(model, batches):
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     for x, y in batches:
         loss = F.mse_loss(model(x), y)
         optimizer.zero_grad()

@@ -290,13 +290,13 @@ def _in_sequence(graph: LayerGraph, calls: tuple[Layer, ...]) -> bool:
 
 
 def _only_activation(graph: LayerGraph, calls: tuple[Layer, ...]) -> Layer | None:
-    """The activation that every path from one step to the next passes; none beside a gate."""
-    first, second = calls[0], calls[1]
+    """The activation on every path from one step to the next; none beside a gate or a skip."""
+    first, second, third = calls[:3]
     inside = [layer for layer in graph.between(first, second) if layer not in (first, second)]
-    found = [layer for layer in inside if role_of(layer) is Role.ACTIVATION]
     if any(role_of(layer) is Role.PRODUCT or gates(graph, layer) for layer in inside):
         return None
-    for activation in found:
-        if not graph.connected(first, second, avoiding=[activation]):
-            return activation
-    return None
+    if any(graph.connected(layer, third, avoiding=[second]) for layer in inside):
+        return None
+    found = [layer for layer in inside if role_of(layer) is Role.ACTIVATION]
+    alone = (a for a in found if not graph.connected(first, second, avoiding=[a]))
+    return next(alone, None)

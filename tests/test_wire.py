@@ -136,7 +136,7 @@ def test_settings_keep_their_kinds() -> None:
 
 def test_a_graph_of_many_layers_survives() -> None:
     graph = chain(40, "Tanh", "BatchNorm1d").graph()
-    nodes = (*graph.layers, *graph.parameters, graph.loss)
+    nodes: tuple[Layer | Parameter | Loss, ...] = (*graph.layers, *graph.parameters, graph.loss)
     traced = Traced(BuiltFrom.DEFAULTS, "Net()", (), 1, nodes, (), 0.0)
     assert decode(encode(traced)) == traced
 
