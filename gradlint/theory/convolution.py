@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gradlint.theory.dense import weight_square
+from gradlint.theory.dense import is_rigid, weight_square
 from gradlint.theory.elementwise import passing
 from gradlint.theory.moments import BATCH, FEATURE, POSITION
 from gradlint.theory.step import Call, Step, weighted_gain
@@ -30,7 +30,11 @@ def convolution(call: Call) -> Step:
         channels = weight.shape[0] // max(int(call.layer.setting("groups", 1.0)), 1)
     channel_square = channels * weight_square(weight)
     share, spread = _forward(taps, before.spread)
-    after = replace(before, spread=spread).scaled(channel_square * share, call.bias_square)
+    common = math.prod(tap.common for tap in taps)
+    entering = replace(
+        before, spread=spread, shared=before.shared * common, local=before.local * common
+    )
+    after = entering.scaled(channel_square * share, call.bias_square)
     spatial = len(call.shape) - 2
     after = replace(
         after,
@@ -38,7 +42,7 @@ def convolution(call: Call) -> Step:
         axes=BATCH + FEATURE + POSITION * spatial,
         mean=_mean_through(channels, share, weight.mean, before.mean),
     )
-    gain = weighted_gain(channel_square, before, after, call.bias_square, taps)
+    gain = weighted_gain(channel_square, before, after, call.bias_square, taps, rigid=is_rigid(weight))
     return Step(after, (gain,) * len(call.operands))
 
 

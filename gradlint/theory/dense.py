@@ -21,6 +21,11 @@ def weight_square(weight: Parameter) -> float:
     return weight.mean_square
 
 
+def is_rigid(weight: Parameter) -> bool:
+    """Whether the weight keeps norms, because it was initialised as an orthogonal matrix."""
+    return weight.initialisation is not None and weight.initialisation.function == "orthogonal_"
+
+
 def dense(call: Call) -> Step:
     """y = W x + b: q' = K (E w^2 q + (E w)^2 ((K - 1) m^2)) + E b^2, gain K E w^2, K inputs of a unit.
 
@@ -36,7 +41,7 @@ def dense(call: Call) -> Step:
     after = before.scaled(square, call.bias_square)
     after = after.shaped(call.shape, _dense_axes(before, call.shape))
     after = _with_mean_weight(after, before, weight, count)
-    gain = weighted_gain(square, before, after, call.bias_square)
+    gain = weighted_gain(square, before, after, call.bias_square, rigid=is_rigid(weight))
     return Step(after, (gain,) * len(call.operands))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import lru_cache
 
@@ -68,7 +69,32 @@ def _gain(before: Moments, curve: Curve, response: Response) -> Gain:
         along=share * share * square / before.square,
         aligned=response.aligned / square,
         leak=rest / (before.square * size),
+        noise=_noise(before, response),
+        places=max(before.count(BATCH) * before.count(POSITION), 1),
+        alike=_alike(before, curve, response),
     )
+
+
+def _alike(before: Moments, curve: Curve, response: Response) -> float:
+    """E[phi'(u) phi'(v)] / E phi'^2 for two places: their correlation c apart from the mean slope's share."""
+    if response.slope_square <= 0.0:
+        return 1.0
+    even = min(response.linear**2 / (curve.sigma**2 * response.slope_square), 1.0)
+    return 1.0 - (1.0 - before.likeness) * (1.0 - even)
+
+
+def _noise(before: Moments, response: Response) -> float:
+    """Variance of ln sum phi'^2 g^2: 3 (E phi'^4 / (E phi'^2)^2 - 1) / n for n independent slopes.
+
+    Source: Hanin & Nica 2020, where ReLU and its weights give 5 / n a layer.
+    """
+    if response.slope_square <= 0.0:
+        return 0.0
+    kurtosis = response.slope_fourth / response.slope_square**2
+    inputs, places = before.count(BATCH), before.count(POSITION)
+    independent = inputs / (1.0 + (inputs - 1) * before.correlation)
+    independent *= places / (1.0 + (places - 1) * before.local_correlation)
+    return math.log1p(3.0 * max(kurtosis - 1.0, 0.0) / max(before.count(FEATURE) * independent, 1.0))
 
 
 def _rounded(mean: float, sigma: float) -> tuple[float, float]:

@@ -64,6 +64,22 @@ class Moments:
         """The number of elements."""
         return math.prod(self.shape)
 
+    @property
+    def correlation(self) -> float:
+        """The correlation of one element for two inputs, (r - m^2) / (q - m^2), within 0 and 1."""
+        return min(max((self.shared - self.mean**2) / self.variance, 0.0), 1.0)
+
+    @property
+    def local_correlation(self) -> float:
+        """The same for two positions of one input."""
+        return min(max((self.local - self.mean**2) / self.variance, 0.0), 1.0)
+
+    @property
+    def likeness(self) -> float:
+        """The mean correlation over pairs of places, of the same input or of two."""
+        own = 1.0 / max(self.count(BATCH), 1)
+        return own * self.local_correlation + (1.0 - own) * self.correlation
+
     def scaled(self, factor: float, offset: float = 0.0) -> Moments:
         """Second moments times `factor`, plus an independent part of second moment `offset`.
 

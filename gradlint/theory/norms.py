@@ -68,7 +68,9 @@ def normalise(call: Call, before: Moments, group: Group, *, centre: bool) -> Ste
         curve=None,
     )
     count = group.degrees(before)
-    return Step(after, (Gain(scale / variance * _finite(count, centre=centre), along=0.0),))
+    factor = scale / variance * _finite(count, centre=centre)
+    noise = 2.0 / count if group.batch == 1 else 0.0
+    return Step(after, (Gain(factor, along=0.0, noise=noise),))
 
 
 def _finite(count: float, *, centre: bool) -> float:

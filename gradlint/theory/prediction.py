@@ -11,7 +11,7 @@ from gradlint.nodes import Edge, Input, Layer, Parameter
 from gradlint.operations import name_of
 from gradlint.theory.dense import as_operand
 from gradlint.theory.elementwise import passing
-from gradlint.theory.moments import BATCH, Moments, default_axes
+from gradlint.theory.moments import BATCH, FEATURE, Moments, default_axes
 from gradlint.theory.recurrence import recurrences
 from gradlint.theory.step import Call, Flow, Operand, Step
 from gradlint.theory.transfer import transfer_of
@@ -171,7 +171,8 @@ def _root(forward: _Forward, id: str) -> Flow:
     if step is None:
         return Flow(1.0)
     size = step.moments.elements / max(step.moments.count(BATCH), 1)
-    return Flow(1.0, 1.0 / max(size, 1.0))
+    places = max(step.moments.elements / max(step.moments.count(FEATURE), 1), 1.0)
+    return Flow(1.0, 1.0 / max(size, 1.0), overlap=1.0 / places)
 
 
 def _pass_on(
@@ -208,7 +209,7 @@ def _add(flows: dict[str, Flow], id: str, flow: Flow) -> None:
 
 def _signal(forward: _Forward, layer: Layer, flow: Flow, root: float) -> Signal:
     moments = forward.steps[layer.id].moments
-    ratio = flow.energy / root if root > 0.0 else 0.0
+    ratio = flow.typical / root if root > 0.0 else 0.0
     return Signal(
         square=moments.square,
         correlation=min(max(moments.shared / moments.square, -1.0), 1.0),

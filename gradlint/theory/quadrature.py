@@ -21,8 +21,8 @@ class Response:
     """What an elementwise function does to z ~ N(mean, sigma^2).
 
     `mean` is E f(z), `square` E f(z)^2, `slope_square` E f'(z)^2, and `linear` the coefficient
-    E[f(z) (z - mean) / sigma] of the first Hermite polynomial. The last three are
-    E[f f' z], E[f'^2 f^2] and E[f'^2 z^2], of which the gain along the signal is made.
+    E[f(z) (z - mean) / sigma] of the first Hermite polynomial. The last four are
+    E[f f' z], E[f'^2 f^2] and E[f'^2 z^2], of which the gain along the signal is made, and E f'^4.
     """
 
     mean: float
@@ -32,6 +32,7 @@ class Response:
     along: float = 0.0
     aligned: float = 0.0
     tangent: float = 0.0
+    slope_fourth: float = 0.0
 
     def shared(self, correlation: float, sigma: float) -> float:
         """E[f(u) f(v)] for two such variables with this correlation c.
@@ -84,12 +85,14 @@ def expect(function: PointFunction, mean: float, sigma: float, largest_of: float
     values, slopes = zip(*map(function, places), strict=True)
     weighted = tuple(map(mul, weights, values))
     scaled = tuple(map(mul, slopes, places))
+    steep = tuple(map(mul, slopes, slopes))
     linked = tuple(map(mul, slopes, values))
     return Response(
         mean=sum(weighted),
         square=sum(map(mul, weighted, values)),
         linear=sum(map(mul, weighted, nodes)),
-        slope_square=sum(map(mul, weights, map(mul, slopes, slopes))),
+        slope_square=sum(map(mul, weights, steep)),
+        slope_fourth=sum(map(mul, weights, map(mul, steep, steep))),
         along=sum(map(mul, weighted, scaled)),
         aligned=sum(map(mul, weights, map(mul, linked, linked))),
         tangent=sum(map(mul, weights, map(mul, scaled, scaled))),

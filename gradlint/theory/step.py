@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from gradlint.nodes import Layer, Parameter
-from gradlint.theory.moments import BATCH, Moments, default_axes
+from gradlint.theory.moments import BATCH, FEATURE, Moments, default_axes
 from gradlint.theory.taps import Taps
 
 
@@ -68,19 +68,40 @@ class Flow:
     """The gradient at a tensor: its squared norm over all elements, and where it lies.
 
     `along` is the part of `energy` along the signal itself, the sum over inputs x of <g, z>^2 / |z|^2.
-    `spread` tells where along positions the energy lies.
+    `spread` tells where along positions the energy lies. `noise` is the variance of ln(energy) over
+    initialisations, which grows with depth / width: the typical energy is the mean times exp(-noise / 2).
+    `overlap` is the mean of cos^2 between the gradients of two places, each with itself among them.
     """
 
     energy: float
     along: float = 0.0
     spread: tuple[tuple[float, ...], ...] = ()
+    noise: float = 0.0
+    overlap: float = 1.0
+
+    @property
+    def typical(self) -> float:
+        """The energy of a typical initialisation, that is exp of the mean of its logarithm."""
+        return self.energy * math.exp(-0.5 * self.noise)
 
     def __add__(self, other: Flow) -> Flow:
         """Branches add in squares, but along the signal they add up: <g1 + g2, z> = <g1, z> + <g2, z>."""
         along = (math.sqrt(self.along) + math.sqrt(other.along)) ** 2
         energy = self.energy - self.along + other.energy - other.along + along
         spread = self.spread if self.energy >= other.energy else other.spread
-        return Flow(energy, along, spread)
+        total = self.energy + other.energy
+        share = self.energy / total if total > 0.0 else 0.5
+        overlap = share * self.overlap + (1.0 - share) * other.overlap
+        return Flow(energy, along, spread, self._noise_with(other), overlap)
+
+    def _noise_with(self, other: Flow) -> float:
+        """What both branches have gone through stays; the rest counts by the square of its share."""
+        total = self.energy + other.energy
+        common = min(self.noise, other.noise)
+        if total <= 0.0:
+            return common
+        own = (self.energy / total) ** 2 * (self.noise - common)
+        return common + own + (other.energy / total) ** 2 * (other.noise - common)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +112,9 @@ class Gain:
     function, |y|^2 / |x|^2), and `aligned` is its whole factor (None: `factor`). `leak` is the share of the
     other gradient that becomes aligned. `taps` says how the gradient moves along positions. `aside` marks
     one that is accounted for on a direct way to an earlier tensor: it is shown but not passed on.
+    `noise` is the variance that the step adds to ln(energy) by its slopes, `wander` what random weights
+    add for a single gradient: less where gradients of several places differ in direction. Weights turn
+    them towards each other; slopes that differ turn them apart, as far as they are not `alike`.
     """
 
     factor: float
@@ -99,6 +123,10 @@ class Gain:
     along: float | None = None
     aligned: float | None = None
     leak: float = 0.0
+    noise: float = 0.0
+    wander: float = 0.0
+    places: float = 1.0
+    alike: float = 1.0
 
     def apply(self, flow: Flow, growth: float = 0.0) -> Flow:
         """The gradient at the operand, given that at the output; `growth` is |y|^2 / |x|^2."""
@@ -108,7 +136,10 @@ class Gain:
         along = kept * flow.along + self.leak * rest
         aligned = self.factor if self.aligned is None else self.aligned
         energy = share * (self.factor * rest + aligned * flow.along)
-        return Flow(max(energy, along), along, spread)
+        noise = flow.noise + self.noise + self.wander * flow.overlap
+        overlap = max(flow.overlap * self.alike, 1.0 / self.places) if self.alike < 1.0 else flow.overlap
+        overlap += (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0)
+        return Flow(max(energy, along), along, spread, noise, overlap)
 
     def _moved(self, flow: Flow) -> tuple[float, tuple[tuple[float, ...], ...]]:
         if not self.taps:
@@ -119,12 +150,19 @@ class Gain:
 
 
 def weighted_gain(
-    factor: float, before: Moments, after: Moments, offset: float, taps: tuple[Taps, ...] = ()
+    factor: float,
+    before: Moments,
+    after: Moments,
+    offset: float,
+    taps: tuple[Taps, ...] = (),
+    *,
+    rigid: bool = False,
 ) -> Gain:
     """The gain of y = W x + b for random W, with the channel along the signal.
 
     Given y, W = y x^T / |x|^2 + W', so W^T g = x <g, y> / |x|^2 + W'^T g: the first term passes on the part
     of the gradient along y, the second is random in the directions across x. A bias takes its share of y.
+    Orthogonal (`rigid`) weights keep norms, so that they add no noise.
     """
     size = max(before.elements // max(before.count(BATCH), 1), 1)
     width = max(after.elements // max(after.count(BATCH), 1), 1)
@@ -138,6 +176,7 @@ def weighted_gain(
         along=along,
         aligned=across + along,
         leak=share * (1.0 - share) * growth / width,
+        wander=0.0 if rigid else 2.0 / max(before.count(FEATURE), 1),
     )
 
 

@@ -34,6 +34,16 @@ class Taps:
         """The same for the gradient: by the transposed kernel, weighted by the gradient's energy."""
         return self._moved(spread, forward=False)
 
+    @property
+    def common(self) -> float:
+        """Of the taps inside at one output place, the share that is inside at another, on average.
+
+        A field that is the same everywhere does not stay so at a border: two outputs share only these.
+        """
+        if self.kernel == 1:
+            return 1.0
+        return _common(self)
+
     def _moved(self, spread: Spread, *, forward: bool) -> tuple[float, Spread]:
         if self.kernel == 1 and self.stride == 1:
             return 1.0, spread
@@ -66,3 +76,18 @@ def _pairs(taps: Taps) -> tuple[tuple[int, int], ...]:
     )
     inside = [(reached, place) for reached, place in found if 0 <= reached < far]
     return tuple((b, a) for a, b in inside) if taps.transposed else tuple(inside)
+
+
+@lru_cache(maxsize=512)
+def _common(taps: Taps) -> float:
+    near = taps.outer
+    counts = [0] * taps.kernel
+    if taps.transposed or near <= 0:
+        return 1.0
+    for tap in range(taps.kernel):
+        first = taps.padding - tap * taps.dilation
+        low = max(-(-first // taps.stride), 0)
+        high = min((first + taps.inner - 1) // taps.stride, near - 1)
+        counts[tap] = max(high - low + 1, 0)
+    total = sum(counts)
+    return sum(count * count for count in counts) / (near * total) if total else 1.0

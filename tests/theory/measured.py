@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gradlint.graph import LayerGraph
-from gradlint.worker.construction import Construction
+from gradlint.worker.construction import watch_construction
 from gradlint.worker.forward import Forward, forward, gradients, run, seed_everything
 from gradlint.worker.service import _edges, _nodes
 from gradlint.worker.trace import Source
@@ -41,11 +41,13 @@ def network(build: Callable[[], nn.Module], *shape: int) -> Network:
 def traced(net: Network, seed: int = 0) -> tuple[LayerGraph, Forward]:
     """The layer graph of one seed, and the forward pass that it was read from."""
     torch.backends.mha.set_fastpath_enabled(False)
+    source = Source("nowhere.py", "nowhere.py")
     seed_everything(seed)
-    model = net.make()
+    with watch_construction(source) as construction:
+        model = net.make()
     seed_everything(seed + 1)
-    recorded = run(net, model, source=Source("nowhere.py", "nowhere.py"))
-    return LayerGraph(_nodes(recorded, Construction()), _edges(recorded)), recorded
+    recorded = run(net, model, source=source)
+    return LayerGraph(_nodes(recorded, construction), _edges(recorded)), recorded
 
 
 def decades(net: Network, nodes: tuple[str, ...], seeds: range) -> dict[str, list[float]]:
