@@ -77,9 +77,7 @@ def run(
     """
     args, kwargs = _inputs(built)
     recorder = Recorder(model, source, interventions, keep)
-    named = {
-        f"input {i}": tensor for i, tensor in enumerate(tensors_in([*args, *kwargs.values()]))
-    }
+    named = {f"input {i}": tensor for i, tensor in enumerate(tensors_in([*args, *kwargs.values()]))}
     recorder.feed(named)
     try:
         with on_cpu(), recorder.recording():
@@ -159,7 +157,9 @@ def _adder(squares: list[float]) -> Callable[[torch.Tensor], None]:
     return hook
 
 
-def _summer(squares: dict[str, float], node: str) -> Callable[[tuple[torch.Tensor | None, ...]], None]:
+def _summer(
+    squares: dict[str, float], node: str
+) -> Callable[[tuple[torch.Tensor | None, ...]], None]:
     def hook(gradients: tuple[torch.Tensor | None, ...]) -> None:
         new = sum(_square(gradient) for gradient in gradients if gradient is not None)
         squares[node] = squares.get(node, 0.0) + new

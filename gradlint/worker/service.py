@@ -23,6 +23,7 @@ class FileService:
 
     def __init__(self, module: ModuleType, opened: OpenFile) -> None:
         torch.backends.mha.set_fastpath_enabled(False)
+        torch.set_num_threads(1)  # because sums depend on the number of threads, reports must not
         self._module = module
         self._source = Source(opened.path, opened.shown)
         self._built: Built | None = None

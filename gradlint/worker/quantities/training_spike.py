@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 
@@ -11,7 +12,6 @@ from torch import nn
 from gradlint.claim import Claim
 from gradlint.training import Training
 from gradlint.worker.build import on_cpu
-from gradlint.worker.failure import UserError
 from gradlint.worker.forward import seed_everything
 from gradlint.worker.outputs import tensors_of
 from gradlint.worker.remedy import CLIP_NORM
@@ -65,10 +65,22 @@ def _fresh(run: Run) -> tuple[nn.Module, tuple[tuple[object, ...], dict[str, obj
     return model, run.built.inputs()
 
 
+def _spare_dynamo() -> None:
+    """Keep optimizers from importing the compiler, because that takes longer than the training.
+
+    They import it on first use to switch it off for some of their methods; here nothing is compiled.
+    """
+    for method in vars(torch.optim.Optimizer).values():
+        plain = getattr(method, "__wrapped__", None)
+        if plain is not None and not hasattr(plain, "__dynamo_disable"):
+            plain.__dict__["__dynamo_disable"] = plain
+
+
 def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
     kind = getattr(torch.optim, training.optimizer or "SGD", None)
     if kind is None:
         raise UnmeasurableError(f"torch.optim has no {training.optimizer}")
+    _spare_dynamo()
     rate = training.learning_rate or _DEFAULT_RATES.get(training.optimizer or "SGD", 1e-3)
     try:
         optimizer: torch.optim.Optimizer = kind(
@@ -93,10 +105,11 @@ def _step(
             optimizer.zero_grad()
             loss.backward()
     except Exception as error:  # because it is the user's code that raises here
-        raise UserError("training", error) from error
+        raise UnmeasurableError(f"a training step failed: {error}") from error
     if math.isfinite(limit):
         nn.utils.clip_grad_norm_(model.parameters(), limit)
-    optimizer.step()
+    with torch.no_grad():
+        inspect.unwrap(type(optimizer).step)(optimizer)  # because the wrappers import the compiler
     return float(loss.detach())
 
 
