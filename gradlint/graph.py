@@ -8,7 +8,7 @@ from functools import cached_property
 import networkx as nx
 
 from gradlint.nodes import Edge, Input, Layer, Loss, Node, Parameter
-from gradlint.operations import is_weighted
+from gradlint.operations import Role, is_weighted, role_of
 from gradlint.training import OptimizerFamily
 
 
@@ -39,6 +39,7 @@ class LayerGraph:
         self.optimizer = optimizer
         self.own_inputs = own_inputs
         self._nodes: dict[str, Node] = {}
+        self._calls: dict[str, tuple[Layer, ...]] = {}
         for node in nodes:
             if node.id in self._nodes:
                 raise InvalidGraphError(f"two nodes are called {node.id!r}")
@@ -130,8 +131,15 @@ class LayerGraph:
         weight = self.weight_of(layer)
         if weight is None:
             return (layer,)
-        takers = set(self._graph.successors(weight.id))
-        return tuple(other for other in self.layers if other.id in takers)
+        if weight.id not in self._calls:
+            takers = [self._nodes[id] for id in self._graph.successors(weight.id)]
+            layers = (node for node in takers if isinstance(node, Layer))
+            self._calls[weight.id] = tuple(sorted(layers, key=lambda node: self._order[node.id]))
+        return self._calls[weight.id]
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        return {id: index for index, id in enumerate(self._nodes)}
 
     def connected(self, first: Layer, last: Layer, avoiding: Iterable[Layer] = ()) -> bool:
         """Whether a path leads from `first` to `last` that passes through none of `avoiding`."""
@@ -211,3 +219,29 @@ class LayerGraph:
     def weighted_trunk(self) -> tuple[Layer, ...]:
         """The layers of the trunk that multiply by a weight matrix or kernel."""
         return tuple(layer for layer in self.trunk if is_weighted(layer) and self.weight_of(layer))
+
+    def joins(self, layer: Layer) -> bool:
+        """Whether `layer` brings two or more branches together by sum or concatenation."""
+        return role_of(layer) in (Role.SUM, Role.CONCAT) and len(self.producers(layer)) > 1
+
+    def behind(self, layer: Layer) -> tuple[Layer, ...]:
+        """The layers of the trunk behind weighted `layer`, up to the next weight or join.
+
+        Raises:
+            KeyError: `layer` is none of the trunk's weighted layers.
+        """
+        return self._behind[layer.id]
+
+    @cached_property
+    def _behind(self) -> dict[str, tuple[Layer, ...]]:
+        weighted = {layer.id for layer in self.weighted_trunk}
+        found: dict[str, tuple[Layer, ...]] = {}
+        behind: list[Layer] = []
+        for layer in reversed(self.trunk):
+            if layer.id in weighted:
+                found[layer.id] = tuple(reversed(behind))
+            if layer.id in weighted or self.joins(layer):
+                behind = []
+            else:
+                behind.append(layer)
+        return found

@@ -1,4 +1,4 @@
-"""Shapes of layers that several rules look for: places, joins, recurrence, skips that would fit."""
+"""Shapes of layers that several rules look for: places, gates, recurrence, skips that would fit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gradlint.graph import LayerGraph
 from gradlint.nodes import Layer
-from gradlint.operations import Role, is_weighted, role_of
+from gradlint.operations import Role, role_of
 from gradlint.span import Span
 
 _RECURRENT_CALLS = 3  # twice is a Siamese tower or a tied decoder
@@ -28,11 +28,6 @@ def names(layers: Sequence[Layer]) -> str:
     return " and ".join(ids) if len(ids) < 3 else f"{ids[0]} … {ids[-1]}"
 
 
-def joins(graph: LayerGraph, layer: Layer) -> bool:
-    """Whether `layer` brings two or more branches together by sum or concatenation."""
-    return role_of(layer) in (Role.SUM, Role.CONCAT) and len(graph.producers(layer)) > 1
-
-
 def gates(graph: LayerGraph, layer: Layer) -> bool:
     """Whether the output of `layer`, but for its shape, multiplies the output of another layer."""
     pending, seen = list(graph.consumers(layer)), set()
@@ -51,24 +46,10 @@ def repeats(graph: LayerGraph, layer: Layer) -> bool:
     return len(graph.calls(layer)) >= _RECURRENT_CALLS
 
 
-def until_next_weight(graph: LayerGraph, layer: Layer) -> tuple[Layer, ...]:
-    """The layers of the trunk behind `layer`, up to the next weight or join of branches."""
-    trunk = graph.trunk
-    after = trunk[trunk.index(layer) + 1 :]
-    stop = (
-        index
-        for index, other in enumerate(after)
-        if (is_weighted(other) and graph.weight_of(other)) or joins(graph, other)
-    )
-    return after[: next(stop, len(after))]
-
-
 def skip_pairs(graph: LayerGraph, weighted: Iterable[Layer]) -> Iterator[tuple[str, str]]:
     """From each of these trunk layers to its activation, where a skip would fit in shape."""
     for layer in weighted:
-        activations = [
-            other for other in until_next_weight(graph, layer) if role_of(other) is Role.ACTIVATION
-        ]
+        activations = [other for other in graph.behind(layer) if role_of(other) is Role.ACTIVATION]
         if activations and activations[-1].shape in graph.input_shapes(layer)[:1]:
             yield layer.id, activations[-1].id
 

@@ -17,12 +17,10 @@ from gradlint.operations import Role, is_saturating, is_weighted, name_of, role_
 from gradlint.patterns import (
     fitting_norm,
     gates,
-    joins,
     names,
     repeats,
     site,
     skip_pairs,
-    until_next_weight,
 )
 from gradlint.program import StepKind, TrainingLoop
 from gradlint.quantity import Quantity
@@ -69,7 +67,6 @@ __all__ = [
     "gradient_claim",
     "is_saturating",
     "is_weighted",
-    "joins",
     "name_of",
     "names",
     "repeats",
@@ -77,7 +74,6 @@ __all__ = [
     "site",
     "skip_pairs",
     "trunk_claim",
-    "until_next_weight",
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gradlint.rule import (
     Bound,
@@ -29,7 +30,6 @@ from gradlint.rule import (
     role_of,
     site,
     trunk_claim,
-    until_next_weight,
 )
 
 CRITICAL: dict[str, float] = {
@@ -366,9 +366,9 @@ class _Weight:
     weight: Parameter
     graph: LayerGraph
 
-    @property
+    @cached_property
     def activation(self) -> Layer | None:
-        behind = until_next_weight(self.graph, self.layer)
+        behind = self.graph.behind(self.layer)
         return next((layer for layer in behind if role_of(layer) is Role.ACTIVATION), None)
 
     @property
@@ -426,7 +426,7 @@ def _hidden(graph: LayerGraph) -> Iterator[tuple[Layer, Parameter]]:
     """Weighted layers of the trunk but the last and those whose scale a norm behind them undoes."""
     for layer in graph.weighted_trunk[:-1]:
         weight = graph.weight_of(layer)
-        behind = until_next_weight(graph, layer)
+        behind = graph.behind(layer)
         cancelled = any(role_of(other) is Role.NORM for other in behind)
         if weight is not None and not cancelled and not repeats(graph, layer):
             yield layer, weight

@@ -15,14 +15,12 @@ from gradlint.rule import (
     Remedy,
     Role,
     fitting_norm,
-    joins,
     names,
     repeats,
     role_of,
     site,
     skip_pairs,
     trunk_claim,
-    until_next_weight,
 )
 
 _DEEP = 10  # the fewest plain ReLU layers of default initialisation that failed: 8 lose 3 decades
@@ -202,12 +200,13 @@ def demo():
 
 def _plain_runs(graph: LayerGraph) -> Iterator[list[Layer]]:
     """Weighted layers of the trunk between the places where branches come together."""
+    weighted = {layer.id for layer in graph.weighted_trunk}
     run: list[Layer] = []
     for layer in graph.trunk:
-        if joins(graph, layer):
+        if graph.joins(layer):
             yield run
             run = []
-        elif layer in graph.weighted_trunk and not repeats(graph, layer):
+        elif layer.id in weighted and not repeats(graph, layer):
             run.append(layer)
     yield run
 
@@ -216,19 +215,19 @@ def _remedies(graph: LayerGraph, run: list[Layer]) -> Iterator[Remedy]:
     pairs = tuple(skip_pairs(graph, run))
     if not pairs:
         return
+    head = graph.weighted_trunk[-1]
     bare = tuple(
         layer.id
         for layer in run
-        if all(role_of(after) is not Role.NORM for after in until_next_weight(graph, layer))
+        if layer != head and all(role_of(after) is not Role.NORM for after in graph.behind(layer))
     )
     if not bare:
         yield Remedy("add a skip around each layer that keeps its shape", (AddSkip(pairs),))
         return
     norm = fitting_norm(run[0])
     called = {"batch": "BatchNorm", "layer": "LayerNorm"}[norm]
-    inside = tuple(id_ for id_ in bare if id_ != run[-1].id) or bare
     yield Remedy(
         f"add a skip around each layer that keeps its shape, with {called} inside",
-        (Normalise(inside, norm), AddSkip(pairs)),
+        (Normalise(bare, norm), AddSkip(pairs)),
     )
     yield Remedy("add a skip around each layer that keeps its shape", (AddSkip(pairs),))

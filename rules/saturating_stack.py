@@ -252,11 +252,12 @@ def demo():
 
 def _runs(graph: LayerGraph) -> Iterator[tuple[list[Layer], list[Layer]]]:
     """Saturating hidden activations in a row on the trunk, with the weights that feed them."""
+    with_weight = {layer.id for layer in graph.weighted_trunk}
     activations: list[Layer] = []
     weighted: list[Layer] = []
     pending: list[Layer] = []
     for layer in _hidden_trunk(graph):
-        if layer in graph.weighted_trunk:
+        if layer.id in with_weight:
             pending.append(layer)
         elif is_saturating(layer) and not _is_step(graph, layer, pending):
             weighted += pending if activations else pending[-1:]

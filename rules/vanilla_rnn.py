@@ -56,7 +56,8 @@ class VanillaRnn(GraphRule):
     Known limitations:
         LSTM and GRU are not suspected, because they learn in spite of a measured decay. A loop
         written by hand is recognised by a weight that is used in five steps or more, one behind the
-        other.
+        other, with an activation and neither gate nor skip between them. Iterations that see the
+        same input at every step look for a fixed point and are left alone.
     """
 
     family = Family.RECURRENT
@@ -225,6 +226,27 @@ class MinimalGated(nn.Module):
 def demo():
     return MinimalGated()(torch.randn(8, 30, 4))
 """,
+        """
+import torch
+from torch import nn
+
+class Equilibrium(nn.Module):
+    def __init__(self, inputs=16, hidden=32):
+        super().__init__()
+        self.inject = nn.Linear(inputs, hidden)
+        self.step = nn.Linear(hidden, hidden)
+        self.out = nn.Linear(hidden, 2)
+
+    def forward(self, x):  # x: (batch, 16)
+        injected = self.inject(x)
+        z = torch.zeros_like(injected)
+        for _ in range(20):
+            z = torch.tanh(self.step(z) + injected)
+        return self.out(z)
+
+def demo():
+    return Equilibrium()(torch.randn(8, 16))
+""",
     )
 
 
@@ -297,6 +319,15 @@ def _only_activation(graph: LayerGraph, calls: tuple[Layer, ...]) -> Layer | Non
         return None
     if any(graph.connected(layer, third, avoiding=[second]) for layer in inside):
         return None
+    if _fed(graph, first, second) == _fed(graph, second, third) != set():
+        return None  # the same input at every step: an iteration towards a fixed point
     found = [layer for layer in inside if role_of(layer) is Role.ACTIVATION]
     alone = (a for a in found if not graph.connected(first, second, avoiding=[a]))
     return next(alone, None)
+
+
+def _fed(graph: LayerGraph, one: Layer, next_: Layer) -> set[str]:
+    """What enters a loop between two of its steps, by the ids of the layers that it comes from."""
+    inside = graph.between(one, next_)
+    entering = {producer for layer in inside[1:] for producer in graph.producers(layer)}
+    return {p.id for p in entering if p not in inside and not graph.connected(one, p)}

@@ -352,6 +352,7 @@ def test_a_loop_by_hand_is_recognised_by_its_weight() -> None:
         pytest.param(lambda: towers(9), id="the same layer side by side"),
         pytest.param(lambda: gated(9), id="a gate by hand"),
         pytest.param(lambda: residual(9), id="a state that is added to"),
+        pytest.param(lambda: iteration(9), id="the same input at every step"),
     ],
 )
 def test_what_is_no_vanilla_recurrence_is_not_suspected(graph: Callable[[], Sketch]) -> None:
@@ -389,6 +390,17 @@ def residual(steps: int) -> Sketch:
         sketch.weight(call, id="cell.weight")
         tanh = sketch.layer("aten.tanh", call, id=f"tanh#{step}")
         state = sketch.layer("aten.add", state, tanh, id=f"add#{step}")
+    return sketch
+
+
+def iteration(steps: int) -> Sketch:
+    sketch = Sketch()
+    injected = state = sketch.dense(id="inject")
+    for step in range(steps):
+        call = sketch.layer("torch.nn.Linear", state, id=f"cell#{step}")
+        sketch.weight(call, id="cell.weight")
+        total = sketch.layer("aten.add", call, injected, id=f"add#{step}")
+        state = sketch.layer("aten.tanh", total, id=f"tanh#{step}")
     return sketch
 
 
