@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TypeVar
 
 import torch
@@ -15,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 T = TypeVar("T")
 _SOURCES = "_gradlint_sources"
+_LONGEST = 30
 _OWN_FILES = tuple(
     os.path.dirname(os.path.abspath(path)) + os.sep
     for path in (torch.__file__, os.path.dirname(__file__))
@@ -61,15 +63,24 @@ def frames_of(error: BaseException) -> tuple[Frame, ...]:
     """The call stack of `error`, outermost first."""
     frames, step = [], error.__traceback__
     while step is not None:
-        frames.append(_frame(step.tb_frame, step.tb_lineno))
+        frames.append(_frame(step.tb_frame, step.tb_lineno, _last_line(step)))
         step = step.tb_next
     return tuple(frames)
 
 
-def _frame(frame: FrameType, line: int) -> Frame:
-    file = frame.f_code.co_filename
-    text = linecache.getline(file, line).strip()
-    return Frame(file, frame.f_code.co_name, text, dict(frame.f_locals))
+def _frame(frame: FrameType, line: int, last: int) -> Frame:
+    code = frame.f_code
+    texts = (linecache.getline(code.co_filename, n).strip() for n in range(line, last + 1))
+    return Frame(code.co_filename, code.co_name, " ".join(texts), dict(frame.f_locals))
+
+
+def _last_line(step: TracebackType) -> int:
+    """The line on which the failing expression ends; Python 3.10 knows only where it begins."""
+    positions = getattr(step.tb_frame.f_code, "co_positions", None)
+    if positions is None:
+        return step.tb_lineno
+    _, last, _, _ = next(itertools.islice(positions(), step.tb_lasti // 2, None))
+    return max(min(last or 0, step.tb_lineno + _LONGEST), step.tb_lineno)
 
 
 @dataclass(frozen=True, slots=True)

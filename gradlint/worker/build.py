@@ -13,11 +13,12 @@ from torch import nn
 
 from gradlint.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.attempt import tried
-from gradlint.worker.constructors import model_in, repaired
+from gradlint.worker.constructors import by_signature, model_in, repaired
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError
 from gradlint.worker.guesses import Guess
 from gradlint.worker.inputs import Search
+from gradlint.worker.offline import without_weights
 from gradlint.worker.size import TooLargeError, counted, limited, parameter_limit
 from gradlint.worker.sources import Arguments, arguments, batch_that_runs, evaluated, larger
 from gradlint.worker.widths import reduced
@@ -76,16 +77,21 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         UserError: no candidate worked; at the latest stage that any of them reached.
     """
     failures: list[UserError] = []
-    for candidate in request.candidates:
+    for candidate in request.candidates or _unused(module, request.name):
         torch.manual_seed(request.seed)
         try:
             return _from(module, candidate, request)
         except UserError as error:
             failures.append(error)
     if not failures:
-        reason = f"nothing in the source says how {request.name} is built"
-        raise UserError("build", ValueError(reason))
+        reason = f"nothing in the source says what arguments {request.name} takes; give them under "
+        raise UserError("build", ValueError(f"{reason}[[tool.gradlint.model]]"))
     raise max(failures, key=lambda failure: _STAGES.index(failure.stage))
+
+
+def _unused(module: ModuleType, name: str) -> list[Candidate]:
+    candidate = by_signature(name, getattr(module, name, None))
+    return [candidate] if candidate is not None else []
 
 
 def _from(module: ModuleType, candidate: Candidate, request: TraceModel) -> Built:
@@ -175,7 +181,7 @@ def _namespace(module: ModuleType, candidate: Candidate) -> dict[str, object]:
 def _made(module: ModuleType, candidate: Candidate) -> nn.Module:
     namespace = _namespace(module, candidate)
     existing = {id(value) for value in vars(module).values() if isinstance(value, nn.Module)}
-    with on_cpu():
+    with on_cpu(), without_weights():
         outcome = tried(lambda: _constructed(candidate.constructor, namespace))
     if outcome.error is not None:
         raise UserError("build", outcome.error) from outcome.error

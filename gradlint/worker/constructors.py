@@ -14,6 +14,8 @@ from torch import nn
 from gradlint.wire import BuiltFrom, Candidate
 from gradlint.worker.attempt import Frame, frames_of, tried
 
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
 _GUESSED = frozenset({BuiltFrom.NAMES, BuiltFrom.DEFAULTS})
 
 # Small values in proportion: 64 divides by 4 heads and 8 groups, images of 32 pixels by patches of 4.
@@ -48,7 +50,42 @@ _USUAL: tuple[tuple[str, str], ...] = (
 
 def usual(name: str) -> str:
     """The value that a size, a rate or a flag of this name usually has, as an expression; 64 if unknown."""
-    return next((value for pattern, value in _USUAL if re.fullmatch(pattern, name.lower())), "64")
+    return _known(name) or "64"
+
+
+def _known(name: str) -> str | None:
+    return next((value for pattern, value in _USUAL if re.fullmatch(pattern, name.lower())), None)
+
+
+_ANNOTATED = {"int": "64", "float": "0.5", "bool": "False"}
+
+
+def by_signature(name: str, target: object) -> Candidate | None:
+    """A candidate for a class that the source never constructs, by what its parameters are called.
+
+    None where a parameter without a default is neither a size or a rate by its name nor a plain number
+    by its annotation.
+    """
+    outcome = tried(lambda: inspect.signature(cast(Callable[..., object], target)))
+    if not isinstance(outcome.value, inspect.Signature):
+        return None
+    arguments = []
+    for key, parameter in outcome.value.parameters.items():
+        if parameter.default is parameter.empty and parameter.kind not in _VARIADIC:
+            annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
+            value = _known(key) or _ANNOTATED.get(annotation) or _sized(key)
+            if value is None:
+                return None
+            arguments.append(f"{key}={value}" if parameter.kind is not _POSITIONAL else value)
+    return Candidate(BuiltFrom.NAMES, f"{name}({', '.join(arguments)})")
+
+
+def _sized(name: str) -> str | None:
+    return (
+        "64"
+        if re.search(r"dim|size|hidden|feat|chan|width|units|planes|^[a-z]_?(in|out)$", name)
+        else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +204,25 @@ def _sequences(case: Construction) -> Iterator[Candidate]:
             yield case.having(name, f"({value}, 32, 32)")
 
 
+def _single(case: Construction) -> Iterator[Candidate]:
+    """A list was given where a number, or a tuple, is wanted."""
+    lists = {
+        n: v for n, v in case.given().items() if isinstance(v, (ast.List, ast.Tuple)) and v.elts
+    }
+    if re.search(r"'(list|tuple)' object|got (list|tuple)|'list' and|and 'list'", case.text):
+        for name, value in lists.items():
+            yield case.having(name, ast.unparse(value.elts[0]))
+    if "tuple" in case.text:
+        for name in [name for name in _mentioned(case) if name in lists] or lists:
+            elements = ", ".join(map(ast.unparse, lists[name].elts))
+            yield case.having(name, f"({elements},)")
+    for length in re.findall(r"(?:expected|length|len)\D{0,20}(\d+)", case.text):
+        for name in lists:
+            yield case.having(
+                name, f"[{', '.join([ast.unparse(lists[name].elts[0])] * int(length))}]"
+            )
+
+
 def _callables(case: Construction) -> Iterator[Candidate]:
     """A value was given where a class or a module is wanted."""
     torch_names = {
@@ -283,6 +339,7 @@ _REPAIRS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _unexpected,
     _mapped,
     _sequences,
+    _single,
     _configuration,
     _callables,
     _divisible,
