@@ -137,7 +137,7 @@ class Gain:
         aligned = self.factor if self.aligned is None else self.aligned
         energy = share * (self.factor * rest + aligned * flow.along)
         noise = flow.noise + self.noise + self.wander * flow.overlap
-        overlap = max(flow.overlap * self.alike, 1.0 / self.places) if self.alike < 1.0 else flow.overlap
+        overlap = max(flow.overlap * self.alike**2, 1.0 / self.places) if self.alike < 1.0 else flow.overlap
         overlap += (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0)
         return Flow(max(energy, along), along, spread, noise, overlap)
 
