@@ -88,8 +88,9 @@ class InitScale(GraphRule):
         matter less.
 
     Known limitations:
-        Weights that a norm follows are not suspected, because their scale cancels. Weights computed
-        from other parameters, as weight_norm does, are not seen. Zero weights at the end of a
+        Weights that a norm follows are not suspected, because their scale cancels; neither is the
+        scale of weights in front of a product or of a function without a known critical scale, such
+        as a sine. Weights computed from other parameters, as weight_norm does, are not seen. Zero weights at the end of a
         residual branch or of the whole network, or with no activation behind them, are a known good
         choice and stay silent.
     """
@@ -111,7 +112,8 @@ class InitScale(GraphRule):
             yield _zero(graph, zero)
         if alike:
             yield _alike(graph, alike)
-        yield from _scaled(graph, [item for item in hidden if item.weight.mean_square > 0])
+        known = [item for item in hidden if item.weight.mean_square > 0 and item.is_understood]
+        yield from _scaled(graph, known)
 
     examples = (
         """
@@ -337,6 +339,31 @@ def demo():
 import torch
 from torch import nn
 
+class Siren(nn.Module):
+    def __init__(self, width=64, depth=5, omega=30.0):
+        super().__init__()
+        self.omega = omega
+        self.layers = nn.ModuleList(
+            [nn.Linear(2 if index == 0 else width, width) for index in range(depth)]
+        )
+        self.out = nn.Linear(width, 1)
+        with torch.no_grad():
+            for index, layer in enumerate(self.layers):
+                limit = 1 / 2 if index == 0 else (6 / width) ** 0.5 / omega
+                layer.weight.uniform_(-limit, limit)
+
+    def forward(self, x):  # x: (points, 2)
+        for layer in self.layers:
+            x = torch.sin(self.omega * layer(x))
+        return self.out(x)
+
+def demo():
+    return Siren()(torch.randn(16, 2))
+""",
+        """
+import torch
+from torch import nn
+
 class NormForgivesScale(nn.Module):
     def __init__(self, width=32, depth=6):
         super().__init__()
@@ -378,6 +405,14 @@ class _Weight:
         if name_of(self.activation) == "leaky_relu":
             return 2 / (1 + self.activation.setting("negative_slope", 0.01) ** 2)
         return CRITICAL.get(name_of(self.activation), 1.0)
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether all that follows the weight has a known effect on the critical scale."""
+        behind = self.graph.behind(self.layer)
+        strange = any(role_of(layer) in (Role.OTHER, Role.PRODUCT) for layer in behind)
+        name = name_of(self.activation) if self.activation else ""
+        return not strange and (name in CRITICAL or name == "leaky_relu")
 
     @property
     def variance(self) -> float:

@@ -185,6 +185,16 @@ def test_an_initialisation_by_hand_is_named_with_its_settings_and_line() -> None
     assert found.definite
 
 
+@pytest.mark.parametrize("op", ["aten.sin", "aten.mul", "torch.nn.Tanhshrink"])
+def test_the_scale_in_front_of_what_is_not_understood_is_not_judged(op: str) -> None:
+    sketch = Sketch()
+    for _ in range(8):
+        sketch.dense(variance=1e-4)
+        sketch.layer(op)
+    sketch.dense()
+    assert suspicions("init-scale", sketch.graph()) == []
+
+
 def test_a_norm_forgives_any_scale() -> None:
     graph = chain(8, "", "BatchNorm1d", variance=1e-6).graph()
     assert suspicions("init-scale", graph) == []
