@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gradlint import __version__
@@ -23,9 +24,9 @@ from gradlint.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserF
 
 
 def lint(paths: Sequence[Path], config: Config, root: Path) -> Report:
-    """Lint the Python files that `paths` mean; `root` is the project's folder, and that of shown paths."""
+    """Lint the Python files that `paths` mean; shown paths are relative to the project's `root`."""
     start = time.perf_counter()
-    with _Run(config, root) as run:
+    with contextlib.closing(_Run(config, root)) as run:
         found = find_files(paths, root, exclude=config.exclude, force_exclude=config.force_exclude)
         files = tuple(run.lint(file) for file in found)
         return Report(
@@ -43,7 +44,7 @@ def layer_graphs(
     path: Path, name: str, config: Config, root: Path
 ) -> tuple[tuple[ModelSummary, LayerGraph | None], ...]:
     """Trace and probe the models of one file (`name` alone, or all roots where it is empty)."""
-    with _Run(config, root) as run:
+    with contextlib.closing(_Run(config, root)) as run:
         found = find_files([path], root)[0]
         program = discover(found.path, found.shown, root) if isinstance(found, FoundFile) else found
         if isinstance(program, Unreadable):
@@ -63,10 +64,8 @@ class _Run:
         self._ready: Ready | UserFailure | Lost | None = None
         self._rules = rules()
 
-    def __enter__(self) -> _Run:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End the worker, if one was started."""
         if self._worker is not None:
             self._worker.close()
 
@@ -257,14 +256,14 @@ def _suppressed(
     found: Sequence[Finding], program: Program, examined: Sequence[Examined]
 ) -> Iterator[Finding]:
     """The findings in the order of lines, the suppressed ones marked, unused suppressions added."""
-    used: set[Suppression] = set()
-    marked: list[Finding] = []
-    for finding in found:
-        by = _suppression(finding, program)
-        if by is not None and finding.verdict is not Verdict.REFUTED:
-            used.add(by)
-            finding = replace(finding, suppressed=True, suppression_reason=by.reason)
-        marked.append(finding)
+    by = {finding: _suppression(finding, program) for finding in found}
+    used = {s for finding, s in by.items() if s and finding.verdict is not Verdict.REFUTED}
+    marked = [
+        replace(finding, suppressed=True, suppression_reason=s.reason)
+        if s in used and s
+        else finding
+        for finding, s in by.items()
+    ]
     if all(item.summary.status is ModelStatus.PROBED for item in examined):
         marked += [_unused(item) for item in program.suppressions if item not in used]
     yield from sorted(marked, key=lambda finding: (finding.span, finding.rule, finding.model))

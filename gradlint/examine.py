@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gradlint.causes import Judged, findings, remedy_verdict
@@ -11,9 +11,11 @@ from gradlint.evidence import Evidence, Verdict, judge
 from gradlint.graph import LayerGraph
 from gradlint.process import Lost, Session
 from gradlint.program import ModelDefinition, TrainingLoop
+from gradlint.quantity import Quantity
 from gradlint.remedy import Remedy
 from gradlint.report import Finding, ModelStatus, ModelSummary, TriedRemedy, TrunkLayer
 from gradlint.rule import GraphRule, Hypothesis, LoopRule, Rule
+from gradlint.theory import Prediction, predict
 from gradlint.training import OptimizerFamily, Training
 from gradlint.wire import (
     BuiltFrom,
@@ -78,16 +80,21 @@ def examine(
     if not isinstance(probed, Probed):
         failed = replace(summary, status=ModelStatus.FAILED, reason=_reason(probed))
         return Examined(failed, graph, (), traced.classes, isinstance(probed, Lost))
-    judged = _judge(suspicions, claims, probed, session, settings, training)
+    prediction = predict(graph)
+    evidence = {
+        claim: replace(found, predicted=_predicted(claim, prediction))
+        for claim, found in _evidence(claims, probed).items()
+    }
+    judged = [_judged(item, evidence, session, settings, training) for item in suspicions]
     return Examined(
         replace(
             summary,
             status=ModelStatus.PROBED,
-            trunk=_trunk(graph, probed),
+            trunk=_trunk(graph, probed, prediction),
             seconds=traced.seconds + probed.seconds,
         ),
         graph,
-        findings(judged, model.name),
+        tuple(_placed(finding, model) for finding in findings(judged, model.name)),
         traced.classes,
     )
 
@@ -107,15 +114,8 @@ def check(
                 )
 
 
-def _judge(
-    suspicions: tuple[Suspicion, ...],
-    claims: tuple[Claim, ...],
-    probed: Probed,
-    session: Session,
-    settings: Settings,
-    training: Training,
-) -> list[Judged]:
-    evidence = {
+def _evidence(claims: tuple[Claim, ...], probed: Probed) -> dict[Claim, Evidence]:
+    return {
         claim: judge(
             claim,
             _values(probed.measurements, index),
@@ -124,14 +124,42 @@ def _judge(
         )
         for index, claim in enumerate(claims)
     }
-    judged = []
-    for suspicion in suspicions:
-        found = tuple(evidence[claim] for claim in suspicion.hypothesis.claims)
-        tried: tuple[TriedRemedy, ...] = ()
-        if all(item.verdict is Verdict.CONFIRMED for item in found):
-            tried = _try_remedies(suspicion.hypothesis, found[0], session, settings, training)
-        judged.append(Judged(suspicion.rule, suspicion.hypothesis, found, tried))
-    return judged
+
+
+def _judged(
+    suspicion: Suspicion,
+    evidence: Mapping[Claim, Evidence],
+    session: Session,
+    settings: Settings,
+    training: Training,
+) -> Judged:
+    found = tuple(evidence[claim] for claim in suspicion.hypothesis.claims)
+    tried: tuple[TriedRemedy, ...] = ()
+    if all(item.verdict is Verdict.CONFIRMED for item in found):
+        tried = _try_remedies(suspicion.hypothesis, found[0], session, settings, training)
+    return Judged(suspicion.rule, suspicion.hypothesis, found, tried)
+
+
+def _predicted(claim: Claim, prediction: Prediction) -> float | None:
+    """What the theory says of a claim, where it knows nearly every operation of the model."""
+    signal = prediction.signals.get(claim.of)
+    if signal is None or prediction.confidence < _CONFIDENT:
+        return None
+    if claim.quantity is Quantity.GRADIENT_DECADES:
+        return _rounded(signal.decades)
+    if claim.quantity is Quantity.RECURRENT_DECAY and signal.decay and claim.steps:
+        return _rounded(signal.decay * claim.steps)
+    return None
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _placed(finding: Finding, model: ModelDefinition) -> Finding:
+    """A finding without a line of its own stands at its model's."""
+    notes = tuple(_placed(note, model) for note in finding.notes)
+    return replace(finding, span=finding.span if finding.span.path else model.span, notes=notes)
 
 
 def _try_remedies(
@@ -182,12 +210,23 @@ def _summary(blank: ModelSummary, traced: Traced, graph: LayerGraph) -> ModelSum
     )
 
 
-def _trunk(graph: LayerGraph, probed: Probed) -> tuple[TrunkLayer, ...]:
+def _trunk(graph: LayerGraph, probed: Probed, prediction: Prediction) -> tuple[TrunkLayer, ...]:
     measured = {gradient.node: gradient.decades for gradient in probed.trunk}
+    confident = prediction.confidence >= _CONFIDENT
     return tuple(
-        TrunkLayer(layer.id, layer.op, layer.span.line if layer.span else 0, measured[layer.id])
+        TrunkLayer(
+            layer.id,
+            layer.op,
+            layer.span.line if layer.span else 0,
+            measured[layer.id],
+            _rounded(prediction.decades(layer.id)) if confident else None,
+        )
         for layer in graph.trunk
     )
+
+
+_CONFIDENT = 0.95
+"""The share of known operations from which a prediction is shown beside the measurement."""
 
 
 _OWN_INPUTS = (

@@ -67,7 +67,7 @@ def watch_construction(source: Source) -> Iterator[Construction]:
             construction.built(module, span)
         original(module, *args, **kwargs)
 
-    nn.Module.__init__ = init  # type: ignore[method-assign]
+    nn.Module.__init__ = init  # type: ignore[method-assign,assignment]
     try:
         with _Fills(construction, source):
             yield construction

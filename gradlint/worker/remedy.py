@@ -139,18 +139,15 @@ def _initialise(model: nn.Module, names: tuple[str, ...], gain: float) -> None:
 
 def _replace_recurrent(model: nn.Module, path: str, cell: str, forget_bias: float) -> None:
     """Hang a gated layer of the same sizes on the recurrent one; quantities measure it instead."""
-    try:
-        old = model.get_submodule(path)
-    except AttributeError:
-        old = model if isinstance(model, nn.RNNBase) else None
+    old = dict(model.named_modules()).get(path, model)
     new = _gated(old, cell)
     if isinstance(new, nn.LSTM):
         _set_forget_bias(new, forget_bias)
     object.__setattr__(old, REPLACEMENT, new)
 
 
-def _gated(old: nn.Module | None, cell: str) -> nn.RNNBase:
-    kind: type[nn.RNNBase] = getattr(nn, cell)
+def _gated(old: nn.Module, cell: str) -> nn.RNNBase:
+    kind = nn.LSTM if cell == "LSTM" else nn.GRU
     if isinstance(old, nn.RNNBase):
         return kind(
             old.input_size,

@@ -11,7 +11,6 @@ from gradlint.claim import Claim
 from gradlint.training import Training
 from gradlint.worker.forward import (
     Built,
-    Forward,
     Gradients,
     Preparation,
     forward,
@@ -20,7 +19,7 @@ from gradlint.worker.forward import (
     seed_everything,
     sign_step,
 )
-from gradlint.worker.trace import Call
+from gradlint.worker.trace import Call, Forward
 
 
 class UnmeasurableError(Exception):

@@ -12,10 +12,10 @@ from gradlint.nodes import Edge, Input, Layer, Loss, Parameter
 from gradlint.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
 from gradlint.worker.build import Built, build
 from gradlint.worker.construction import Construction, watch_construction
-from gradlint.worker.forward import Forward, run, seed_everything
+from gradlint.worker.forward import run, seed_everything
 from gradlint.worker.parameters import parameter_nodes
 from gradlint.worker.probe import probe
-from gradlint.worker.trace import LOSS, Source
+from gradlint.worker.trace import LOSS, Forward, Source
 
 
 class FileService:

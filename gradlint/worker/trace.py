@@ -130,7 +130,7 @@ class Recorder(TorchFunctionMode):
         self._source = source
         self._interventions = interventions or {}
         self._keep = frozenset(keep)
-        self._paths = {id(module): name for name, module in model.named_modules()}
+        self._paths: dict[int, str] = {id(module): name for name, module in model.named_modules()}
         self._strangers: list[nn.Module] = []
         self._stack: list[str] = []
         self._inside_leaf = 0
