@@ -212,6 +212,9 @@ class _Closure:
         return self.known[key]
 
     def _store(self, key: object, name: str, value: ast.expr) -> str | None:
+        if isinstance(value, ast.Name) and value.id in self.taken:
+            self.known[key] = value.id
+            return value.id
         text = ast.unparse(value)
         if len(self.bindings) >= _MOST_BINDINGS or len(text) > _LONGEST:
             return None

@@ -168,7 +168,10 @@ def _attribute(holder: Placed, attr: str, tracer: Tracer, depth: int) -> Value:
     options = namespace(tracer.outline)
     for origin in tracer.origins(holder):
         made = origin.expression
-        parsed = isinstance(made, ast.Name) or is_parsed(made, tracer.outline)
+        callee = made.func if isinstance(made, ast.Call) else made
+        scope = _class(callee, tracer)
+        unknown = isinstance(made, ast.Name) and scope is None
+        parsed = unknown or is_parsed(made, tracer.outline)
         if parsed and attr in options:
             module = tracer.outline.module
             return _value(Placed(options[attr], module, _END), tracer, depth + 1)
@@ -176,8 +179,6 @@ def _attribute(holder: Placed, attr: str, tracer: Tracer, depth: int) -> Value:
             given = next((word.value for word in made.keywords if word.arg == attr), None)
             if given is not None:
                 return _value(Placed(given, origin.scope, origin.line), tracer, depth + 1)
-        callee = made.func if isinstance(made, ast.Call) else made
-        scope = _class(callee, tracer)
         if scope is not None and attr in scope.bindings:
             return _variable(Placed(callee, scope, _END), attr, tracer, depth + 1)
     raise NotConstantError

@@ -32,10 +32,9 @@ def cleaned(expression: ast.expr, imports: Imports) -> ast.expr:
         return ast.Constant("cpu" if is_device else value)
     copy = _rebuilt(expression, lambda item: cleaned(item, imports))
     if isinstance(copy, ast.Call):
-        torch = imports.qualified(copy.func).startswith("torch.")
-        copy.keywords = [
-            _offline(word) for word in copy.keywords if not torch or word.arg != "device"
-        ]
+        of_torch = imports.qualified(copy.func).startswith("torch.")
+        dropped = _MACHINERY if of_torch else frozenset()
+        copy.keywords = [_offline(word) for word in copy.keywords if word.arg not in dropped]
     return copy
 
 
@@ -129,6 +128,8 @@ def walk(expression: ast.AST) -> Iterator[ast.AST]:
 def _is_harmful(node: ast.AST, imports: Imports) -> bool:
     if isinstance(node, _FORBIDDEN):
         return True
+    if isinstance(node, ast.Attribute):
+        return imports.qualified(node) in ("os.environ", "sys.argv")
     if not isinstance(node, ast.Call):
         return False
     match node.func:

@@ -15,6 +15,7 @@ from gradlint.discovery.settings import (
     Optimizer,
     all_optimizers,
     decided,
+    functions_called,
     loss_of,
     model_called,
     optimizers_of,
@@ -147,11 +148,21 @@ def _optimizer(reading: Reading, region: _Region, pairs: Pairs) -> Optimizer | N
                 several = list(optimizers_of(reading, placed))
                 if several:
                     return decided(several)
+            if kind is StepKind.STEP and _is_made_elsewhere(reading, called):
+                return None
     for scope in region.scope.outward:
         inside = [found for inner in scope.inward for found in all_optimizers(reading, inner)]
         if inside:
             return decided(inside)
     return None
+
+
+def _is_made_elsewhere(reading: Reading, called: Called) -> bool:
+    """Whether what is stepped comes from a call that the file does not define."""
+    *_, last = _holders(called)
+    origins = reading.tracer.origins(Placed(last, called.scope, called.node.lineno))
+    made = [origin.expression for origin in origins]
+    return all(isinstance(call, ast.Call) and not functions_called(reading, call) for call in made)
 
 
 def _holders(called: Called) -> Iterator[ast.expr]:

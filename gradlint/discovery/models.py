@@ -181,13 +181,13 @@ def _distinct(definitions: list[ModelDefinition]) -> Iterator[ModelDefinition]:
 
 
 def header(node: ast.ClassDef, source: Source) -> Span:
-    """The stretch from `class` to the colon that ends the header, decorators left out."""
+    """The stretch from `class` to the colon that ends the header, without it and decorators."""
     start = source.span(node)
     items = [*node.bases, *(word.value for word in node.keywords)]
     ends = [(end.end_line, end.end_column) for end in map(source.span, items)]
     line, column = max([(start.line, start.column), *ends])
     for number in range(line, node.body[0].lineno + 1):
-        text = source.lines[number - 1]
+        text = source.lines[number - 1].partition("#")[0]
         colon = text.find(":", column - 1 if number == line else 0)
         if colon >= 0:
             return replace(start, end_line=number, end_column=colon + 1)

@@ -183,7 +183,7 @@ REQUIRED = {
     "TransformerDecoder": ("decoder_layer", "num_layers"),
     "BatchNorm1d": ("num_features",),
     "BatchNorm2d": ("num_features",),
-    "GroupNorm": ("num_groups", "num_channels"),
+    "GroupNorm": ("num_groups", "channels"),
     "LayerNorm": ("dim",),
     "RMSNorm": ("dim",),
     "Dropout": ("dropout",),

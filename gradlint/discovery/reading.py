@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,9 @@ from gradlint.discovery.imports import Imports
 from gradlint.discovery.neighbours import Lineage, ModuleOutline, Neighbourhood, module_outline
 from gradlint.discovery.outline import Called, Outline, Scope, outline
 from gradlint.discovery.source import Source
+
+_DEEPEST = 3
+"""Functions through which an instance is followed to its construction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +62,21 @@ class Reading:
             callee = _instance(called.node.func)
             if callee is None or self._is_defined(callee):
                 continue
-            for origin in self.tracer.origins(Placed(callee, called.scope, called.node.lineno)):
-                if isinstance(origin.expression, ast.Call):
-                    found.setdefault(origin.expression, []).append(called)
+            for made in self._made_by(Placed(callee, called.scope, called.node.lineno), 0):
+                found.setdefault(made, []).append(called)
         return found
+
+    def _made_by(self, placed: Placed, depth: int) -> Iterator[ast.Call]:
+        """The calls that made a value, those in functions of the file that returned it included."""
+        for origin in self.tracer.origins(placed):
+            call = origin.expression
+            if not isinstance(call, ast.Call):
+                continue
+            yield call
+            name = call.func.id if isinstance(call.func, ast.Name) else ""
+            if (function := self.functions.get(name)) and depth < _DEEPEST:
+                for value in function.returns:
+                    yield from self._made_by(Placed(value, function, value.lineno), depth + 1)
 
     def _is_defined(self, callee: ast.expr) -> bool:
         """Whether a callee is itself a function, class or import, so no instance of anything."""

@@ -47,11 +47,23 @@ def optimizers_of(reading: Reading, placed: Placed, depth: int = 0) -> Iterator[
         qualified = reading.imports.qualified(call.func)
         if is_optimizer(qualified):
             yield Optimizer(call, origin.scope, qualified.rpartition(".")[2], qualified)
-        elif isinstance(call.func, ast.Name) and depth < _DEEPEST:
-            function = reading.functions.get(call.func.id)
-            for value in function.returns if function else ():
-                returned = Placed(value, function or origin.scope, value.lineno)
-                yield from optimizers_of(reading, returned, depth + 1)
+        elif depth < _DEEPEST:
+            for function in functions_called(reading, call):
+                for value in function.returns:
+                    returned = Placed(value, function, value.lineno)
+                    yield from optimizers_of(reading, returned, depth + 1)
+
+
+def functions_called(reading: Reading, call: ast.Call) -> list[Scope]:
+    """The functions of the file that a call may run; a method by its name, whatever the object."""
+    match call.func:
+        case ast.Name(id=name) if name in reading.functions:
+            return [reading.functions[name]]
+        case ast.Attribute(attr=attr):
+            methods = (scope.method(attr) for scope in reading.outline.classes)
+            return [method for method in methods if method]
+        case _:
+            return []
 
 
 def all_optimizers(reading: Reading, scope: Scope | None = None) -> list[Optimizer]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gradlint.discovery.bindings import Placed
-from gradlint.discovery.frameworks import Base, base_kind
+from gradlint.discovery.frameworks import Base, base_kind, is_known
 from gradlint.discovery.optimizers import is_optimizer
 from gradlint.discovery.outline import Called, Scope
 from gradlint.discovery.reading import Reading
@@ -106,10 +106,15 @@ class Steps:
             case ast.Attribute(value=ast.Name(id="self"), attr="forward"):
                 return True
             case ast.Name() | ast.Attribute(value=ast.Name(id="self")):
-                known = self.reading.imports.names.keys() | self.reading.functions.keys()
-                return bool(_MODEL.fullmatch(last)) and last not in known and bool(called.node.args)
+                named = _MODEL.fullmatch(last) is not None and not self._is_function(last)
+                return named and bool(called.node.args)
             case _:
                 return False
+
+    def _is_function(self, name: str) -> bool:
+        """Whether a name is a function of the file or comes from a library."""
+        imported = self.reading.imports.names.get(name, "").split(".", maxsplit=1)[0]
+        return name in self.reading.functions or (imported != "" and is_known(imported))
 
     @cached_property
     def _called_instances(self) -> frozenset[ast.Call]:

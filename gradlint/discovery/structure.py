@@ -92,13 +92,19 @@ def roots(reading: Reading, builds: Builds, by_expressions: frozenset[str]) -> f
     holding = _holding(reading)
     able = [name for name in reading.model_classes if _is_able(reading, name, holding)]
     passed = by_expressions | frozenset(_passed(reading))
-    built = {part for name, parts in builds.items() for part in parts if part != name}
-    found = [name for name in able if name not in built | passed]
+    builders: dict[str, set[str]] = {name: set() for name in builds}
+    for name, parts in builds.items():
+        for part in parts - {name}:
+            builders[part].add(name)
+    found = [name for name in able if not builders[name] and name not in passed]
     covered = _reachable(found, builds)
     for name in able:
-        if name not in covered | passed:
+        if name in covered or name in passed:
+            continue
+        circle = _reachable([name], builds)
+        if builders[name] <= circle:
             found.append(name)
-            covered |= _reachable([name], builds)
+            covered |= circle
     return frozenset(found)
 
 

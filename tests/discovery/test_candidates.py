@@ -1,0 +1,593 @@
+"""The ways to build a model that its file shows, and their order."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from gradlint.program import ModelDefinition, Program
+from gradlint.wire import BuiltFrom, Candidate
+from tests.discovery.conftest import Read
+
+_IMPORTS = "import torch\nfrom torch import nn\n"
+_NET = """
+class Net(nn.Module):
+    def __init__(self, n_in, n_hidden=8):
+        super().__init__()
+        self.layer = nn.Linear(n_in, n_hidden)
+    def forward(self, x):
+        return self.layer(x)
+"""
+
+
+def _model(program: Program, name: str = "Net") -> ModelDefinition:
+    return next(model for model in program.models if model.name == name)
+
+
+def _first(program: Program, name: str = "Net") -> Candidate:
+    return _model(program, name).candidates[0]
+
+
+def _evaluate(candidate: Candidate) -> tuple[str, list[object]]:
+    """Build as the worker would, from bindings alone: the constructor's arguments, the inputs."""
+    scope: dict[str, object] = {"torch": torch, "nn": nn, "Net": lambda *a, **k: (a, k)}
+    for name, expression in candidate.bindings:
+        scope[name] = eval(expression, scope)
+    built = eval(candidate.constructor, scope)
+    return repr(built), [eval(text, scope) for text in candidate.inputs or ()]
+
+
+@pytest.mark.parametrize(
+    ("init", "constructor"),
+    [
+        ("return [4, 8]", "Net(*get_init_inputs())"),
+        ("return []", "Net(*get_init_inputs())"),
+        ("return [[], {'n_in': 4}]", "Net(*get_init_inputs()[0], **get_init_inputs()[1])"),
+        ("return {'n_in': 4}", "Net(**get_init_inputs())"),
+    ],
+    ids=["arguments", "nothing", "arguments and keywords", "keywords"],
+)
+def test_get_init_inputs_and_get_inputs_come_first(read: Read, init: str, constructor: str) -> None:
+    program = read(f"""{_IMPORTS}{_NET}
+def get_inputs():
+    return [torch.rand(2, 4)]
+def get_init_inputs():
+    {init}
+net = Net(3)
+""")
+    assert _first(program) == Candidate(BuiltFrom.GET_INPUTS, constructor, ("*get_inputs()",))
+
+
+def test_the_sources_come_in_the_order_of_built_from(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self, n_in=4):
+        super().__init__()
+        self.example_input_array = torch.rand(2, 4)
+        self.layer = nn.Linear(n_in, 3)
+    def forward(self, x):
+        return self.layer(x)
+def get_inputs(): return [torch.rand(2, 4)]
+def get_init_inputs(): return []
+def net_small(): return Net(2)
+if __name__ == "__main__":
+    Net(5)
+""")
+    sources = [candidate.built_from for candidate in _model(program).candidates]
+    order = list(BuiltFrom)
+    assert sources == sorted(sources, key=order.index)
+    assert set(sources) == set(order[2:7])
+
+
+@pytest.mark.parametrize(
+    ("value", "inputs"),
+    [
+        ("torch.rand(2, 4)", "self.example_input_array"),
+        ("(torch.rand(2, 4), torch.rand(2))", "*self.example_input_array"),
+        ("{'x': torch.rand(2, 4)}", "**self.example_input_array"),
+    ],
+    ids=["tensor", "tuple", "mapping"],
+)
+def test_lightnings_example_input_is_taken_from_the_built_model(
+    read: Read, value: str, inputs: str
+) -> None:
+    program = read(f"""
+import torch, lightning as L
+class Net(L.LightningModule):
+    def __init__(self, hidden_size=3):
+        super().__init__()
+        self.example_input_array = {value}
+        self.layer = torch.nn.Linear(4, hidden_size)
+    def forward(self, x): return self.layer(x)
+""")
+    assert _first(program) == Candidate(BuiltFrom.EXAMPLE_INPUT, "Net()", (inputs,))
+
+
+@pytest.mark.parametrize(
+    ("base", "init", "constructor"),
+    [
+        ("config_class = MyConfig", "config", "Net(Net.config_class())"),
+        ("", "config: MyConfig", "Net(MyConfig())"),
+        ("", "config: 'MyConfig'", "Net(MyConfig())"),
+    ],
+    ids=["config_class", "annotation", "quoted annotation"],
+)
+def test_a_hugging_face_model_is_built_from_its_configurations_defaults(
+    read: Read, base: str, init: str, constructor: str
+) -> None:
+    program = read(f"""
+import torch
+from transformers import PreTrainedModel
+from elsewhere import MyConfig
+class Net(PreTrainedModel):
+    {base or "pass"}
+    def __init__(self, {init}):
+        super().__init__(config)
+        self.layer = torch.nn.Linear(config.hidden_size, 2)
+    def forward(self, x): return self.layer(x)
+""")
+    found = [c for c in _model(program).candidates if c.built_from is BuiltFrom.EXAMPLE_INPUT]
+    assert constructor in [candidate.constructor for candidate in found]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "net = Net(4)\ny = net(torch.ones(2, 4))",
+        "net = Net(4)\ny = net.forward(torch.ones(2, 4))",
+        "y = Net(4)(torch.ones(2, 4))",
+        "net = Net(4).to('cuda')\nx = torch.ones(2, 4, device='cuda')\ny = net(x.cuda())",
+        "net = nn.DataParallel(Net(4)).cuda()\nnet.eval()\ny = net(torch.ones(2, 4).to('cuda:0'))",
+        "net = torch.compile(Net(4))\ny = net(torch.ones(2, 4))",
+        "n = 4\nnet = Net(n)\nx = torch.ones(2, n)\ny = net(x)",
+        "def main():\n    size = 2 * 2\n    net = Net(size)\n    net(torch.ones(2, size))",
+        "if __name__ == '__main__':\n    net = Net(4)\n    x = torch.ones(2, 4)\n    net(x)",
+        "def build(n=4):\n    return Net(n)\nnet = build()\nnet(torch.ones(2, 4))",
+        "def check(model):\n    model(torch.ones(2, 4))\ncheck(Net(4))",
+        "def check(size):\n    net = Net(size)\n    net(torch.ones(2, size))\ncheck(4)",
+        "def test_net():\n    net = Net(4)\n    x = torch.zeros(2, 4)\n    x = x + 1\n    net(x)",
+        (
+            "class TestNet:\n    def setUp(self):\n        self.net = Net(4)\n"
+            "    def test(self):\n        self.net(torch.ones(2, 4))"
+        ),
+        (
+            "class Trainer:\n    def __init__(self, n):\n        self.n = n\n"
+            "        self.net = Net(self.n)\n"
+            "    def run(self):\n        self.net(torch.ones(2, self.n))\nTrainer(4)"
+        ),
+        "sizes, rest = (4, 2), 1\nnet = Net(sizes[0])\nnet(torch.ones(sizes[::-1]))",
+        "for n in [4, 8]:\n    net = Net(n)\n    net(torch.ones(2, n))",
+        "x = torch.ones(20, 4)\nnet = Net(4)\nfor i in range(0, 20, 2):\n    net(x[i:i + 2])",
+        (
+            "from torch.utils.data import DataLoader, TensorDataset\nX = torch.ones(8, 4)\n"
+            "loader = DataLoader(TensorDataset(X, X), batch_size=2, num_workers=4)\nnet = Net(4)\n"
+            "for x, y in loader:\n    net(x.to('cuda'))"
+        ),
+        (
+            "from tqdm import tqdm\nfrom torch.utils.data import DataLoader, TensorDataset\n"
+            "X = torch.ones(8, 4)\nloader = DataLoader(TensorDataset(X, X), batch_size=2)\n"
+            "net = Net(4)\nfor i, (x, y) in enumerate(tqdm(loader)):\n    net(x)"
+        ),
+    ],
+    ids=[
+        "call",
+        "forward",
+        "inline",
+        "device",
+        "parallel",
+        "compiled",
+        "variables",
+        "function",
+        "main",
+        "through a function",
+        "parameter",
+        "size by parameter",
+        "rebound",
+        "test case",
+        "trainer",
+        "unpacked",
+        "loop",
+        "slices",
+        "loader",
+        "progress bar",
+    ],
+)
+def test_a_use_in_the_file_gives_constructor_and_inputs(read: Read, use: str) -> None:
+    candidate = _first(read(f"{_IMPORTS}{_NET}\n{use}\n"))
+    assert candidate.built_from is BuiltFrom.USE_IN_FILE
+    namespace = "from torch.utils.data import DataLoader, TensorDataset"
+    scope: dict[str, object] = {"torch": torch, "nn": nn, "Net": lambda *a: a}
+    exec(namespace, scope)
+    for name, expression in candidate.bindings:
+        scope[name] = eval(expression, scope)
+    assert eval(candidate.constructor, scope) == (4,)
+    assert candidate.inputs is not None
+    (value,) = [eval(text, scope) for text in candidate.inputs]
+    assert isinstance(value, torch.Tensor)
+    assert (tuple(value.shape), str(value.device)) == ((2, 4), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("call", "inputs"),
+    [
+        ("net(a, mask=b)", ("a", "mask=b")),
+        ("net(*batch)", ("*batch",)),
+        ("net(**batch)", ("**batch",)),
+        ("net(a, *batch, mask=None)", ("a", "*batch", "mask=None")),
+    ],
+    ids=["keyword", "sequence", "mapping", "mixed"],
+)
+def test_inputs_keep_the_form_of_the_call(read: Read, call: str, inputs: tuple[str, ...]) -> None:
+    program = read(f"""{_IMPORTS}{_NET}
+def main():
+    a, b = torch.ones(2, 4), torch.ones(2)
+    batch = [a]
+    net = Net(4)
+    {call}
+""")
+    assert _first(program).inputs == inputs
+
+
+def test_only_the_bindings_that_are_needed_are_sent_and_in_order(read: Read) -> None:
+    program = read(f"""{_IMPORTS}{_NET}
+def main():
+    unused = torch.ones(10)
+    base = 2
+    size = base * 2
+    other = 7
+    net = Net(size)
+""")
+    assert _first(program).bindings == (("base", "2"), ("size", "base * 2"))
+
+
+def test_the_main_block_goes_before_functions_and_tests(read: Read) -> None:
+    program = read(f"""{_IMPORTS}{_NET}
+def test_net():
+    Net(1)(torch.ones(1))
+def helper():
+    Net(2)(torch.ones(2))
+if __name__ == "__main__":
+    Net(3)(torch.ones(3))
+""")
+    assert [c.constructor for c in _model(program).candidates[:3]] == ["Net(3)", "Net(2)", "Net(1)"]
+
+
+def test_a_use_with_inputs_goes_before_one_without(read: Read) -> None:
+    program = read(f"""{_IMPORTS}{_NET}
+def helper():
+    Net(2)(torch.ones(2))
+if __name__ == "__main__":
+    Net(3)
+""")
+    with_inputs, without, *_ = _model(program).candidates
+    assert (with_inputs.constructor, with_inputs.inputs) == ("Net(2)", ("torch.ones(2)",))
+    assert (without.constructor, without.inputs) == ("Net(3)", None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "torch.load('x.pt')",
+        "open('x').read()",
+        "input()",
+        "subprocess.check_output(['ls'])",
+        "load_data()",
+        "os.environ['X']",
+        "torch.hub.load('a', 'b')",
+        "MNIST('.', download=True)[0]",
+        "AutoModel.from_pretrained('x')",
+        "requests.get('x')",
+        "pd.read_csv('x')",
+        "train()",
+        "unheard_of",
+    ],
+)
+def test_values_with_effects_or_from_nowhere_are_not_evaluated(read: Read, value: str) -> None:
+    program = read(f"""{_IMPORTS}
+import subprocess, os, requests
+import pandas as pd
+from torchvision.datasets import MNIST
+from transformers import AutoModel
+{_NET}
+def main():
+    n = {value}
+    net = Net(n)
+""")
+    assert {c.built_from for c in _model(program).candidates} == {BuiltFrom.NAMES}
+
+
+def test_a_list_that_is_filled_later_is_not_taken_for_empty(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+def main(n):
+    layers = []
+    for i in range(n):
+        layers.append(nn.Linear(2, 2))
+    model = nn.Sequential(*layers)
+    return model
+main(3)
+""")
+    assert program.models == ()
+
+
+def test_variables_of_one_name_in_two_scopes_are_renamed(read: Read) -> None:
+    program = read(f"""{_IMPORTS}{_NET}
+def make(n):
+    size = n + 1
+    return Net(size)
+def main():
+    size = 4
+    net = make(size)
+    net(torch.ones(2, size + 1))
+""")
+    candidate = _first(program)
+    assert len({name for name, _ in candidate.bindings}) == len(candidate.bindings)
+    built, inputs = _evaluate(candidate)
+    assert built == "((5,), {})"
+    assert isinstance(inputs[0], torch.Tensor)
+    assert inputs[0].shape == (2, 5)
+
+
+def test_argparse_gives_its_defaults(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+import argparse
+{_NET}
+def get_args():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--n-in', type=int, default='7')
+    parser.add_argument('--lr', default=1e-3, type=float, dest='rate')
+    parser.add_argument('--flag', action='store_true')
+    parser.add_argument('--hidden-size', '-H', type=int, required=True)
+    parser.add_argument('--name')
+    return parser.parse_args()
+def main(args):
+    net = Net(args.n_in)
+if __name__ == "__main__":
+    args = get_args()
+    main(args)
+""")
+    candidate = _first(program)
+    namespace = eval(dict(candidate.bindings)["args"])
+    assert vars(namespace) == {
+        "n_in": 7,
+        "rate": 1e-3,
+        "flag": False,
+        "hidden_size": 64,
+        "name": None,
+    }
+    assert candidate.constructor == "Net(args.n_in)"
+
+
+def test_click_gives_its_defaults(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+import click
+{_NET}
+@click.command()
+@click.option('--n-in', default=7)
+def main(n_in):
+    net = Net(n_in)
+""")
+    assert _evaluate(_first(program))[0] == "((7,), {})"
+
+
+def test_a_configuration_object_is_built_where_it_is_used(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+from dataclasses import dataclass
+@dataclass
+class Config:
+    n: int = 7
+class Net(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.layer = nn.Linear(config.n, config.n)
+    def forward(self, x): return self.layer(x)
+if __name__ == "__main__":
+    cfg = Config(n=9)
+    net = Net(cfg)
+""")
+    candidates = _model(program).candidates
+    assert (candidates[0].constructor, candidates[0].bindings) == (
+        "Net(cfg)",
+        (("cfg", "Config(n=9)"),),
+    )
+    assert Candidate(BuiltFrom.DEFAULTS, "Net(Config())") in candidates
+
+
+_RESNET = f"""{_IMPORTS}
+class Block(nn.Module):
+    def __init__(self, inplanes, planes):
+        super().__init__()
+        self.conv = nn.Conv2d(inplanes, planes, 3)
+    def forward(self, x): return self.conv(x)
+class Net(nn.Module):
+    def __init__(self, block, layers, num_classes=10):
+        super().__init__()
+        self.body = block(64, 64)
+    def forward(self, x): return self.body(x)
+"""
+
+
+def test_factories_are_tried_from_the_smallest(read: Read) -> None:
+    program = read(
+        _RESNET
+        + """
+def net101(): return Net(Block, [3, 4, 23, 3])
+def net50(): return Net(Block, [3, 4, 6, 3])
+def net18():
+    model = Net(Block, [2, 2, 2, 2])
+    return model
+"""
+    )
+    found = [c for c in _model(program).candidates if c.built_from is BuiltFrom.FACTORY]
+    assert [c.constructor for c in found] == ["net18()", "net50()", "net101()"]
+
+
+@pytest.mark.parametrize(
+    ("factory", "constructor"),
+    [
+        ("def make(pretrained=False): return Net(Block, [2])", "make()"),
+        ("def make(pretrained=True): return Net(Block, [2])", "make(pretrained=False)"),
+        ("def make(*, pretrained=True, **kw): return Net(Block, [2])", "make(pretrained=False)"),
+        ("def _m(b): return Net(b, [2])\ndef make(**kw): return _m(Block)", "make()"),
+        ("def make(): return build_model(Net, 'x')", "make()"),
+        ("def make(): return Net(Block, [2]).cuda()", "make()"),
+    ],
+    ids=["plain", "weights", "keyword only", "through a helper", "registry", "moved"],
+)
+def test_a_factory_is_called_without_weights(read: Read, factory: str, constructor: str) -> None:
+    program = read(f"from somewhere import build_model\n{_RESNET}\n{factory}\n")
+    assert Candidate(BuiltFrom.FACTORY, constructor) in _model(program).candidates
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "def make(n): return Net(Block, [n])",
+        "def train_net(): return Net(Block, [2])",
+        "def make(): return 3",
+        "async def make(): return Net(Block, [2])",
+    ],
+    ids=["needs arguments", "trains", "returns something else", "is asynchronous"],
+)
+def test_other_functions_are_no_factories(read: Read, function: str) -> None:
+    candidates = _model(read(f"{_RESNET}\n{function}\n")).candidates
+    assert all(candidate.built_from is not BuiltFrom.FACTORY for candidate in candidates)
+
+
+def test_a_class_inside_a_function_is_reached_by_the_function_only(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+def make():
+    class Local(nn.Module):
+        def __init__(self): super().__init__(); self.l = nn.Linear(1, 1)
+        def forward(self, x): return self.l(x)
+    return Local()
+def lost():
+    class Hidden(nn.Module):
+        def __init__(self): super().__init__(); self.l = nn.Linear(1, 1)
+        def forward(self, x): return self.l(x)
+""")
+    assert _model(program, "make.Local").candidates == (Candidate(BuiltFrom.FACTORY, "make()"),)
+    assert _model(program, "lost.Hidden").candidates == ()
+
+
+def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
+    program = read(_IMPORTS + _NET.replace("self, n_in,", "self, n_in=2,"))
+    assert _model(program).candidates == (Candidate(BuiltFrom.DEFAULTS, "Net()"),)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "body", "arguments"),
+    [
+        ("in_channels, num_classes, dropout", "", "3, 10, 0.1"),
+        ("vocab_size, d_model, nhead, num_layers", "", "1000, 64, 4, 2"),
+        ("inDim, hiddenDim", "", "64, 64"),
+        ("img_size, patch_size", "", "32, 4"),
+        ("*, hidden_size", "", "hidden_size=64"),
+        ("a: Optional[int], b: int | None, c: Union[int, None]", "", "None, None, None"),
+        ("flag: bool, mode: Literal['x', 'y']", "", "False, 'x'"),
+        ("sizes: List[int], pair: Tuple[int, int]", "", "[64, 64, 10], [64, 64]"),
+        ("channels: List[int]", "", "[64, 64, 64, 64]"),
+        ("foo: int, bar: float", "", "8, 0.1"),
+        ("norm_layer, act_layer", "", "nn.BatchNorm2d, nn.GELU"),
+        ("act", "self.act = act()", "nn.ReLU"),
+        ("act", "if act == 'swish': pass", "'swish'"),
+        ("H, D", "self.l = nn.Linear(D, H)", "64, 64"),
+        ("foo, bar", "self.l = nn.Linear(foo, 3)\nfor i in range(bar): pass", "64, 2"),
+        ("act", "self.l = nn.Linear(3, act)", "64"),
+        ("channels", "self.a = channels[0]; self.b = channels[2]", "[64, 64, 64]"),
+        ("layers", "for i in range(layers): pass", "2"),
+        ("params", "self.l = nn.Linear(params['hidden_dim'], 3)", "dict(hidden_dim=64)"),
+        ("backbone: nn.Module", "", "nn.Identity()"),
+        ("encoder", "", "Encoder(64)"),
+        ("block, layers", "self.x = block(3, 3)", "ResBlock, [2, 2, 2, 2]"),
+    ],
+    ids=lambda value: value.replace("\n", "; ") or "-",
+)
+def test_required_parameters_are_filled_by_annotation_name_and_use(
+    read: Read, parameters: str, body: str, arguments: str
+) -> None:
+    indented = body.replace("\n", "\n        ") or "pass"
+    program = read(f"""{_IMPORTS}
+from typing import List, Literal, Optional, Tuple, Union
+class Encoder(nn.Module):
+    def __init__(self, hidden_size): self.l = nn.Linear(hidden_size, 1)
+class ResBlock(nn.Module):
+    def __init__(self, inplanes, planes): self.l = nn.Linear(inplanes, 1)
+class Net(nn.Module):
+    def __init__(self, {parameters}):
+        super().__init__()
+        {indented}
+    def forward(self, x): return x
+""")
+    assert _model(program).candidates == (Candidate(BuiltFrom.NAMES, f"Net({arguments})"),)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    ["config", "cfg", "config: Config", "config: 'Config'"],
+)
+def test_a_configuration_class_of_the_file_is_built_from_its_defaults(
+    read: Read, parameters: str
+) -> None:
+    name = parameters.split(":", maxsplit=1)[0]
+    program = read(f"""{_IMPORTS}
+class Config:
+    hidden_size: int
+    layers: int = 2
+class Net(nn.Module):
+    def __init__(self, {parameters}):
+        super().__init__()
+        self.layer = nn.Linear({name}.hidden_size, 2)
+    def forward(self, x): return x
+""")
+    expected = Candidate(BuiltFrom.DEFAULTS, "Net(Config(hidden_size=64))")
+    assert _model(program).candidates == (expected,)
+
+
+def test_an_untyped_configuration_is_a_namespace_of_what_is_read_from_it(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Block(nn.Module):
+    def __init__(self, opt): self.l = nn.Linear(opt.d_model, opt.n_head)
+    def forward(self, x): return x
+class Net(nn.Module):
+    def __init__(self, opt):
+        super().__init__()
+        self.e = nn.Embedding(opt.vocab_size, opt.d_model)
+        self.b = Block(opt)
+    def forward(self, x): return x
+""")
+    (candidate,) = _model(program).candidates
+    assert candidate.built_from is BuiltFrom.NAMES
+    text = candidate.constructor.removeprefix("Net(").removesuffix(")")
+    assert vars(eval(text)) == {"vocab_size": 1000, "d_model": 64, "n_head": 4}
+
+
+def test_an_inherited_constructor_in_another_file_is_filled_too(read: Read) -> None:
+    base = f"{_IMPORTS}{_NET.replace('Net', 'Base')}"
+    program = read("from base import Base\nclass Net(Base): pass\n", others={"base.py": base})
+    assert _model(program).candidates == (Candidate(BuiltFrom.NAMES, "Net(64)"),)
+
+
+def test_a_parameter_that_says_nothing_leaves_no_candidate(read: Read) -> None:
+    program = read(_IMPORTS + _NET.replace("self, n_in,", "self, quux,"))
+    assert _model(program).candidates == ()
+
+
+def test_the_arguments_inside_another_model_serve_a_block(read: Read) -> None:
+    program = read(
+        _IMPORTS
+        + """
+class Block(nn.Module):
+    def __init__(self, quux):
+        super().__init__()
+        self.l = nn.Linear(3, 3)
+    def forward(self, x): return self.l(x)
+class Net(nn.Module):
+    def __init__(self, width=48):
+        super().__init__()
+        self.block = Block(width // 2)
+    def forward(self, x): return self.block(x)
+"""
+    )
+    expected = Candidate(BuiltFrom.USE_IN_FILE, "Block(width // 2)", None, (("width", "48"),))
+    assert _model(program, "Block").candidates == (expected,)
