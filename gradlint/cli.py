@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -54,6 +52,8 @@ def run(arguments: Sequence[str]) -> int:
         return MISUSE
     except Exception as error:  # noqa: BLE001  # as Python's own status is 1: findings
         if verbose:
+            import traceback
+
             traceback.print_exc()
         hint = "" if verbose else " (-v for the traceback)"
         _complain(f"internal error: {type(error).__name__}: {error}{hint}")
@@ -294,12 +294,14 @@ def _source(
         return
     if len(paths) > 1:
         raise click.UsageError("- stands for standard input and takes no other paths beside it")
+    import tempfile
+
     name = asked.stdin_filename or Path("stdin.py")
     inside = Path(os.path.relpath(name)) if not name.is_absolute() else Path(name.name)
     with tempfile.TemporaryDirectory(prefix="gradlint-") as directory:
         file = Path(directory).resolve() / Path(*(part for part in inside.parts if part != ".."))
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(click.get_binary_stream("stdin").read())
+        file.write_bytes(sys.stdin.buffer.read())
         yield (file,), {str(file): name.as_posix()}, (name.absolute(),)
 
 

@@ -1,0 +1,427 @@
+"""The command line: options, outputs and exit statuses."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gradlint import cli, engine, loader
+from gradlint.config import Config, ModelSettings
+from gradlint.evidence import Severity
+from gradlint.report import FileReport, Report
+from tests.reporters import reports
+
+HEALTHY = Report((FileReport("model.py", lines=("x = 1",)),), "0.1.0", "", 0, 3, 0.1)
+
+
+@dataclass
+class Engine:
+    """Stands in for the pipeline: gives a report, and remembers what it was asked for."""
+
+    report: Report = HEALTHY
+    paths: tuple[Path, ...] = ()
+    configs: list[Config] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def lint(self, paths: Sequence[Path], config: Config, root: Path) -> Report:
+        self.paths = tuple(paths)
+        self.configs.append(config)
+        self.texts += [path.read_text() for path in paths if path.is_file()]
+        assert root.is_dir()
+        return self.report
+
+    @property
+    def config(self) -> Config:
+        return self.configs[-1]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
+    """A working directory of its own, in which every run gives the report of `Engine`."""
+    monkeypatch.chdir(tmp_path)
+    pipeline = Engine()
+    monkeypatch.setattr(engine, "lint", pipeline.lint)
+    return pipeline
+
+
+@pytest.mark.parametrize(
+    ("report", "options", "status"),
+    [
+        pytest.param(HEALTHY, [], 0, id="nothing"),
+        pytest.param(reports.report(), [], 1, id="findings"),
+        pytest.param(reports.report(), ["--exit-zero"], 0, id="masked findings"),
+    ],
+)
+def test_the_status_tells_whether_there_are_findings(
+    fake: Engine, report: Report, options: list[str], status: int
+) -> None:
+    fake.report = report
+    assert cli.run(["model.py", *options]) == status
+
+
+@pytest.mark.parametrize(
+    ("severity", "fail_on", "status"),
+    [
+        pytest.param(Severity.WARNING, "warning", 1, id="just as bad"),
+        pytest.param(Severity.WARNING, "error", 0, id="not bad enough"),
+        pytest.param(Severity.NOTE, "note", 1, id="note"),
+        pytest.param(Severity.NOTE, "warning", 0, id="only a note"),
+    ],
+)
+def test_findings_below_the_threshold_do_not_fail(
+    fake: Engine, severity: Severity, fail_on: str, status: int
+) -> None:
+    file = FileReport("model.py", findings=(reports.finding(severity=severity),))
+    fake.report = Report((file,), "0.1.0", "2.13.0", 0, 3, 0.1)
+    assert cli.run(["--fail-on", fail_on]) == status
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(reports.refuted, id="refuted"),
+        pytest.param(reports.suppressed, id="suppressed"),
+        pytest.param(reports.inconclusive, id="inconclusive"),
+    ],
+)
+def test_what_is_not_proven_does_not_fail(
+    fake: Engine, make: Callable[[], reports.Finding]
+) -> None:
+    fake.report = Report((FileReport("a.py", findings=(make(),)),), "0.1.0", "2.13.0", 0, 3, 0.1)
+    assert cli.run(["--fail-on", "note"]) == 0
+
+
+def test_a_file_that_cannot_be_read_fails_whatever_the_threshold(fake: Engine) -> None:
+    fake.report = Report((FileReport("a.py", reason="no such file"),), "0.1.0", "", 0, 3, 0.1)
+    assert cli.run(["--fail-on", "error", "a.py"]) == 1
+
+
+def test_a_model_that_was_not_probed_fails_only_where_tracing_is_required(
+    fake: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.report = Report((FileReport("a.py", models=(reports.wide(),)),), "0", "2.13.0", 0, 3, 0.1)
+    assert cli.run([]) == 0
+    assert cli.run(["--require-trace"]) == 1
+    assert "--require-trace: 1 models were not probed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--nonsense"], "No such option", id="option"),
+        pytest.param(["--seeds", "0"], "not in the range", id="range"),
+        pytest.param(["--format", "xml"], "--format xml: expected FORMAT", id="format"),
+        pytest.param(["--format", "json="], "expected FORMAT or FORMAT=FILE", id="no file"),
+        pytest.param(
+            ["--format", "json", "--format", "text"], "two formats for one output", id="formats"
+        ),
+        pytest.param(
+            ["--select", "init-scal"],
+            "no rule or family is called 'init-scal'; did you mean 'init-scale'?",
+            id="selector",
+        ),
+        pytest.param(["--config", "none.toml"], "none.toml: No such file", id="no config"),
+        pytest.param(["--model", "Net(1"], "--model 'Net(1'", id="model"),
+        pytest.param(["--input", "1 2"], "is neither Python nor", id="input"),
+        pytest.param(["--stdin-filename", "a.py"], "needs - as the path", id="no stdin"),
+        pytest.param(["-", "a.py"], "takes no other paths", id="stdin and more"),
+        pytest.param(["-o", "none/out.txt"], "cannot write the report to", id="no directory"),
+        pytest.param(["rule", "init-scal"], "did you mean 'init-scale'?", id="rule"),
+        pytest.param(["rule"], "Missing argument", id="no rule"),
+        pytest.param(["graph", "none.py"], "none.py: no such file", id="graph of nothing"),
+    ],
+)
+def test_misuse_gives_status_2_and_says_why(
+    fake: Engine, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert cli.run(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_misuse_is_not_masked(fake: Engine) -> None:
+    assert cli.run(["--exit-zero", "--select", "nothing-like-it"]) == 2
+
+
+def test_bad_configuration_gives_status_2_with_its_line(
+    fake: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("pyproject.toml").write_text("[tool.gradlint]\nsed = 1\n")
+    assert cli.run([]) == 2
+    assert "pyproject.toml:2: tool.gradlint.sed: unknown key" in capsys.readouterr().err
+    assert cli.run(["--isolated"]) == 0
+
+
+def test_an_internal_error_is_one_line_unless_more_is_wanted(
+    fake: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def break_down(*_: object) -> Report:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr(engine, "lint", break_down)
+    assert cli.run(["model.py"]) == 2
+    message = "internal error: ZeroDivisionError: of all things (-v for the traceback)"
+    assert capsys.readouterr().err == f"gradlint: {message}\n"
+    assert cli.run(["model.py", "-v"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interrupt_gives_status_130(
+    fake: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> Report:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "lint", interrupt)
+    assert cli.run(["model.py"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_the_word_check_may_be_left_out(fake: Engine) -> None:
+    assert cli.run(["check", "--select", "init", "a.py"]) == 0
+    assert cli.run(["--select", "init", "a.py"]) == 0
+    assert fake.paths == (Path("a.py"),)
+    assert cli.run([]) == 0
+    assert fake.paths == (Path(),)
+
+
+def test_the_command_line_overrides_the_file(fake: Engine) -> None:
+    Path("pyproject.toml").write_text(
+        '[tool.gradlint]\nselect = ["init"]\nignore = ["gan"]\nseed = 1\nseeds = 9\n'
+        'timeout = 5\nmemory = 100\nfail-on = "error"\n'
+        '[[tool.gradlint.model]]\ntarget = "Net"\nargs = [1]\n'
+    )
+    assert cli.run([]) == 0
+    assert fake.config.seed == 1
+    arguments = "--select recurrent,topology --ignore data --ignore loss --seed 0 --seeds 2"
+    limits = "--timeout 1.5 --memory 200 --fail-on note --no-trace --require-trace"
+    model = ["--model", "Net(2)", "--input", "torch.ones(3)", "--force-exclude"]
+    assert cli.run([*arguments.split(), *limits.split(), *model, "--python", "python3"]) == 0
+    assert fake.config == Config(
+        select=("recurrent", "topology"),
+        ignore=("gan", "data", "loss"),
+        fail_on=Severity.NOTE,
+        force_exclude=True,
+        python="python3",
+        seed=0,
+        seeds=2,
+        timeout=1.5,
+        memory=200,
+        models=(
+            ModelSettings("Net", arguments="2", inputs=("torch.ones(3)",), command_line=True),
+            ModelSettings("Net", arguments="1"),
+        ),
+        trace=False,
+        require_trace=True,
+        source=Path("pyproject.toml").absolute(),
+    )
+
+
+def test_each_format_can_have_its_file(fake: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.report = reports.report()
+    assert cli.run(["--format", "json=a.json", "--format", "concise=b.txt"]) == 1
+    assert json.loads(Path("a.json").read_text())["schema"] == 1
+    assert Path("b.txt").read_text().startswith("model.py:10:43: error: ")
+    assert "▁▁" in capsys.readouterr().out
+
+
+def test_one_format_goes_to_standard_output_or_the_named_file(
+    fake: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["summary"]["findings"] == 0
+    assert cli.run(["--format", "json", "-o", "out.json"]) == 0
+    assert capsys.readouterr().out == ""
+    assert json.loads(Path("out.json").read_text())["schema"] == 1
+
+
+def test_colour_is_for_terminals_unless_it_is_asked_for(
+    fake: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.report = reports.report()
+    cli.run([])
+    assert "\x1b[" not in capsys.readouterr().out
+    cli.run(["--color", "always"])
+    assert "\x1b[1;31merror\x1b[0m" in capsys.readouterr().out
+
+
+def test_control_characters_do_not_pass_any_format(
+    fake: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nasty = reports.finding(message="a\x1b]0;title\x07b\nc", notes=())
+    fake.report = reports.report(nasty)
+    for format_ in cli.FORMATS:
+        cli.run(["--format", format_])
+        out = capsys.readouterr().out
+        assert "a]0;titleb c" in out
+        assert "\x1b" not in out
+        assert "\\u001b" not in out
+
+
+def test_standard_input_is_linted_under_its_name(
+    fake: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lint(paths: Sequence[Path], config: Config, root: Path) -> Report:
+        fake.lint(paths, config, root)
+        finding = reports.finding(span=reports.Span(str(paths[0]), 1), notes=())
+        file = FileReport(str(paths[0]), findings=(finding,), lines=("x = 1",))
+        return Report((file,), "0.1.0", "", 0, 3, 0.1)
+
+    monkeypatch.setattr(engine, "lint", lint)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x = 1\n")))
+    assert cli.run(["-", "--stdin-filename", "models/net.py", "--format", "concise"]) == 1
+    assert fake.texts == ["x = 1\n"]
+    assert fake.paths[0].parts[-2:] == ("models", "net.py")
+    assert capsys.readouterr().out.startswith("models/net.py:1:1: error: ")
+    assert not fake.paths[0].exists()
+
+
+def test_paths_are_shown_as_an_editor_here_finds_them(
+    fake: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("pyproject.toml").write_text("[tool.gradlint]\n")
+    Path("sub").mkdir()
+    Path("sub/model.py").write_text("x = 1\n")
+    finding = reports.finding(span=reports.Span("sub/model.py", 1), notes=())
+    fake.report = Report((FileReport("sub/model.py", findings=(finding,)),), "0", "", 0, 3, 0.1)
+    monkeypatch.chdir("sub")
+    cli.run(["model.py", "--format", "concise"])
+    assert capsys.readouterr().out.startswith("model.py:1:1: ")
+    cli.run(["model.py", "--format", "json"])
+    assert json.loads(capsys.readouterr().out)["findings"][0]["path"] == "sub/model.py"
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == "gradlint 0.1.0\n"
+
+
+def test_help_shows_the_options_of_check_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "--no-trace" in out
+    assert "graph" in out
+
+
+def test_the_rules_are_listed_by_family(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["rules"]) == 0
+    out = capsys.readouterr().out
+    for rule in loader.rules():
+        assert f"\n  {rule.name()} " in f"\n{out}"
+        assert f"{rule.family.value}\n" in out
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(rule.name(), id=rule.name()) for rule in loader.rules()]
+)
+def test_every_rule_is_explained(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["rule", name]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(name)
+    assert [heading for heading in loader.HEADINGS if f"\n{heading}\n" not in out] == []
+    assert "\nExample\n    " in out
+    assert "# confirmed" in out
+
+
+def test_the_environment_is_told(fake: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pyproject.toml").write_text("[tool.gradlint]\n")
+    assert cli.run(["env", "--python", sys.executable]) == 0
+    facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert facts["interpreter"] == f"{sys.executable}, because it was asked for"
+    assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert facts["configuration"] == str(Path("pyproject.toml").absolute())
+    assert facts["rules"] == str(len(loader.rules()))
+
+
+def gradlint(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a process of its own."""
+    command = [sys.executable, "-c", "from gradlint.cli import main; main()", *arguments]
+    root = str(Path(cli.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root, **options.pop("env", {})}  # type: ignore[dict-item]
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        check=False,
+        **options,
+    )
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    code = "from gradlint.cli import main; main()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "a.py"],
+        cwd=tmp_path,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_terminal_without_block_characters_gets_others(tmp_path: Path) -> None:
+    done = gradlint("\u00e4.py", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 1
+    assert done.stdout.startswith("\\xe4.py:1:1: error: ")
+
+
+def test_a_keyboard_interrupt_ends_the_process_with_130(tmp_path: Path) -> None:
+    (tmp_path / "hang.py").write_text(
+        "import time\nfrom torch import nn\n\n\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.a = nn.Linear(2, 2)\n\n"
+        "    def forward(self, x):\n        time.sleep(60)\n        return self.a(x)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from gradlint.cli import main; main()", "hang.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        start_new_session=True,
+    )
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.strip()) == (130, b"gradlint: interrupted")
+
+
+def test_a_run_that_matched_no_file_says_so(tmp_path: Path) -> None:
+    done = gradlint(str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("no Python file was found there, so nothing was linted\n")
+
+
+def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
+    done = gradlint("none.py", "--format", "concise", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("none.py:1:1: error: ")
+
+
+def test_a_file_without_a_model_takes_no_time(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text("def double(x):\n    return 2 * x\n")
+    seconds = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert gradlint("plain.py", cwd=tmp_path).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    # The processor's time and not the clock's, because other programs may run beside the tests.
+    assert min(seconds) < 0.3, f"{seconds}"
