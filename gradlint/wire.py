@@ -33,10 +33,11 @@ class BuiltFrom(str, Enum):
 class Candidate:
     """One way to build a model: expressions evaluated in the namespace of the user's module.
 
-    `bindings` are evaluated first, in order, each seeing those before it; one that fails is skipped.
-    `inputs` is None where the worker is to search for inputs, otherwise one text for each argument of
-    `forward`: `expression`, `name=expression` for a keyword, `*expression` to spread a sequence and
-    `**expression` to spread a mapping, as in a call. Inside `inputs` the name `self` is the built model.
+    `bindings` are evaluated first, in order, each seeing those before it; one that fails is
+    skipped. `inputs` is None where the worker is to search for inputs, otherwise one text for each
+    argument of `forward`: `expression`, `name=expression` for a keyword, `*expression` to spread a
+    sequence and `**expression` to spread a mapping, as in a call. Inside `inputs` the name `self`
+    is the built model.
     """
 
     built_from: BuiltFrom
@@ -122,7 +123,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A model was built and traced. `parameters` counts elements; `inputs` read `float32[8,3,32,32]`.
+    """A model was built and traced; `parameters` counts elements, `inputs` read `float32[8,3,32,32]`.
 
     `classes` are the classes of the linted file that the model is made of, by qualified name.
     """
@@ -139,7 +140,7 @@ class Traced:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The value of one claim for one seed; `remedy` is an index into the request, -1 for the plain model.
+    """The value of one claim for one seed; `remedy` is an index into the request, -1 for none.
 
     `reason` says why there is no value (which is then NaN).
     """
@@ -153,7 +154,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class TrunkGradient:
-    """log10 of the gradient norm at a trunk node over the norm at the root, one value for each seed."""
+    """log10 of the gradient norm at a trunk node over that at the root, for each seed."""
 
     node: str
     decades: tuple[float, ...]
@@ -161,7 +162,7 @@ class TrunkGradient:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What was measured. `repeatable` is false when the same seed gave another number a second time."""
+    """What was measured; `repeatable` is false when a seed gave another number the second time."""
 
     measurements: tuple[Measurement, ...]
     trunk: tuple[TrunkGradient, ...]
@@ -184,7 +185,7 @@ class UserFailure:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The process that served the file is gone; `status` is its exit status, negative for a signal."""
+    """The process that served the file is gone; `status` is negative where a signal ended it."""
 
     status: int
 
@@ -233,7 +234,7 @@ def _plain(value: object) -> object:
     return value
 
 
-def _typed(hint: typing.Any, data: typing.Any) -> object:
+def _typed(hint: typing.Any, data: typing.Any) -> object:  # noqa: ANN401 (hints are of any type)
     if is_dataclass(hint):
         hints = _hints(typing.cast(type, hint))
         return typing.cast(type, hint)(
@@ -251,7 +252,7 @@ def _typed(hint: typing.Any, data: typing.Any) -> object:
     return hint(data) if isinstance(hint, type) and issubclass(hint, Enum) else data
 
 
-def _one_of(alternatives: tuple[typing.Any, ...], data: typing.Any) -> object:
+def _one_of(alternatives: tuple[typing.Any, ...], data: object) -> object:
     if isinstance(data, dict):
         return _typed(next(kind for kind in alternatives if kind.__name__ == data["type"]), data)
     if data is None:

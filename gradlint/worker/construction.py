@@ -1,4 +1,4 @@
-"""What can be learned while a model is built: which line built each module and filled each weight."""
+"""What is learned while a model is built: the line of each module and of each weight's values."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _written(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
 
 
 def _initialiser(frame: FrameType | None) -> tuple[FrameType | None, bool]:
-    """The outermost function of `torch.nn.init` on the stack, and whether a layer itself called it."""
+    """The outermost function of `torch.nn.init` on the stack; whether a layer itself called it."""
     found: FrameType | None = None
     while frame is not None:
         path = frame.f_code.co_filename

@@ -102,7 +102,8 @@ class Gradients:
     """Norms that one backward pass left behind; tensors are not kept.
 
     `at` holds the L2 norm of the gradient at a call's output, `root` that at the model's outputs,
-    `parameters` the root mean square of each parameter's gradient. A norm that overflowed is infinite.
+    `parameters` the root mean square of each parameter's gradient. A norm that overflowed is
+    infinite.
     """
 
     root: float
@@ -128,9 +129,8 @@ def gradients(forward: Forward, nodes: Iterable[str]) -> Gradients:
     handles = [tensor.register_hook(_adder(roots)) for tensor in forward.outputs]
     for node in nodes:
         call = forward.calls.get(node)
-        for exit_ in call.exits if call else ():
-            if forward.recorder.owner.get(exit_) == node:
-                handles.append(exit_.register_prehook(_summer(squares, node)))
+        exits = [e for e in call.exits if forward.recorder.owner.get(e) == node] if call else []
+        handles += [exit_.register_prehook(_summer(squares, node)) for exit_ in exits]
     forward.model.zero_grad(set_to_none=True)
     try:
         forward.loss.backward()

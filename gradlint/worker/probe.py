@@ -1,4 +1,4 @@
-"""Claims measured on a live model: over seeds, under remedies, and twice to see that they repeat."""
+"""Claims measured on a live model: over seeds, under remedies, and twice to see them repeat."""
 
 from __future__ import annotations
 

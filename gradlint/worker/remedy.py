@@ -24,7 +24,7 @@ from gradlint.worker.trace import Call, Intervention
 Weights = Mapping[str, tuple[str, ...]]
 
 REPLACEMENT = "_gradlint_replacement"
-"""The attribute under which a recurrent layer carries the gated layer that a remedy put in its place."""
+"""The attribute in which a recurrent layer carries the gated one that a remedy would replace it by."""
 CLIP_NORM = "_gradlint_clip_norm"
 """The attribute under which a model carries the norm that a remedy clips its gradients to."""
 
@@ -82,14 +82,14 @@ def _activation(by: str) -> Intervention:
 
 
 def _batch_norm(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
-    """Normalise each feature over samples (and positions), as a fresh BatchNorm does in training."""
+    """Normalise each feature over samples and positions, as a fresh BatchNorm does."""
     feature = 1 if output.ndim == 2 or output.ndim >= 4 else output.ndim - 1
     axes = [axis for axis in range(output.ndim) if axis != feature]
     return _standardise(output, axes)
 
 
 def _layer_norm(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
-    """Normalise each sample over its features: channels and positions of images, else the last axis."""
+    """Normalise each sample: channels and positions of images, else the last axis."""
     axes = list(range(1, output.ndim)) if output.ndim >= 4 else [output.ndim - 1]
     return _standardise(output, axes)
 

@@ -27,7 +27,7 @@ class UnmeasurableError(Exception):
 
 
 class Run:
-    """The forward pass and the gradients of one seed; `nodes` are those whose gradient is wanted."""
+    """The forward pass and gradients of one seed; `nodes` are those whose gradient is wanted."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Run:
 
     @cached_property
     def gradients(self) -> Gradients:
-        """Gradient norms; after one step where a zero-initialised layer lets none through before."""
+        """Gradient norms; after one step where a zero-initialised layer lets none through."""
         return self.stepped if self._blocked else self.plain
 
     @cached_property

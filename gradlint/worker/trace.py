@@ -59,7 +59,7 @@ class Source:
         self._spans: dict[tuple[CodeType, int], Span] = {}
 
     def locate(self, frame: FrameType | None, *, building: object = None) -> Span | None:
-        """The innermost line of the linted file below `frame`, constructors of `building` left out."""
+        """The innermost line of the linted file below `frame`, constructors of `building` aside."""
         while frame is not None:
             if frame.f_code.co_filename == self._path and not _constructs(frame, building):
                 return self._span(frame)
@@ -112,9 +112,9 @@ def is_leaf(module: nn.Module) -> bool:
 class Recorder(TorchFunctionMode):
     """Records every differentiable call while it is active, and lets interventions change outputs.
 
-    Each autograd node belongs to exactly one call: the innermost leaf module, or the function, whose
-    run created it. `locate` turns source lines on; reruns do without. `keep` names the calls whose
-    arguments and output stay alive.
+    Each autograd node belongs to exactly one call: the innermost leaf module, or the function,
+    whose run created it. `locate` turns source lines on; reruns do without. `keep` names the calls
+    whose arguments and output stay alive.
     """
 
     def __init__(
@@ -379,7 +379,7 @@ class Forward:
         return self.recorder.calls
 
     def edges(self) -> Iterator[tuple[str, str]]:
-        """Pairs (source, target) of node ids, from tensors to the calls and the loss they flow to."""
+        """Pairs (source, target) of node ids: what flows into each call and into the loss."""
         seen: dict[tuple[str, str], None] = {}
         names = {id(p): name for name, p in self.model.named_parameters(remove_duplicate=True)}
         for node, target in self.recorder.owner.items():

@@ -11,8 +11,11 @@ from gradlint.worker.run import Run, UnmeasurableError
 def measure(run: Run, claim: Claim) -> float:
     """Share of the units at layer `of` whose output is exactly 0 for every sample and position.
 
-    A unit is a channel (axis 1) of images and volumes, shape (N, C, …) with four or more axes, and an
-    entry of the last axis otherwise.
+    A unit is a channel (axis 1) of images and volumes, shape (N, C, …) with four or more axes, and
+    an entry of the last axis otherwise.
+
+    Raises:
+        UnmeasurableError: the output has no axis of units.
 
     Source: Lu et al., "Dying ReLU and initialization", 2019.
 
@@ -22,12 +25,13 @@ def measure(run: Run, claim: Claim) -> float:
     >>> from gradlint.worker.quantities import Example
     >>> dead = torch.nn.Linear(4, 6)
     >>> _ = torch.nn.init.constant_(dead.bias, -100.0)
-    >>> run = Run(Example(lambda: torch.nn.Sequential(dead, torch.nn.ReLU()), (8, 4)), 0, keep=["1"])
+    >>> model = torch.nn.Sequential(dead, torch.nn.ReLU())
+    >>> run = Run(Example(lambda: model, (8, 4)), 0, keep=["1"])
     >>> measure(run, Claim(Quantity.DEAD_SHARE, "1", Bound()))
     1.0
     """
     output = run.output(claim.of)
     if output.ndim < 2:
-        raise UnmeasurableError(f"{claim.of} has no axis of units: its shape is {tuple(output.shape)}")
+        raise UnmeasurableError(f"{claim.of} has no axis of units: {tuple(output.shape)}")
     units = torch.movedim(output, 1 if output.ndim >= 4 else -1, 0).flatten(1)
     return float((units == 0).all(dim=1).double().mean())

@@ -11,7 +11,8 @@ from gradlint.worker.run import Run
 def measure(run: Run, claim: Claim) -> float:
     """‖∇‖₂ over all parameters together, dimensionless; what `clip_grad_norm_` compares.
 
-    Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013.
+    Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks",
+    2013.
 
     >>> import torch
     >>> from gradlint.claim import Bound, Claim

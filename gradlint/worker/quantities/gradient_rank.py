@@ -14,11 +14,15 @@ _RELATIVE_TOLERANCE = 1e-4  # single precision noise of a gradient summed over a
 def measure(run: Run, claim: Claim) -> float:
     """rank(∂loss/∂W) / fan_out, in (0, 1]: W is the weight of layer `of` as fan_out rows.
 
-    Hidden units whose incoming and outgoing weights are all equal get equal gradients: the rank is 1 and
-    they stay copies of each other for ever. Random outgoing weights break the symmetry, and the rank
-    shows it. A batch of N samples bounds the rank by N for dense layers.
+    Hidden units whose incoming and outgoing weights are all equal get equal gradients: the rank is
+    1 and they stay copies of each other for ever. Random outgoing weights break the symmetry, and
+    the rank shows it. A batch of N samples bounds the rank by N for dense layers.
 
-    Source: Goodfellow, Bengio and Courville, "Deep Learning", 2016, section 8.4 (symmetry breaking).
+    Raises:
+        UnmeasurableError: the layer has no weight, or no gradient arrives there.
+
+    Source: Goodfellow, Bengio and Courville, "Deep Learning", 2016, section 8.4 (symmetry
+    breaking).
 
     >>> from gradlint.claim import Bound, Claim
     >>> from gradlint.quantity import Quantity
@@ -26,7 +30,8 @@ def measure(run: Run, claim: Claim) -> float:
     >>> model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
     >>> _ = [nn.init.constant_(parameter, 0.1) for parameter in model.parameters()]
     >>> example = Example(lambda: model, (8, 4))
-    >>> round(measure(Run(example, 0, nodes=["0"]), Claim(Quantity.GRADIENT_RANK, "0", Bound())) * 6)
+    >>> claim = Claim(Quantity.GRADIENT_RANK, "0", Bound())
+    >>> round(measure(Run(example, 0, nodes=["0"]), claim) * 6)
     1
     """
     module = run.call(claim.of).module

@@ -11,7 +11,11 @@ from gradlint.worker.run import Run, UnmeasurableError
 def measure(run: Run, claim: Claim) -> float:
     """Mean cosine between the outputs of layer `of` for two different samples, in [-1, 1].
 
-    The output has shape (N, …) and is seen as N vectors. 1 means that the layer cannot tell inputs apart.
+    The output has shape (N, …) and is seen as N vectors. 1 means that the layer cannot tell inputs
+    apart.
+
+    Raises:
+        UnmeasurableError: the output has fewer than two samples.
 
     Source: Schoenholz et al., "Deep information propagation", 2017 (the correlation map c*).
 

@@ -20,12 +20,13 @@ def measure(run: Run, claim: Claim) -> float:
     """D = T · s, in decades: s is the slope of log10 ‖∂⟨R, h_T⟩/∂x_t‖₂ over t, T is `claim.steps`.
 
     h_T is the last output of the recurrent layer `of`, R a fixed random direction, x_t its input at
-    step t. The slope is the least-squares fit over all steps, per step back in time, so that negative
-    values are vanishing. T = 0 takes the length of the sequence itself. For a loop written by hand
-    (the same layer called once for each step) x_t is the output of the layer at step t.
+    step t. The slope is the least-squares fit over all steps, per step back in time, so that
+    negative values are vanishing. T = 0 takes the length of the sequence itself. For a loop written
+    by hand (the same layer called once for each step) x_t is the output of the layer at step t.
 
-    Source: Pascanu, Mikolov and Bengio 2013; measured: the decay at the input of the module equals that
-    of the hidden state (R² 1.000), and D predicts failure to recall the first token with AUC .978.
+    Source: Pascanu, Mikolov and Bengio 2013; measured: the decay at the input of the module equals
+    that of the hidden state (R² 1.000), and D predicts failure to recall the first token with AUC
+    .978.
 
     >>> from gradlint.claim import Bound, Claim
     >>> from gradlint.quantity import Quantity

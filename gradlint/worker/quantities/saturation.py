@@ -23,6 +23,9 @@ _DEAD = 0.05
 def measure(run: Run, claim: Claim) -> float:
     """Share of the elements of φ(x) at layer `of` with φ'(x) < .05 · max φ', over the whole batch.
 
+    Raises:
+        UnmeasurableError: the layer is no saturating activation.
+
     Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", 2010, who watch the saturation of sigmoid and tanh units.
 

@@ -20,15 +20,23 @@ from gradlint.worker.run import Run, UnmeasurableError
 STEPS = 20
 _DEFAULT_RATES = {"SGD": 1e-2, "RMSprop": 1e-2}
 _CLASSIFICATION = ("CrossEntropyLoss", "cross_entropy", "NLLLoss", "nll_loss")
-_BINARY = ("BCEWithLogitsLoss", "binary_cross_entropy_with_logits", "BCELoss", "binary_cross_entropy")
+_BINARY = (
+    "BCEWithLogitsLoss",
+    "binary_cross_entropy_with_logits",
+    "BCELoss",
+    "binary_cross_entropy",
+)
 
 
 def measure(run: Run, claim: Claim) -> float:
     """log10(max over steps 1 … 20 of lossₜ / loss₀), in decades, +inf once the loss is not finite.
 
     A copy of the model is trained for 20 steps with the optimizer, learning rate and loss of the
-    user's loop, on one batch of random inputs with fixed random targets: a healthy step size can only
-    lower that loss. 1 means that the loss rose to ten times its start.
+    user's loop, on one batch of random inputs with fixed random targets: a healthy step size can
+    only lower that loss. 1 means that the loss rose to ten times its start.
+
+    Raises:
+        UnmeasurableError: the optimizer or a training step cannot be set up.
 
     Source: no quantity at initialisation predicts the need for clipping (best AUC .785); a short
     training run sees what they miss, such as orthogonal recurrent weights.
@@ -68,7 +76,8 @@ def _fresh(run: Run) -> tuple[nn.Module, tuple[tuple[object, ...], dict[str, obj
 def _spare_dynamo() -> None:
     """Keep optimizers from importing the compiler, because that takes longer than the training.
 
-    They import it on first use to switch it off for some of their methods; here nothing is compiled.
+    They import it on first use to switch it off for some of their methods; here nothing is
+    compiled.
     """
     for method in vars(torch.optim.Optimizer).values():
         plain = getattr(method, "__wrapped__", None)
