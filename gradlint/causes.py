@@ -29,7 +29,7 @@ IMPROVES_WITHIN = 2.0
 
 _REMEDY_ORDER = (RemedyVerdict.RESTORES, RemedyVerdict.IMPROVES, RemedyVerdict.INSUFFICIENT)
 _VERDICT_ORDER = (Verdict.CONFIRMED, Verdict.PREDICTED, Verdict.INCONCLUSIVE, Verdict.REFUTED)
-_ALIKE = 0.25  # of values closer together than this none is better: seeds differ by as much
+_ALIKE = 0.1  # of values closer together than this none is better: seeds differ by as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +122,18 @@ def _one_finding(group: Sequence[Judged], model: str) -> Finding:
     return _finding(ordered[0], model, notes)
 
 
-def _claim_to_be_the_cause(item: Judged) -> tuple[int, int, bool, int, float, int, str, int]:
-    """A key that puts the cause first: verdict, best remedy, definite or not, what works best."""
-    best = min(item.remedies, key=lambda tried: _merit(item, tried), default=None)
-    outcome, preference, distance = (
-        _merit(item, best) if best else (len(_REMEDY_ORDER), len(_PREFERENCE), math.inf)
-    )
+def _claim_to_be_the_cause(item: Judged) -> tuple[int, int, bool, float, int, int, str, int]:
+    """A key that puts the cause first: verdict, best remedy, definite or not, recovery, repute."""
+    recoveries = [(o, d, p) for o, p, d in (_merit(item, tried) for tried in item.remedies)]
+    none = (len(_REMEDY_ORDER), math.inf, len(_PREFERENCE))
+    outcome, distance, preference = min(recoveries, default=none)
     restoring = sum(tried.verdict is RemedyVerdict.RESTORES for tried in item.remedies)
     return (
         _VERDICT_ORDER.index(item.verdict),
         outcome,
         not item.hypothesis.definite,
-        preference,
         distance,
+        preference,
         -restoring,
         item.rule.name(),
         item.hypothesis.span.line,

@@ -90,9 +90,9 @@ class InitScale(GraphRule):
     Known limitations:
         Weights that a norm follows are not suspected, because their scale cancels; neither is the
         scale of weights in front of a product or of a function without a known critical scale, such
-        as a sine. Weights computed from other parameters, as weight_norm does, are not seen. Zero weights at the end of a
-        residual branch or of the whole network, or with no activation behind them, are a known good
-        choice and stay silent.
+        as a sine. Weights computed from other parameters, as weight_norm does, are not seen. Zero
+        weights at the end of a residual branch or of the whole network, or with no activation
+        behind them, are a known good choice and stay silent.
     """
 
     family = Family.INIT
