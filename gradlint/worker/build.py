@@ -21,8 +21,8 @@ from gradlint.worker.inputs import Search
 from gradlint.worker.offline import without_weights
 from gradlint.worker.size import TooLargeError, counted, limited, parameter_limit
 from gradlint.worker.sources import Arguments, arguments, batch_that_runs, evaluated, larger
-from gradlint.worker.widths import reduced
 from gradlint.worker.specs import described
+from gradlint.worker.widths import reduced
 
 __all__ = ["Built", "UserError", "build", "on_cpu"]
 

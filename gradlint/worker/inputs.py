@@ -12,13 +12,14 @@ import torch
 from torch import nn
 
 from gradlint.worker.attempt import Failure, mark, watched
+from gradlint.worker.case import Case
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.facts import Facts
 from gradlint.worker.failure import UserError
 from gradlint.worker.forwards import Forward
 from gradlint.worker.guesses import Guess, first_guess
 from gradlint.worker.outputs import tensors_of
-from gradlint.worker.shape_errors import Case, mismatch, repairs
+from gradlint.worker.repairs import mismatch, repairs
 
 BATCH = 8
 _ATTEMPTS = 40

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.nn.parameter import UninitializedParameter
 
 _BYTES = 16  # weights and gradients in single precision, of the model and of one copy with a remedy
 _FALLBACK = 8 << 30
@@ -63,7 +64,7 @@ def limited(limit: int) -> Iterator[None]:
         nonlocal total
         if parameter is None or id(parameter) in seen or parameter.is_meta:
             return
-        if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
+        if isinstance(parameter, UninitializedParameter):
             return
         seen.add(id(parameter))
         total += parameter.numel()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -32,9 +33,9 @@ class Expression:
     ) -> None:
         """Evaluate it and add what it gives to the arguments of a call."""
         if self.text.startswith("**"):
-            kwargs.update(evaluated(self.text[2:], namespace))
+            kwargs.update(cast(Mapping[str, object], evaluated(self.text[2:], namespace)))
         elif self.text.startswith("*"):
-            args.extend(evaluated(self.text[1:], namespace))
+            args.extend(cast(Iterable[object], evaluated(self.text[1:], namespace)))
         else:
             call = ast.parse(f"f({self.text})", mode="eval").body
             assert isinstance(call, ast.Call)

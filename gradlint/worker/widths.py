@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import cast
 
 from gradlint.wire import Candidate
 from gradlint.worker.attempt import tried
@@ -62,7 +61,7 @@ def reduced(candidate: Candidate, namespace: dict[str, object]) -> Iterator[Cand
                     ast.keyword(n, ast.Constant(v)) for n, v in sizes.items() if n not in given
                 ]
                 node.keywords = [*node.keywords, *words]
-                yield replace(candidate, constructor=ast.unparse(cast(ast.Call, parsed.value)))
+                yield replace(candidate, constructor=ast.unparse(parsed.value))
                 return
 
 

@@ -1,0 +1,194 @@
+"""A guess at inputs that failed, and the single changes that can be made to it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from torch import nn
+
+from gradlint.worker.attempt import Failure, sources_of
+from gradlint.worker.facts import Facts
+from gradlint.worker.forwards import Forward
+from gradlint.worker.guesses import Argument, Guess
+from gradlint.worker.specs import (
+    SPATIAL,
+    Constant,
+    Dim,
+    Group,
+    Normal,
+    Shape,
+    Spec,
+    Whole,
+    reshaped,
+)
+
+LADDER = (28, 32, 48, 64, 84, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
+_GROWING = (32, 64, 128, 224, 299, 512)
+_LONG = (64, 256, 1024, 4096, 16384)
+SIDES = frozenset(name for names in SPATIAL for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A failed guess."""
+
+    failure: Failure
+    guess: Guess
+    facts: Facts
+    forward: Forward
+
+    def blamed(self, tensor: object = None) -> list[Argument]:
+        """The arguments a tensor stems from; all that hold tensors where that is not known."""
+        known = sources_of(tensor)
+        items = [item for item in self.guess.arguments if not isinstance(item.spec, Constant)]
+        return [item for item in items if item.name in known] or items
+
+    def shape(self, spec: Spec) -> tuple[int, ...]:
+        """The sizes that were drawn for a value."""
+        dims = getattr(spec, "shape", ())
+        return tuple(self.guess.size.get(dim, 0) if isinstance(dim, str) else dim for dim in dims)
+
+
+Repair = Callable[[Case], Iterator[Guess]]
+
+
+def reshape(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
+    """Give an argument another shape."""
+    if hasattr(item.spec, "shape"):
+        yield case.guess.having(item.name, reshaped(item.spec, shape))
+    elif isinstance(item.spec, Group):
+        parts = [
+            reshaped(part, shape) if isinstance(part, Normal) else part for part in item.spec.items
+        ]
+        yield case.guess.having(item.name, Group(item.spec.kind, tuple(parts), item.spec.keys))
+
+
+def resize(case: Case, items: Iterable[Argument], have: int, want: int) -> Iterator[Guess]:
+    """Where an argument has a size `have`, make it `want`; the last such dimension first."""
+    if have == want or want <= 0:
+        return
+    if want == case.guess.size["batch"] and have in case.guess.size.values():
+        return  # because it is the batch that stands where another size should
+    for item in items:
+        yield from (
+            case.guess.having(item.name, spec) for spec in _resized(case, item.spec, have, want)
+        )
+    for name, size in case.guess.sizes:
+        if size == have and name != "batch" and uses(case.guess, name):
+            both = {dim: want for dim in SIDES if case.guess.size[dim] == have}
+            if name in both:
+                yield case.guess.sized(**both)
+            yield case.guess.sized(**{name: want})
+
+
+def _resized(case: Case, spec: Spec, have: int, want: int) -> Iterator[Spec]:
+    if isinstance(spec, Group):
+        for index, part in enumerate(spec.items):
+            for new in _resized(case, part, have, want):
+                items = (*spec.items[:index], new, *spec.items[index + 1 :])
+                yield Group(spec.kind, items, spec.keys)
+        return
+    dims = getattr(spec, "shape", ())
+    for index in reversed(range(len(dims))):
+        if isinstance(dims[index], int) and dims[index] == have:
+            yield reshaped(spec, (*dims[:index], want, *dims[index + 1 :]))
+
+
+def uses(guess: Guess, name: str) -> bool:
+    return any(name in dims_of(item.spec) for item in guess.arguments)
+
+
+def dims_of(spec: Spec) -> set[Dim]:
+    if isinstance(spec, Group):
+        return set[Dim]().union(*(dims_of(item) for item in spec.items))
+    return set(getattr(spec, "shape", ())) | {getattr(spec, "of", ""), getattr(spec, "dim", "")}
+
+
+def rescale(case: Case, ratio: float, dims: int = 2) -> Iterator[Guess]:
+    """Scale the sides of images or the length of signals so that their volume grows by `ratio`."""
+    names = [name for name in sorted(SIDES) if uses(case.guess, name)]
+    if not names or ratio <= 0:
+        return
+    factor = ratio ** (1 / len(names))
+    size = case.guess.size
+    exact = {name: size[name] * factor for name in names}
+    if all(abs(value - round(value)) < 1e-6 for value in exact.values()):
+        yield case.guess.sized(**{name: round(value) for name, value in exact.items()})
+    usual = sorted(
+        LADDER if len(names) > 1 else _LONG, key=lambda s: abs(math.log(s / exact[names[0]]))
+    )
+    if 0.8 < usual[0] / exact[names[0]] < 1.25:
+        yield case.guess.sized(**dict.fromkeys(names, usual[0]))
+    for grain in (4, 1):
+        yield case.guess.sized(
+            **{name: max(round(value / grain) * grain, 1) for name, value in exact.items()}
+        )
+    for shift in (-1, 1, -2, 2, -4, 4):
+        yield case.guess.sized(
+            **{name: max(round(value) + shift, 1) for name, value in exact.items()}
+        )
+
+
+def larger(case: Case) -> Iterator[Guess]:
+    """The next usual sizes of images or signals."""
+    names = [name for name in sorted(SIDES) if uses(case.guess, name)]
+    if names:
+        now = max(case.guess.size[name] for name in names)
+        steps = _GROWING if len(names) > 1 else _LONG
+        for side in [step for step in steps if step > now][:3]:
+            yield case.guess.sized(**dict.fromkeys(names, side))
+
+
+def with_shape(case: Case, item: Argument, shape: Shape) -> Guess:
+    return next(reshape(case, item, shape), case.guess)
+
+
+def usual_shapes(case: Case, item: Argument, rank: int) -> Iterator[Shape]:
+    """Usual shapes of a rank."""
+    convolution = case.facts.first(nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    channels = cast(int, convolution.in_channels) if convolution is not None else 3
+    whole = [dim for dim in getattr(item.spec, "shape", ()) if isinstance(dim, int)]
+    size = whole[0] if whole else 16
+    if isinstance(item.spec, Whole):
+        yield ("batch", "time", "source", "features")[:rank]
+        return
+    match rank:
+        case 1:
+            yield ("batch",)
+        case 2:
+            yield ("batch", size)
+        case 3:
+            yield ("batch", "time", size)
+            yield ("batch", size, "length")
+        case 4:
+            yield ("batch", channels, "height", "width")
+            yield ("batch", size, "height", "width")
+            yield ("batch", "height", "width", size)
+            yield ("batch", "time", size, "features")
+        case 5:
+            yield ("batch", channels, "depth", "height", "width")
+            yield ("batch", 4, channels, "height", "width")
+
+
+def rebatched(case: Case, ours: int, theirs: int) -> Iterator[Guess]:
+    """The model fixes its batch size, or takes the first dimension for the time."""
+    if ours == case.guess.size["batch"]:
+        yield case.guess.sized(batch=theirs)
+
+
+_VIEW = re.compile(r"shape '\[([-\d, ]+)\]' is invalid for input of size (\d+)")
+
+
+def view_sizes(case: Case) -> tuple[int, int] | None:
+    """The number of elements that a failed `view` had, and the number it wanted for the same batch."""
+    found = _VIEW.search(case.failure.text)
+    if not found:
+        return None
+    wanted = [int(size) for size in found[1].split(",")]
+    total = math.prod(size for size in wanted if size > 0)
+    batch = case.guess.size["batch"]
+    return int(found[2]), total if wanted[0] == batch else total * batch

@@ -1,0 +1,275 @@
+"""What the text of an error says about the inputs that were wanted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradlint.worker.attempt import sources_of
+from gradlint.worker.case import (
+    SIDES,
+    Case,
+    Repair,
+    larger,
+    rebatched,
+    resize,
+    uses,
+    usual_shapes,
+    with_shape,
+)
+from gradlint.worker.guesses import Argument, Guess, argument_for
+from gradlint.worker.specs import Constant, Group, Normal, Packed, Spec, Whole, reshaped
+
+
+def _dtype(case: Case) -> Iterator[Guess]:
+    text, call = case.failure.text, case.failure.call
+    if not re.search(
+        r"dtype|scalar type|tensors? used as indices|only applicable to index|Long|Double|Half|Float|Input type|complex",
+        text,
+    ):
+        return
+    tensors = call.tensors() if call else []
+    wide = next((t.dtype for t in tensors if not sources_of(t) and t.is_floating_point()), None)
+    wide = wide or next(case.facts.model.parameters(), torch.empty(0)).dtype
+    values: list[object] = [tensor for tensor in tensors if sources_of(tensor)] or [None]
+    for tensor in values:
+        for item in case.blamed(tensor):
+            yield from _retyped(case, item, str(wide).removeprefix("torch."))
+
+
+def _retyped(case: Case, item: Argument, dtype: str) -> Iterator[Guess]:
+    spec = item.spec
+    if isinstance(spec, Normal):
+        if dtype != spec.dtype and dtype in (
+            "float64",
+            "float16",
+            "bfloat16",
+            "complex64",
+            "complex128",
+        ):
+            yield case.guess.having(item.name, Normal(spec.shape, dtype))
+        classes = case.facts.number("num_classes", "n_classes", "vocab_size", "num_embeddings")
+        yield case.guess.having(item.name, Whole(spec.shape, case.facts.tokens() or classes or 2))
+    elif isinstance(spec, Whole):
+        yield case.guess.having(item.name, Normal(spec.shape))
+
+
+_SMALL = re.compile(
+    r"[Kk]ernel size can't be greater|output size is too small|too small|non-empty|"
+    r"Padding size should be less|non-positive|must be greater than|larger than|at least|"
+    r"more than 1 (value|spatial element)|non-zero size|zero-size|stride should not be zero"
+)
+
+
+def _small(case: Case) -> Iterator[Guess]:
+    if _SMALL.search(case.failure.text):
+        yield from larger(case)
+
+
+_UNPACK = re.compile(r"unpack \(expected (\d+)")
+_SHAPE = re.compile(r"^(.*?)=\s*(?:list\(|tuple\()?([\w.\[\]]+?)\.(?:shape|size\(\))")
+
+
+def _unpacking(case: Case) -> Iterator[Guess]:
+    found, frame = _UNPACK.search(case.failure.text), case.failure.user_frame()
+    if not found or frame is None:
+        return
+    count = int(found[1])
+    shape = _SHAPE.match(frame.text)
+    value = frame.variables.get(shape[2].split(".")[-1]) if shape else None
+    for item in case.blamed(value):
+        if shape:
+            lift = (
+                value.dim() - len(case.shape(item.spec)) if isinstance(value, torch.Tensor) else 0
+            )
+            yield from (
+                with_shape(case, item, wanted) for wanted in usual_shapes(case, item, count - lift)
+            )
+        elif not isinstance(item.spec, Group):
+            yield case.guess.having(item.name, Group("tuple", (item.spec,) * count))
+
+
+_PATTERN = re.compile(r"pattern [\"'](.*?)->")
+
+
+def _einops(case: Case) -> Iterator[Guess]:
+    pattern = _PATTERN.search(case.failure.text)
+    if not pattern:
+        return
+    axes = re.findall(r"\([^)]*\)|\S+", pattern[1])
+    expected = re.search(r"[Ee]xpected (\d+) dims", case.failure.text)
+    frame = next((f for f in reversed(case.failure.frames) if "tensor" in f.variables), None)
+    value = frame.variables["tensor"] if frame else None
+    divide = re.search(r"can't divide axis of length (\d+) in chunks of (\d+)", case.failure.text)
+    items = case.blamed(value)
+    if divide:
+        yield from resize(case, items, int(divide[1]), int(divide[2]) * 2)
+        yield from larger(case)
+    if expected or isinstance(value, torch.Tensor) and value.dim() != len(axes):
+        for item in items:
+            for shape in usual_shapes(case, item, len(axes)):
+                yield with_shape(case, item, shape)
+    numbers = re.search(r"Shape mismatch, (\d+) != (\d+)", case.failure.text)
+    if numbers:
+        yield from resize(case, items, int(numbers[1]), int(numbers[2]))
+        yield from resize(case, items, int(numbers[2]), int(numbers[1]))
+
+
+def _dimensions(case: Case) -> Iterator[Guess]:
+    """Messages that speak of a number of dimensions."""
+    text = case.failure.text
+    out_of_range = re.search(
+        r"Dimension out of range \(expected to be in range of \[-\d+, (\d+)\], but got (-?\d+)",
+        text,
+    )
+    many = re.search(
+        r"number of dims don't match in permute|too many indices for tensor of dimension (\d+)",
+        text,
+    )
+    stated = re.search(r"[Ee]xpected (?:input to be |a )?(\d)-?D", text) or re.search(
+        r"(\d)-?D (?:\(\w+\) )?(?:input|tensor)", text
+    )
+    call = case.failure.call
+    value = call.args[0] if call and call.args else None
+    if not (out_of_range or many or stated):
+        return
+    for item in case.blamed(value):
+        rank = len(case.shape(item.spec))
+        ranks = [int(stated[1])] if stated else [rank + 1, rank + 2]
+        for new in ranks:
+            for shape in usual_shapes(case, item, new):
+                yield with_shape(case, item, shape)
+
+
+def _missing(case: Case) -> Iterator[Guess]:
+    """None where a value is needed, or an optional argument that the message names."""
+    text = case.failure.text
+    frame = case.failure.user_frame()
+    for item in case.guess.arguments:
+        if item.spec == Constant(None) and ("None" in text or frame and item.name in frame.text):
+            yield from (case.guess.having(item.name, other) for other in item.others)
+    given = {item.name for item in case.guess.arguments}
+    line = frame.text if frame and "None" in text else ""
+    for name in case.forward.optional:
+        if name not in given and re.search(rf"\b{name}\b", f"{text} {line}"):
+            argument = argument_for(case.facts, case.forward, name, len(given))
+            for spec in (argument.spec, *argument.others)[:4]:
+                if spec != Constant(None):
+                    yield case.guess.adding(Argument(name, spec, argument.others, keyword=True))
+
+
+def _keyed(case: Case) -> Iterator[Guess]:
+    """A mapping or an object with attributes was expected, or has too few entries."""
+    error, text = case.failure.error, case.failure.text
+    attribute = re.search(r"object has no attribute '(\w+)'", text)
+    key = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
+    name = attribute[1] if attribute else key
+    if not name.isidentifier():
+        return
+    if attribute and not re.search(r"'(Tensor|SimpleNamespace|dict)'|SimpleNamespace", text):
+        return
+    kind = "namespace" if attribute else "dict"
+    for item in case.blamed():
+        entries = _entries(item.spec)
+        if name not in entries and (key and entries or attribute):
+            new = argument_for(case.facts, case.forward, name, len(entries)).spec
+            entries[name] = new
+            if isinstance(new, Whole) and new.high == "nodes":
+                entries = {key: _of_nodes(part) for key, part in entries.items()}
+            yield case.guess.having(item.name, Group(kind, tuple(entries.values()), tuple(entries)))
+
+
+def _of_nodes(spec: Spec) -> Spec:
+    """The features of a graph have a row for each node."""
+    shape = getattr(spec, "shape", ())
+    return reshaped(spec, ("nodes", *shape[1:])) if shape[:1] == ("batch",) else spec
+
+
+def _entries(spec: Spec) -> dict[str, Spec]:
+    if isinstance(spec, Group) and spec.keys:
+        return dict(zip(spec.keys, spec.items, strict=True))
+    return {}
+
+
+def _scalars(case: Case) -> Iterator[Guess]:
+    """A number or a flag was expected where a tensor was passed, or a tensor where a number was."""
+    text, frame = case.failure.text, case.failure.user_frame()
+    line = frame.text if frame else ""
+    if re.search(
+        r"oolean value of Tensor|interpreted as an integer|can be converted to (an index|Python)|must be (int|tuple of ints|bool|float)|converted to a scalar",
+        text,
+    ):
+        for item in case.blamed():
+            if re.search(rf"\b{item.name}\b", line):
+                for value in (False, 4, 1.0):
+                    yield case.guess.having(item.name, Constant(value))
+    if re.search(
+        r"'(int|float|bool|str|tuple|list|NoneType)' object|must be Tensor|got (int|float|bool|str)|len\(\)",
+        text,
+    ):
+        for item in case.guess.arguments:
+            if isinstance(item.spec, (Constant, Group)) or re.search(rf"\b{item.name}\b", line):
+                yield from (case.guess.having(item.name, other) for other in item.others)
+
+
+def _packed(case: Case) -> Iterator[Guess]:
+    if "PackedSequence" in case.failure.text or "pad_packed_sequence" in str(
+        case.failure.user_frame()
+    ):
+        for item in case.blamed():
+            if isinstance(item.spec, Normal) and len(item.spec.shape) == 3:
+                yield case.guess.having(item.name, Packed(("batch", "time", item.spec.shape[-1])))
+
+
+_PAIRS = (
+    r"\((\d+)\)\D*\((\d+)\)",
+    r"\((\d+)\s*[x*×]\s*\d+\)\D*\((\d+)",
+    r"(?:expect\w*|require\w*|should be|must be|need\w*)\D{0,40}?(\d+)\D{0,40}?(?:got|not|but|found|is|was|has)\D{0,20}?(\d+)",
+    r"(?:got|given|received|input)\D{0,40}?(\d+)\D{0,40}?(?:expect\w*|require\w*|should be|must be|need\w*)\D{0,30}?(\d+)",
+    r"(\d+)\s*(?:!=|vs\.?|and|but|instead of|doesn't match)\s*\D{0,12}?(\d+)",
+)
+
+
+def _numbers(case: Case) -> Iterator[Guess]:
+    """Two numbers, one of which is a size of ours: make it the other."""
+    for pattern in _PAIRS:
+        for found in re.finditer(pattern, case.failure.text):
+            one, two = int(found[1]), int(found[2])
+            yield from resize(case, case.blamed(), two, one)
+            yield from resize(case, case.blamed(), one, two)
+            batch = case.facts.number("batch_size", "bs", "batch")
+            for ours, theirs in ((one, two), (two, one)):
+                if theirs == batch:
+                    yield from rebatched(case, ours, theirs)
+
+
+def _divisible(case: Case) -> Iterator[Guess]:
+    """Sizes that should be a multiple of something."""
+    found = re.search(r"(?:divisible|multiple|divided)\D{0,40}?(\d+)", case.failure.text)
+    sides = [name for name in sorted(SIDES | {"time"}) if uses(case.guess, name)]
+    if "divisib" in case.failure.text or "multiple" in case.failure.text:
+        if found and int(found[1]) > 1:
+            by = int(found[1])
+            for times in (1, 2, 4):
+                yield case.guess.sized(
+                    **{name: by * max(-(-case.guess.size[name] // by), times) for name in sides}
+                )
+        yield from larger(case)
+
+
+MESSAGES: tuple[Repair, ...] = (
+    _small,
+    _missing,
+    _keyed,
+    _unpacking,
+    _einops,
+    _scalars,
+    _packed,
+    _dtype,
+    _dimensions,
+    _divisible,
+    _numbers,
+)
+"""The repairs, the most specific first."""
