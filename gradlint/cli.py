@@ -17,7 +17,8 @@ from gradlint.toml import ConfigError
 
 if TYPE_CHECKING:
     from gradlint.config import Config
-    from gradlint.report import Report
+    from gradlint.graph import LayerGraph
+    from gradlint.report import ModelSummary, Report
     from gradlint.reporters.presentation import Style
 
 # Everything else is imported where it is used, because --version and --help must answer at once.
@@ -282,18 +283,22 @@ def _outputs(asked: _Checking) -> list[tuple[str, Path | None]]:
     return outputs
 
 
+def _check_stdin(paths: tuple[Path, ...], asked: _Checking) -> None:
+    if Path("-") not in paths and asked.stdin_filename is not None:
+        raise click.UsageError("--stdin-filename needs - as the path")
+    if Path("-") in paths and len(paths) > 1:
+        raise click.UsageError("- stands for standard input and takes no other paths beside it")
+
+
 @contextmanager
 def _source(
     paths: tuple[Path, ...], asked: _Checking
 ) -> Iterator[tuple[tuple[Path, ...], dict[str, str], tuple[Path, ...]]]:
     """The files to lint, other names for them in reports, and where configuration is looked for."""
+    _check_stdin(paths, asked)
     if Path("-") not in paths:
-        if asked.stdin_filename is not None:
-            raise click.UsageError("--stdin-filename needs - as the path")
         yield paths, {}, paths
         return
-    if len(paths) > 1:
-        raise click.UsageError("- stands for standard input and takes no other paths beside it")
     import tempfile
 
     name = asked.stdin_filename or Path("stdin.py")
@@ -462,23 +467,28 @@ def rules(color: str) -> None:
 @_VERBOSE
 def graph(target: str, color: str, **options: object) -> int:
     """Show a model as a tree with lines, shapes and gradient decades."""
-    from gradlint.engine import layer_graphs
     from gradlint.reporters import tree
     from gradlint.reporters.presentation import cleaned
 
     tracing = _Tracing(**options)  # type: ignore[arg-type]  # as click made them
-    path, name = _file_and_class(target)
-    config, root = _configured([path], tracing)
     style = _style(color)
-    shown = layer_graphs(path, name, config, root)
-    if not shown:
-        raise ConfigError(f"{path}: no model{f' called {name!r}' if name else ''} is in it")
-    for summary, traced in shown:
+    models = _examined(target, tracing)
+    for summary, traced in models:
         if traced is None:
             _complain(f"{summary.span}: {summary.name}: {summary.reason}")
         else:
             _write(tree.render(cleaned(summary), traced, style), None, color=style.color)
-    return FINDINGS if any(traced is None for _, traced in shown) else 0
+    return FINDINGS if any(traced is None for _, traced in models) else 0
+
+
+def _examined(target: str, tracing: _Tracing) -> tuple[tuple[ModelSummary, LayerGraph | None], ...]:
+    from gradlint.engine import layer_graphs
+
+    path, name = _file_and_class(target)
+    models = layer_graphs(path, name, *_configured([path], tracing))
+    if not models:
+        raise ConfigError(f"{path}: no model{f' called {name!r}' if name else ''} is in it")
+    return models
 
 
 def _file_and_class(target: str) -> tuple[Path, str]:

@@ -19,9 +19,11 @@ import pytest
 from gradlint import cli, engine, loader
 from gradlint.config import Config, ModelSettings
 from gradlint.evidence import Severity
-from gradlint.report import FileReport, Report
+from gradlint.report import FileReport, Finding, Report
+from gradlint.span import Span
 from tests.reporters import reports
 
+ROOT = str(Path(cli.__file__).parents[1])
 HEALTHY = Report((FileReport("model.py", lines=("x = 1",)),), "0.1.0", "", 0, 3, 0.1)
 
 
@@ -95,9 +97,7 @@ def test_findings_below_the_threshold_do_not_fail(
         pytest.param(reports.inconclusive, id="inconclusive"),
     ],
 )
-def test_what_is_not_proven_does_not_fail(
-    fake: Engine, make: Callable[[], reports.Finding]
-) -> None:
+def test_what_is_not_proven_does_not_fail(fake: Engine, make: Callable[[], Finding]) -> None:
     fake.report = Report((FileReport("a.py", findings=(make(),)),), "0.1.0", "2.13.0", 0, 3, 0.1)
     assert cli.run(["--fail-on", "note"]) == 0
 
@@ -273,7 +273,7 @@ def test_standard_input_is_linted_under_its_name(
 ) -> None:
     def lint(paths: Sequence[Path], config: Config, root: Path) -> Report:
         fake.lint(paths, config, root)
-        finding = reports.finding(span=reports.Span(str(paths[0]), 1), notes=())
+        finding = reports.finding(span=Span(str(paths[0]), 1), notes=())
         file = FileReport(str(paths[0]), findings=(finding,), lines=("x = 1",))
         return Report((file,), "0.1.0", "", 0, 3, 0.1)
 
@@ -292,7 +292,7 @@ def test_paths_are_shown_as_an_editor_here_finds_them(
     Path("pyproject.toml").write_text("[tool.gradlint]\n")
     Path("sub").mkdir()
     Path("sub/model.py").write_text("x = 1\n")
-    finding = reports.finding(span=reports.Span("sub/model.py", 1), notes=())
+    finding = reports.finding(span=Span("sub/model.py", 1), notes=())
     fake.report = Report((FileReport("sub/model.py", findings=(finding,)),), "0", "", 0, 3, 0.1)
     monkeypatch.chdir("sub")
     cli.run(["model.py", "--format", "concise"])
@@ -343,19 +343,18 @@ def test_the_environment_is_told(fake: Engine, capsys: pytest.CaptureFixture[str
     assert facts["rules"] == str(len(loader.rules()))
 
 
-def gradlint(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a process of its own."""
-    command = [sys.executable, "-c", "from gradlint.cli import main; main()", *arguments]
-    root = str(Path(cli.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": root, **options.pop("env", {})}  # type: ignore[dict-item]
-    return subprocess.run(  # type: ignore[call-overload,no-any-return]
-        command,
+def gradlint(
+    *arguments: str, cwd: Path, encoding: str = "utf-8"
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a process of its own, which writes in `encoding`."""
+    return subprocess.run(
+        [sys.executable, "-c", "from gradlint.cli import main; main()", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": ROOT, "PYTHONIOENCODING": encoding},
         capture_output=True,
-        text=True,
+        encoding=encoding,
         timeout=120,
-        env=environment,
         check=False,
-        **options,
     )
 
 
@@ -369,7 +368,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         cwd=tmp_path,
         stdout=writing,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": ROOT},
         timeout=60,
         check=False,
     )
@@ -378,7 +377,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_terminal_without_block_characters_gets_others(tmp_path: Path) -> None:
-    done = gradlint("\u00e4.py", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
+    done = gradlint("\u00e4.py", cwd=tmp_path, encoding="ascii")
     assert done.returncode == 1
     assert done.stdout.startswith("\\xe4.py:1:1: error: ")
 
@@ -394,7 +393,7 @@ def test_a_keyboard_interrupt_ends_the_process_with_130(tmp_path: Path) -> None:
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": ROOT},
         start_new_session=True,
     )
     time.sleep(3)

@@ -65,11 +65,11 @@ def healthy(bound: Bound) -> str:
     """The bound in words."""
     match math.isfinite(bound.at_least), math.isfinite(bound.at_most):
         case True, True:
-            return f"between {bound.at_least:g} and {bound.at_most:g}"
+            return f"between {bound.at_least:.3g} and {bound.at_most:.3g}"
         case True, False:
-            return f"at least {bound.at_least:g}"
+            return f"at least {bound.at_least:.3g}"
         case False, True:
-            return f"at most {bound.at_most:g}"
+            return f"at most {bound.at_most:.3g}"
     return "any value"
 
 
