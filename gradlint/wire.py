@@ -123,7 +123,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A model was built and traced; `parameters` counts elements, `inputs` read `float32[8,3,32,32]`.
+    """A model was built and traced; `parameters` counts elements; inputs read `float32[8,3,32,32]`.
 
     `classes` are the classes of the linted file that the model is made of, by qualified name.
     """
@@ -234,7 +234,7 @@ def _plain(value: object) -> object:
     return value
 
 
-def _typed(hint: typing.Any, data: typing.Any) -> object:  # noqa: ANN401 (hints are of any type)
+def _typed(hint: typing.Any, data: typing.Any) -> object:  # noqa: ANN401
     if is_dataclass(hint):
         hints = _hints(typing.cast(type, hint))
         return typing.cast(type, hint)(
@@ -252,7 +252,7 @@ def _typed(hint: typing.Any, data: typing.Any) -> object:  # noqa: ANN401 (hints
     return hint(data) if isinstance(hint, type) and issubclass(hint, Enum) else data
 
 
-def _one_of(alternatives: tuple[typing.Any, ...], data: object) -> object:
+def _one_of(alternatives: tuple[typing.Any, ...], data: typing.Any) -> object:  # noqa: ANN401
     if isinstance(data, dict):
         return _typed(next(kind for kind in alternatives if kind.__name__ == data["type"]), data)
     if data is None:

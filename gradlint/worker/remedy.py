@@ -24,7 +24,7 @@ from gradlint.worker.trace import Call, Intervention
 Weights = Mapping[str, tuple[str, ...]]
 
 REPLACEMENT = "_gradlint_replacement"
-"""The attribute in which a recurrent layer carries the gated one that a remedy would replace it by."""
+"""Where a recurrent layer carries the gated layer that a remedy would put in its place."""
 CLIP_NORM = "_gradlint_clip_norm"
 """The attribute under which a model carries the norm that a remedy clips its gradients to."""
 

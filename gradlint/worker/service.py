@@ -8,14 +8,14 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from gradlint.nodes import Edge, Input, Layer, Loss, Parameter
+from gradlint.nodes import Edge
 from gradlint.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
 from gradlint.worker.build import Built, build
-from gradlint.worker.construction import Construction, watch_construction
+from gradlint.worker.construction import watch_construction
+from gradlint.worker.describe import edges_of, nodes_of
 from gradlint.worker.forward import run, seed_everything
-from gradlint.worker.parameters import parameter_nodes
 from gradlint.worker.probe import probe
-from gradlint.worker.trace import LOSS, Forward, Source
+from gradlint.worker.trace import Source
 
 
 class FileService:
@@ -43,14 +43,14 @@ class FileService:
         seed_everything(request.seed + 1)
         forward = run(built, model, source=self._source)
         self._built = built
-        edges = _edges(forward)
+        edges = edges_of(forward)
         self._weights = _weights(edges, model)
         return Traced(
             built_from=built.candidate.built_from,
             constructor=built.candidate.constructor,
             inputs=built.described,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
-            nodes=_nodes(forward, construction),
+            nodes=nodes_of(forward, construction),
             edges=edges,
             seconds=time.perf_counter() - start,
             classes=_classes(model, self._module),
@@ -71,38 +71,6 @@ class FileService:
 def _classes(model: nn.Module, module: ModuleType) -> tuple[str, ...]:
     kinds = {type(part) for part in model.modules()}
     return tuple(sorted(k.__qualname__ for k in kinds if k.__module__ == module.__name__))
-
-
-def _nodes(
-    forward: Forward, construction: Construction
-) -> tuple[Input | Parameter | Layer | Loss, ...]:
-    inputs = tuple(
-        Input(id, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
-        for id, tensor in forward.inputs.items()
-    )
-    layers = tuple(
-        Layer(
-            id=call.id,
-            op=call.op,
-            module=call.path,
-            call=call.index,
-            shape=call.shape,
-            dtype=call.dtype,
-            span=call.span,
-            constructed=construction.line_of(call.module),
-            settings=call.settings,
-        )
-        for call in forward.calls.values()
-    )
-    return (*inputs, *parameter_nodes(forward.model, construction), *layers, Loss(LOSS))
-
-
-def _edges(forward: Forward) -> tuple[Edge, ...]:
-    shapes = {call.id: (call.shape, call.dtype) for call in forward.calls.values()}
-    tensors = {**forward.inputs, **dict(forward.model.named_parameters())}
-    for name, tensor in tensors.items():
-        shapes[name] = (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
-    return tuple(Edge(source, target, *shapes[source]) for source, target in forward.edges())
 
 
 def _weights(edges: tuple[Edge, ...], model: nn.Module) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,119 @@
+"""Every quantity has a file, an example that holds, and agrees with plain autograd."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gradlint.claim import Bound, Claim
+from gradlint.quantity import Quantity
+from gradlint.training import Training
+from gradlint.worker.outputs import loss_of
+from gradlint.worker.quantities import Example, measure
+from gradlint.worker.run import Run
+
+
+@pytest.mark.parametrize("quantity", list(Quantity), ids=lambda quantity: quantity.value)
+def test_the_example_in_the_docstring_of_each_quantity_holds(quantity: Quantity) -> None:
+    module = importlib.import_module(f"gradlint.worker.quantities.{quantity.module}")
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_gradient_decades_are_the_ratio_that_autograd_gives() -> None:
+    model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+    run = Run(Example(lambda: model, (8, 6)), 3, nodes=["0"])
+    claim = Claim(Quantity.GRADIENT_DECADES, "0", Bound())
+    measured = measure(run, claim)
+    torch.manual_seed(4)
+    hidden = model[0](torch.randn(8, 6))
+    output = model[2](model[1](hidden))
+    bottom, top = torch.autograd.grad(loss_of(output), [hidden, output])
+    assert measured == pytest.approx(math.log10(bottom.norm() / top.norm()), abs=1e-5)
+
+
+def test_a_zero_initialised_head_is_measured_after_one_step() -> None:
+    def make() -> nn.Module:
+        model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+        nn.init.zeros_(model[2].weight)
+        return model
+
+    run = Run(Example(make, (8, 6)), 0, nodes=["0"])
+    assert run.plain.at.get("0", 0.0) == 0.0
+    assert -2.5 < measure(run, Claim(Quantity.GRADIENT_DECADES, "0", Bound())) < 2.5
+
+
+def test_a_gradient_that_never_arrives_is_minus_infinity() -> None:
+    def make() -> nn.Module:
+        model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+        nn.init.constant_(model[0].bias, -1e3)
+        return model
+
+    run = Run(Example(make, (8, 4)), 0, nodes=["0"])
+    assert measure(run, Claim(Quantity.GRADIENT_DECADES, "0", Bound())) == -math.inf
+
+
+def test_a_gradient_that_overflows_is_plus_infinity() -> None:
+    class Overflows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.b(torch.exp(1e4 * self.a(x).abs()))
+
+    run = Run(Example(Overflows, (8, 4)), 0, nodes=["a"])
+    assert measure(run, Claim(Quantity.GRADIENT_DECADES, "a", Bound())) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("cell", "low", "high"),
+    [(nn.RNN, -0.30, -0.15), (nn.LSTM, -0.25, -0.12), (nn.GRU, -0.25, -0.12)],
+    ids=["tanh-rnn", "lstm", "gru"],
+)
+def test_the_decay_a_step_of_default_recurrent_layers_is_the_published_one(
+    cell: type[nn.RNNBase], low: float, high: float
+) -> None:
+    name = cell.__name__
+    example = Example(lambda: getattr(nn, name)(16, 128, batch_first=True), (8, 50, 16))
+    run = Run(example, 0, keep=[name])
+    slope = measure(run, Claim(Quantity.RECURRENT_DECAY, name, Bound(), steps=1))
+    assert low < slope < high
+
+
+def test_a_loop_written_by_hand_decays_like_the_fused_layer() -> None:
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = nn.RNNCell(16, 128)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = x.new_zeros(x.shape[0], 128)
+            for t in range(x.shape[1]):
+                h = self.cell(x[:, t], h)
+            return h
+
+    run = Run(Example(Loop, (8, 50, 16)), 0, keep=["cell"])
+    slope = measure(run, Claim(Quantity.RECURRENT_DECAY, "cell", Bound(), steps=1))
+    assert -0.30 < slope < -0.15
+
+
+def test_a_sensible_step_size_does_not_spike() -> None:
+    training = Training(optimizer="SGD", learning_rate=0.01, loss="CrossEntropyLoss")
+    run = Run(Example(lambda: nn.Linear(8, 4), (16, 8)), 0, training=training)
+    assert measure(run, Claim(Quantity.TRAINING_SPIKE, "loss()", Bound())) <= 0
+
+
+def test_the_same_seed_gives_the_same_value_bit_for_bit() -> None:
+    def value() -> float:
+        example = Example(lambda: nn.Sequential(nn.Linear(6, 5), nn.Tanh()), (8, 6))
+        run = Run(example, 7, nodes=["0"])
+        return measure(run, Claim(Quantity.GRADIENT_DECADES, "0", Bound()))
+
+    assert value() == value()
