@@ -166,6 +166,9 @@ class _Closure:
             return self._bind_value(name, reaching[0], depth)
         if any(name in _parameters(around) for around in scope.outward):
             return self._bind_parameter(name, scope, depth)
+        if name in self.tracer.imports.late:
+            late = ast.parse(self.tracer.imports.late[name], mode="eval").body
+            return self._store(("import", name), name, late)
         return name if self._is_global(name) else None
 
     def _bind_value(self, name: str, binding: Binding, depth: int) -> str | None:
@@ -215,6 +218,8 @@ class _Closure:
         if isinstance(value, ast.Name) and value.id in self.taken:
             self.known[key] = value.id
             return value.id
+        if key in self.known:
+            return self.known[key]
         text = ast.unparse(value)
         if len(self.bindings) >= _MOST_BINDINGS or len(text) > _LONGEST:
             return None
@@ -229,7 +234,9 @@ class _Closure:
         return free
 
     def _is_definition(self, name: str) -> bool:
-        return name in self.tracer.imports.names or name in self.tracer.outline.defined
+        imports = self.tracer.imports
+        imported = name in imports.names and name not in imports.late
+        return imported or name in self.tracer.outline.defined
 
     def _is_global(self, name: str) -> bool:
         return (

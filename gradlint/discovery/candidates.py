@@ -73,8 +73,8 @@ def _distinct(candidates: tuple[Candidate, ...]) -> Iterator[Candidate]:
 
 
 def _is_hidden(scope: Scope) -> bool:
-    """Whether a class stands inside a function, where its name cannot be reached."""
-    return any(around.function is not None for around in scope.outward)
+    """Whether a class stands in a function or the main block, where its name cannot be reached."""
+    return any(around.function is not None or around.place.main for around in scope.outward)
 
 
 def _needs_nothing(scope: Scope | None) -> bool:

@@ -31,7 +31,9 @@ def factories(reading: Reading) -> dict[str, tuple[Candidate, ...]]:
     found: dict[str, list[Function]] = {}
     for name, scope in reading.functions.items():
         function = scope.function
-        if function is None or not _is_callable(function) or _UNTRIED.fullmatch(name):
+        if function is None or scope.place.main or not _is_callable(function):
+            continue
+        if _UNTRIED.fullmatch(name):
             continue
         for model in dict.fromkeys(returned_models(reading, scope)):
             found.setdefault(model, []).append(function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*")
@@ -15,12 +15,14 @@ _DOTTED = re.compile(r"[A-Za-z_][\w.]*")
 class Imports:
     """Local names with what they stand for, absolute (`torch.nn.Linear`) where that is known.
 
-    A name from a relative import of a file outside any package keeps its leading dots. `stars` are
+    A name from a relative import of a file outside any package keeps its leading dots. `late` are
+    names that importing the file does not import, with expressions that do. `stars` are
     the modules that are imported from with `*`.
     """
 
     names: Mapping[str, str]
     stars: tuple[str, ...] = ()
+    late: Mapping[str, str] = field(default_factory=dict)
 
     def qualified(self, expression: ast.expr) -> str:
         """The dotted name that `nn.Linear` or the like stands for; "" for other expressions."""
@@ -46,24 +48,34 @@ def canonical(name: str) -> str:
 
 
 def read_imports(
-    statements: Iterable[ast.Import | ast.ImportFrom], package: str, module: Iterable[ast.stmt] = ()
+    statements: Iterable[ast.Import | ast.ImportFrom],
+    package: str,
+    module: Iterable[ast.stmt] = (),
+    late: frozenset[ast.Import | ast.ImportFrom] = frozenset(),
 ) -> Imports:
     """The meaning of every imported name of a file, in whichever scope it was imported.
 
     `package` is the dotted name of the package around the file, "" if there is none. `module` are
-    the top-level statements: `Conv = nn.Conv2d` makes another name for an imported one. Where a
-    name is imported twice, as with a fallback, what comes from torch wins, otherwise what comes
-    first.
+    the top-level statements: `Conv = nn.Conv2d` makes another name for an imported one. `late` are
+    the statements that importing the file does not run. Where a name is imported twice, as with a
+    fallback, what comes from torch wins, otherwise what comes first.
     """
     names: dict[str, str] = {}
     stars: list[str] = []
+    early: set[str] = set()
     for statement in statements:
         for name, meaning in _meanings(statement, package):
+            if statement not in late:
+                early.add(name)
             if name == "*":
                 stars.append(meaning)
             elif name not in names or meaning.startswith("torch."):
                 names[name] = meaning
-    imports = Imports(names, tuple(stars))
+    expressions = {
+        name: text for statement in late for name, text in _expressions(statement, package)
+    }
+    missing = {name: text for name, text in expressions.items() if name not in early}
+    imports = Imports(names, tuple(stars), missing)
     for line in module:
         match line:
             case ast.Assign(
@@ -90,6 +102,21 @@ def _meanings(statement: ast.Import | ast.ImportFrom, package: str) -> Iterable[
     for item in statement.names:
         joined = module + item.name if module.endswith(".") else f"{module}.{item.name}"
         yield (item.asname or item.name, module if item.name == "*" else joined)
+
+
+def _expressions(statement: ast.Import | ast.ImportFrom, package: str) -> Iterable[tuple[str, str]]:
+    """Each name that a statement imports, with an expression that imports it."""
+    load = "__import__('importlib').import_module"
+    if isinstance(statement, ast.Import):
+        for item in statement.names:
+            head = item.name.split(".", maxsplit=1)[0]
+            by_name = item.asname, f"{load}('{item.name}')"
+            yield by_name if item.asname else (head, f"__import__('{item.name}')")  # type: ignore[misc]
+        return
+    module = absolute(statement.module or "", statement.level, package)
+    for item in statement.names:
+        if not module.startswith(".") and item.name != "*":
+            yield item.asname or item.name, f"{load}('{module}').{item.name}"
 
 
 def absolute(module: str, level: int, package: str) -> str:

@@ -21,7 +21,8 @@ _USUAL: dict[str, str] = {
         """,
     "8": """
         state_dim obs_dim state_size observation_dim n_states num_states batch_size bs batch n_batch
-        reduction reduction_ratio ratio r pred_len horizon forecast_length num_points state_space
+        reduction reduction_ratio ratio r pred_len horizon frames n_frames num_frames max_frames
+        forecast_length num_points state_space
         """,
     "1000": """
         vocab_size vocabulary_size num_embeddings n_vocab vocab nvocab num_tokens n_tokens ntoken
@@ -67,8 +68,8 @@ _USUAL: dict[str, str] = {
         image_width crop_size height size spatial_size input_height input_width h w seq_len max_len
         max_length max_seq_len sequence_length seq_length block_size context_length max_seq_length
         context_size n_ctx max_sequence_length max_position_embeddings maxlen max_positions
-        window_size num_patches seq_size src_len tgt_len n_positions bptt num_frames n_frames
-        num_steps n_steps timesteps num_timesteps lookback input_len
+        window_size num_patches seq_size src_len tgt_len n_positions bptt num_steps n_steps
+        timesteps num_timesteps lookback input_len
         """,
     "[2, 2, 2, 2]": "layers layer_list blocks_per_layer depths layer_config block_counts",
     "[64, 64]": "hidden_sizes hidden_dims hidden_layers mlp_dims dims h_dims hiddens",

@@ -115,7 +115,7 @@ def _hands_on(init: ast.arguments) -> bool:
 def module_outline(path: Path, tree: ast.Module, outlined: Outline) -> ModuleOutline:
     """The classes and imports of a file that has been parsed."""
     package, folder = package_of(path)
-    imports = read_imports(outlined.imports, package, tree.body)
+    imports = read_imports(outlined.imports, package, tree.body, outlined.late)
     names = {scope.name for scope in outlined.classes}
     classes = {scope.name: _class_outline(scope, imports, names) for scope in outlined.classes}
     return ModuleOutline(path, package, folder, classes, imports)

@@ -111,12 +111,14 @@ class Scope:
 class Outline:
     """All scopes of a file in source order, the module first, and its import statements.
 
-    `defined` are the names of the functions and classes at the top level.
+    `defined` are the functions and classes that importing the file defines at its top level;
+    `late` are the import statements that importing it does not run.
     """
 
     scopes: tuple[Scope, ...]
     imports: tuple[ast.Import | ast.ImportFrom, ...]
     defined: frozenset[str]
+    late: frozenset[ast.Import | ast.ImportFrom]
 
     @property
     def module(self) -> Scope:
@@ -149,6 +151,7 @@ class _Outliner:
     def __init__(self) -> None:
         self.scopes: list[Scope] = []
         self.imports: list[ast.Import | ast.ImportFrom] = []
+        self.late: list[ast.Import | ast.ImportFrom] = []
         handlers: dict[type, Callable[[ast.AST, Scope, Place], None]] = {
             ast.Import: self._import,
             ast.ImportFrom: self._import,
@@ -176,8 +179,8 @@ class _Outliner:
         module = Scope("", tree, None, Place())
         self.scopes.append(module)
         self._block(tree.body, module, Place())
-        defined = frozenset(scope.name for scope in module.children)
-        return Outline(tuple(self.scopes), tuple(self.imports), defined)
+        defined = frozenset(scope.name for scope in module.children if not scope.place.main)
+        return Outline(tuple(self.scopes), tuple(self.imports), defined, frozenset(self.late))
 
     def _block(self, statements: Sequence[ast.stmt], scope: Scope, place: Place) -> None:
         for statement in statements:
@@ -190,6 +193,8 @@ class _Outliner:
     def _import(self, node: ast.AST, scope: Scope, place: Place) -> None:
         assert isinstance(node, (ast.Import, ast.ImportFrom))
         self.imports.append(node)
+        if place.main or not scope.is_module:
+            self.late.append(node)
 
     def _function(self, node: ast.AST, scope: Scope, place: Place) -> None:
         assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))

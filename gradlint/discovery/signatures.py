@@ -332,7 +332,8 @@ def _shaped(value: str, usage: Usage, annotation: ast.expr | None) -> str:
         items = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else []
         return _repeated(value, len(items) if generic == "tuple" and len(items) > 1 else 4)
     if annotation is None and usage.listed and not usage.counted and value[0].isdigit():
-        return _repeated(value, max(usage.longest, 4) if not usage.longest else usage.longest)
+        values = _repeated(value, usage.longest or 4)
+        return f"({values[1:-1]})" if usage.as_tuple else values
     if is_sequence and (usage.counted or _last(annotation) == "int"):
         return "2" if value == "[2, 2, 2, 2]" else "64"
     return value

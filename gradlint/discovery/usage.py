@@ -30,6 +30,7 @@ class Usage:
     options: list[str] = field(default_factory=list)
     keys: dict[str, None] = field(default_factory=dict)
     as_mapping: bool = False
+    as_tuple: bool = False
     roles: list[str] = field(default_factory=list)
 
 
@@ -54,6 +55,11 @@ def _note(node: ast.AST, found: dict[str, Usage], imports: Imports) -> None:
             _of(found, name).listed = True
         case ast.Starred(value=ast.Name(id=name)):
             _of(found, name).listed = True
+        case ast.Assert(
+            test=ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kind])
+        ):
+            _of(found, name).listed = "tuple" in ast.unparse(kind) or "list" in ast.unparse(kind)
+            _of(found, name).as_tuple = "tuple" in ast.unparse(kind)
         case ast.Compare(left=ast.Name(id=name), comparators=comparators):
             _of(found, name).options += [text for item in comparators for text in _texts(item)]
         case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Name(id=name)):

@@ -495,6 +495,7 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("foo, bar", "self.l = nn.Linear(foo, 3)\nfor i in range(bar): pass", "64, 2"),
         ("act", "self.l = nn.Linear(3, act)", "64"),
         ("channels", "self.a = channels[0]; self.b = channels[2]", "[64, 64, 64]"),
+        ("depth", "assert isinstance(depth, tuple), 'no'", "(2, 2, 2, 2)"),
         ("layers", "for i in range(layers): pass", "2"),
         ("params", "self.l = nn.Linear(params['hidden_dim'], 3)", "dict(hidden_dim=64)"),
         ("backbone: nn.Module", "", "nn.Identity()"),
@@ -591,3 +592,30 @@ class Net(nn.Module):
     )
     expected = Candidate(BuiltFrom.USE_IN_FILE, "Block(width // 2)", None, (("width", "48"),))
     assert _model(program, "Block").candidates == (expected,)
+
+
+def test_what_only_the_main_block_imports_is_imported_for_the_candidate(read: Read) -> None:
+    program = read(f"""{_IMPORTS}{_NET}
+def main():
+    import math
+    from collections import OrderedDict as Ordered
+    import os.path as path
+    import xml.dom
+    net = Net(math.isqrt(16), Ordered(), path.sep, xml.dom.EMPTY_NAMESPACE)
+""")
+    candidate = _first(program)
+    assert [name for name, _ in candidate.bindings] == ["math", "Ordered", "path", "xml"]
+    assert _evaluate(candidate)[0] == "((4, OrderedDict(), '/', None), {})"
+
+
+def test_a_class_of_the_main_block_cannot_be_reached(read: Read) -> None:
+    program = read(f"""{_IMPORTS}{_NET}
+if __name__ == "__main__":
+    class Part(nn.Module):
+        def __init__(self): self.l = nn.Linear(1, 1)
+        def forward(self, x): return x
+    def make(): return Net(3)
+    net = Net(Part())
+""")
+    assert _model(program, "Part").candidates == ()
+    assert [c.constructor for c in _model(program).candidates] == ["Net(3)", "Net(64)"]

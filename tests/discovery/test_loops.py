@@ -485,8 +485,10 @@ trainer = MyTrainer(model=model, args=args)
             False,
         ),
         (
-            "from lightning.fabric import Fabric\nfabric = Fabric()\n"
-            "net, opt = fabric.setup(net, opt)",
+            (
+                "from lightning.fabric import Fabric\nfabric = Fabric()\n"
+                "net, opt = fabric.setup(net, opt)"
+            ),
             "fabric.backward(loss)\n    fabric.clip_gradients(net, opt, clip_val=1)",
             "fabric",
             True,

@@ -296,7 +296,8 @@ class B(torch.nn.Module):
         "class Wing(nn.MSELoss):\n    def forward(self, p, t): return p",
         "class Swish(nn.Module):\n    def forward(self, x): return x * torch.sigmoid(x)",
         (
-            "class Head(nn.Module):\n    def __init__(self): self.act = nn.ReLU(); self.d = nn.Mish()\n"
+            "class Head(nn.Module):\n"
+            "    def __init__(self): self.act = nn.ReLU(); self.d = nn.Dropout()\n"
             "    def forward(self, x): return self.act(x)"
         ),
         (
