@@ -39,7 +39,7 @@ def tried(call: Callable[[], object]) -> Outcome:
     """
     try:
         return Outcome(call(), None)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         return Outcome(None, error)
 
 
@@ -102,7 +102,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A forward pass that raised `error` after `progress` torch calls; `call` is the one that failed."""
+    """A forward pass that raised `error` after `progress` torch calls, in `call`."""
 
     error: Exception
     call: Call | None
@@ -125,7 +125,7 @@ class Failure:
 
 
 class Watch(TorchFunctionMode):
-    """Counts torch calls, keeps the one that failed, and knows from which arguments a tensor stems."""
+    """Counts torch calls, keeps the one that failed, and marks what stems from which argument."""
 
     def __init__(self) -> None:
         super().__init__()

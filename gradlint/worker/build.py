@@ -70,8 +70,8 @@ class Built:
 def build(module: ModuleType, request: TraceModel) -> Built:
     """The first candidate that can be built and run forward.
 
-    Where the inputs that a candidate names do not run, inputs are searched before the next candidate
-    has its turn. Uses torch's random state, which it seeds with `request.seed`.
+    Where the inputs that a candidate names do not run, inputs are searched before the next
+    candidate has its turn. Uses torch's random state, which it seeds with `request.seed`.
 
     Raises:
         UserError: no candidate worked; at the latest stage that any of them reached.
@@ -86,7 +86,8 @@ def build(module: ModuleType, request: TraceModel) -> Built:
     if not failures:
         reason = f"nothing in the source says what arguments {request.name} takes; give them under "
         raise UserError("build", ValueError(f"{reason}[[tool.gradlint.model]]"))
-    raise max(failures, key=lambda failure: _STAGES.index(failure.stage))
+    latest = max(failures, key=lambda failure: _STAGES.index(failure.stage))
+    raise latest
 
 
 def _unused(module: ModuleType, name: str) -> list[Candidate]:
@@ -95,7 +96,7 @@ def _unused(module: ModuleType, name: str) -> list[Candidate]:
 
 
 def _from(module: ModuleType, candidate: Candidate, request: TraceModel) -> Built:
-    """The candidate, or what its constructor's errors say it should have been, with inputs that run."""
+    """The candidate, or what its constructor's errors make of it, with inputs that run."""
     queue, seen = [candidate], {candidate.constructor}
     first: UserError | None = None
     for _ in range(_REPAIRS):
@@ -126,7 +127,7 @@ def _repaired(module: ModuleType, form: Candidate, error: UserError) -> list[Can
 def _with_inputs(
     module: ModuleType, candidate: Candidate, model: nn.Module, request: TraceModel
 ) -> Built:
-    """Inputs for a model that was built: those that the source gives if they run, else found ones."""
+    """Inputs for a model that was built: those of the source if they run, else found ones."""
     if candidate.inputs is not None:
         built = tried(lambda: _with_given(module, candidate, model))
         if isinstance(built.value, Built):

@@ -99,16 +99,18 @@ def _resized(case: Case, spec: Spec, have: int, want: int) -> Iterator[Spec]:
 
 
 def uses(guess: Guess, name: str) -> bool:
+    """Whether any argument has the named size."""
     return any(name in dims_of(item.spec) for item in guess.arguments)
 
 
 def dims_of(spec: Spec) -> set[Dim]:
+    """The sizes that a value is made of, named and fixed ones."""
     if isinstance(spec, Group):
         return set[Dim]().union(*(dims_of(item) for item in spec.items))
     return set(getattr(spec, "shape", ())) | {getattr(spec, "of", ""), getattr(spec, "dim", "")}
 
 
-def rescale(case: Case, ratio: float, dims: int = 2) -> Iterator[Guess]:
+def rescale(case: Case, ratio: float) -> Iterator[Guess]:
     """Scale the sides of images or the length of signals so that their volume grows by `ratio`."""
     names = [name for name in sorted(SIDES) if uses(case.guess, name)]
     if not names or ratio <= 0:
@@ -144,6 +146,7 @@ def larger(case: Case) -> Iterator[Guess]:
 
 
 def with_shape(case: Case, item: Argument, shape: Shape) -> Guess:
+    """The guess with another shape for one argument, itself where that has no shape."""
     return next(reshape(case, item, shape), case.guess)
 
 
@@ -184,7 +187,7 @@ _VIEW = re.compile(r"shape '\[([-\d, ]+)\]' is invalid for input of size (\d+)")
 
 
 def view_sizes(case: Case) -> tuple[int, int] | None:
-    """The number of elements that a failed `view` had, and the number it wanted for the same batch."""
+    """How many elements a failed `view` had, and how many it wanted for the same batch."""
     found = _VIEW.search(case.failure.text)
     if not found:
         return None

@@ -18,7 +18,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
 _GUESSED = frozenset({BuiltFrom.NAMES, BuiltFrom.DEFAULTS})
 
-# Small values in proportion: 64 divides by 4 heads and 8 groups, images of 32 pixels by patches of 4.
+# Small values in proportion: 64 divides by 4 heads, images of 32 pixels by patches of 4.
 _USUAL: tuple[tuple[str, str], ...] = (
     (r".*(dropout|drop|pdrop).*|p", "0.1"),
     (r".*(eps|epsilon)", "1e-5"),
@@ -49,7 +49,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
 
 
 def usual(name: str) -> str:
-    """The value that a size, a rate or a flag of this name usually has, as an expression; 64 if unknown."""
+    """The usual value of a size, a rate or a flag of this name, as an expression; 64 if unknown."""
     return _known(name) or "64"
 
 
@@ -63,8 +63,8 @@ _ANNOTATED = {"int": "64", "float": "0.5", "bool": "False"}
 def by_signature(name: str, target: object) -> Candidate | None:
     """A candidate for a class that the source never constructs, by what its parameters are called.
 
-    None where a parameter without a default is neither a size or a rate by its name nor a plain number
-    by its annotation.
+    None where a parameter without a default is neither a size or a rate by its name nor a plain
+    number by its annotation.
     """
     outcome = tried(lambda: inspect.signature(cast(Callable[..., object], target)))
     if not isinstance(outcome.value, inspect.Signature):
@@ -190,7 +190,8 @@ def _unexpected(case: Construction) -> Iterator[Candidate]:
 
 _NOT_A_LIST = re.compile(
     r"'(int|float)' object is not (iterable|subscriptable)|object of type '(int|float)' has no len|"
-    r"'(int|float)' object has no attribute '(index|append|pop|copy|insert)'|not iterable|must be an? (list|tuple|iterable)"
+    r"'(int|float)' object has no attribute '(index|append|pop|copy|insert)'|"
+    r"not iterable|must be an? (list|tuple|iterable)"
 )
 
 
@@ -251,11 +252,9 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
         return
     for parameter, value in case.given().items():
         text = ast.unparse(value)
-        if attribute and text.startswith("SimpleNamespace("):
-            yield case.having(
-                parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})"
-            )
-        elif key and text.startswith("dict("):
+        if (attribute and text.startswith("SimpleNamespace(")) or (
+            key and text.startswith("dict(")
+        ):
             yield case.having(
                 parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})"
             )
@@ -366,7 +365,7 @@ def _mentioned(case: Construction) -> list[str]:
 
 
 def _suspects(case: Construction, kind: type) -> list[str]:
-    """Arguments whose value may have been of the wrong kind: those in sight of the failing line first."""
+    """Arguments of a kind, which may have been wrong: those on the failing line if any are."""
     frame = case.frame()
     values = frame.variables if frame else {}
     given = [name for name in case.given() if isinstance(values.get(name), kind)]

@@ -14,7 +14,7 @@ _MOVES = frozenset({"cuda", "xpu", "ipu"})
 
 @contextlib.contextmanager
 def on_cpu() -> Iterator[None]:
-    """Within it `.cuda()`, `.to("cuda")` and `device="cuda"` mean the CPU, and waiting for the GPU nothing.
+    """Within it `.cuda()`, `.to("cuda")` and `device="cuda"` mean the CPU.
 
     Where an accelerator is available nothing is changed.
     """
@@ -67,6 +67,6 @@ def _device(value: object) -> object:
 
 def _tensor_type(value: object) -> object:
     text = value if isinstance(value, str) else f"torch.{getattr(value, '__name__', '')}"
-    if isinstance(value, torch.dtype) or "FloatTensor" not in text and "cuda" not in text:
+    if isinstance(value, torch.dtype) or ("FloatTensor" not in text and "cuda" not in text):
         return value
     return text.replace("torch.cuda.", "torch.")

@@ -21,6 +21,8 @@ _CONVOLUTIONS = {
     nn.InstanceNorm2d: 2,
     nn.InstanceNorm3d: 3,
 }
+CHANNELS = ("in_channels", "num_features", "num_channels")
+"""What layers call the number of channels that they take."""
 _SEQUENCES = (
     nn.MultiheadAttention,
     nn.Transformer,
@@ -47,7 +49,7 @@ class Facts:
     model: nn.Module
 
     def leaves(self) -> Iterator[nn.Module]:
-        """Modules in registration order that hold parameters themselves, or are `torch.nn` sequences."""
+        """Modules that hold parameters themselves or model sequences, in registration order."""
         for module in self.model.modules():
             if (
                 isinstance(module, _SEQUENCES)
@@ -60,7 +62,7 @@ class Facts:
         return next((module for module in self.model.modules() if isinstance(module, kinds)), None)
 
     def layer(self, without: Collection[int] = ()) -> nn.Module | None:
-        """The first layer of a kind whose input is known, those whose `id` is in `without` left out."""
+        """The first layer whose input is known, those whose `id` is in `without` left out."""
         known = (*_CONVOLUTIONS, *_SEQUENCES, nn.RNNBase, nn.RNNCellBase, nn.Embedding, nn.Linear)
         known = (*known, nn.BatchNorm1d, nn.LayerNorm, nn.GroupNorm, nn.EmbeddingBag, nn.Bilinear)
         leaves = (leaf for leaf in self.leaves() if id(leaf) not in without)
@@ -129,4 +131,4 @@ def spatial_of(layer: nn.Module) -> int:
 
 def channels_of(layer: nn.Module) -> int:
     """The number of channels that a convolution or normalisation takes."""
-    return cast(int, getattr(layer, "in_channels", None) or getattr(layer, "num_features", 3))
+    return next((cast(int, getattr(layer, name)) for name in CHANNELS if hasattr(layer, name)), 3)

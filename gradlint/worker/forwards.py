@@ -41,7 +41,7 @@ class Forward:
         return Forward(required, optional, texts, _tree(model), _main(model, optional))
 
     def unpacked(self, name: str) -> tuple[str, ...]:
-        """The names that `a, b = name` gives to the parts of an argument, if `forward` does that."""
+        """The names that `a, b = name` gives to the parts of an argument, or ()."""
         for node in self._nodes():
             match node:
                 case ast.Assign(targets=[ast.Tuple(elts=parts)], value=ast.Name(id=found)) if (
@@ -74,7 +74,7 @@ class Forward:
         return tuple(found)
 
     def consumers(self, name: str) -> tuple[str, ...]:
-        """The submodules that `forward` calls on an argument itself or on a view of it, in order."""
+        """The submodules that `forward` calls on an argument or on a view of it, in order."""
         calls = [node for node in self._nodes() if isinstance(node, ast.Call)]
         calls.sort(key=lambda call: (call.lineno, call.col_offset))
         found = [

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator
 
 from torch import nn
 
-from gradlint.worker.facts import Facts, channels_of, spatial_of
+from gradlint.worker.facts import CHANNELS, Facts, channels_of, spatial_of
 from gradlint.worker.specs import SPATIAL, Dim, Normal, Spec, Whole
 
 
 def last_size(main: Spec) -> Dim:
+    """The size of the last dimension, 16 where that is not fixed."""
     return main.shape[-1] if isinstance(main, Normal) and isinstance(main.shape[-1], int) else 16
 
 
@@ -29,38 +30,40 @@ def spec_of(facts: Facts) -> Spec | None:
 
 def _of_layer(facts: Facts, layer: nn.Module) -> Spec | None:
     match layer:
-        case nn.Embedding():
+        case nn.Embedding() | nn.EmbeddingBag():
             return Whole(("batch", "time"), _vocabulary(facts, layer))
-        case nn.EmbeddingBag():
-            return Whole(("batch", "time"), layer.num_embeddings)
-        case nn.ConvTranspose2d() | nn.ConvTranspose1d() | nn.ConvTranspose3d():
-            side = 1 if sum(map(int, layer.padding)) == 0 and layer.kernel_size[0] > 2 else 8
-            return Normal(("batch", layer.in_channels, *(side,) * spatial_of(layer)))
         case nn.RNNBase():
             return recurrent(layer)
         case nn.RNNCellBase():
             return Normal(("batch", layer.input_size))
-        case nn.Bilinear():
-            return Normal(("batch", layer.in1_features))
-        case nn.Linear():
+        case nn.Linear() | nn.Bilinear():
             # because attention and layer norms stand over sequences
             sequence = facts.first(nn.MultiheadAttention, nn.LayerNorm) is not None
-            return Normal(("batch", *(("time",) if sequence else ()), layer.in_features))
+            features = layer.in_features if isinstance(layer, nn.Linear) else layer.in1_features
+            return Normal(("batch", *(("time",) if sequence else ()), features))
         case nn.LayerNorm():
             return Normal(("batch", "time", *layer.normalized_shape))
         case nn.MultiheadAttention():
             return _sequence(layer.batch_first, layer.embed_dim)
         case nn.BatchNorm1d():
             return Normal(("batch", layer.num_features))
-        case nn.GroupNorm():
-            return Normal(("batch", layer.num_channels, *SPATIAL[facts.spatial() - 1]))
-        case nn.Module() if hasattr(layer, "in_channels") or hasattr(layer, "num_features"):
-            return Normal(("batch", channels_of(layer), *SPATIAL[spatial_of(layer) - 1]))
+        case nn.Module() if any(hasattr(layer, name) for name in CHANNELS):
+            return _image(facts, layer)
         case nn.Module():
             return _transformer(facts)
 
 
-def _vocabulary(facts: Facts, layer: nn.Embedding) -> int:
+def _image(facts: Facts, layer: nn.Module) -> Spec:
+    """Images, signals or volumes; upsampling that starts from nothing takes single pixels."""
+    if isinstance(layer, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
+        unpadded = not any(side for side in layer.padding) and layer.kernel_size[0] > 2
+        side = 1 if unpadded else 8
+        return Normal(("batch", layer.in_channels, *(side,) * spatial_of(layer)))
+    spatial = facts.spatial() if isinstance(layer, nn.GroupNorm) else spatial_of(layer)
+    return Normal(("batch", channels_of(layer), *SPATIAL[spatial - 1]))
+
+
+def _vocabulary(facts: Facts, layer: nn.Embedding | nn.EmbeddingBag) -> int:
     named = facts.number("vocab_size", "n_vocab", "vocab", "num_tokens", "ntoken", "src_vocab_size")
     return min(layer.num_embeddings, named) if named else layer.num_embeddings
 

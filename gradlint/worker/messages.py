@@ -26,7 +26,8 @@ from gradlint.worker.specs import Constant, Group, Normal, Packed, Spec, Whole, 
 def _dtype(case: Case) -> Iterator[Guess]:
     text, call = case.failure.text, case.failure.call
     if not re.search(
-        r"dtype|scalar type|tensors? used as indices|only applicable to index|Long|Double|Half|Float|Input type|complex",
+        r"dtype|scalar type|tensors? used as indices|only applicable to index|Long|Double|Half|"
+        r"Float|Input type|complex",
         text,
     ):
         return
@@ -107,7 +108,7 @@ def _einops(case: Case) -> Iterator[Guess]:
     if divide:
         yield from resize(case, items, int(divide[1]), int(divide[2]) * 2)
         yield from larger(case)
-    if expected or isinstance(value, torch.Tensor) and value.dim() != len(axes):
+    if expected or (isinstance(value, torch.Tensor) and value.dim() != len(axes)):
         for item in items:
             for shape in usual_shapes(case, item, len(axes)):
                 yield with_shape(case, item, shape)
@@ -148,7 +149,7 @@ def _missing(case: Case) -> Iterator[Guess]:
     text = case.failure.text
     frame = case.failure.user_frame()
     for item in case.guess.arguments:
-        if item.spec == Constant(None) and ("None" in text or frame and item.name in frame.text):
+        if item.spec == Constant(None) and ("None" in text or (frame and item.name in frame.text)):
             yield from (case.guess.having(item.name, other) for other in item.others)
     given = {item.name for item in case.guess.arguments}
     line = frame.text if frame and "None" in text else ""
@@ -173,7 +174,7 @@ def _keyed(case: Case) -> Iterator[Guess]:
     kind = "namespace" if attribute else "dict"
     for item in case.blamed():
         entries = _entries(item.spec)
-        if name not in entries and (key and entries or attribute):
+        if name not in entries and ((key and entries) or attribute):
             new = argument_for(case.facts, case.forward, name, len(entries)).spec
             entries[name] = new
             if isinstance(new, Whole) and new.high == "nodes":
@@ -198,7 +199,8 @@ def _scalars(case: Case) -> Iterator[Guess]:
     text, frame = case.failure.text, case.failure.user_frame()
     line = frame.text if frame else ""
     if re.search(
-        r"oolean value of Tensor|interpreted as an integer|can be converted to (an index|Python)|must be (int|tuple of ints|bool|float)|converted to a scalar",
+        r"oolean value of Tensor|interpreted as an integer|can be converted to (an index|Python)|"
+        r"must be (int|tuple of ints|bool|float)|converted to a scalar",
         text,
     ):
         for item in case.blamed():
@@ -206,7 +208,8 @@ def _scalars(case: Case) -> Iterator[Guess]:
                 for value in (False, 4, 1.0):
                     yield case.guess.having(item.name, Constant(value))
     if re.search(
-        r"'(int|float|bool|str|tuple|list|NoneType)' object|must be Tensor|got (int|float|bool|str)|len\(\)",
+        r"'(int|float|bool|str|tuple|list|NoneType)' object|must be Tensor|"
+        r"got (int|float|bool|str)|len\(\)",
         text,
     ):
         for item in case.guess.arguments:
@@ -223,11 +226,12 @@ def _packed(case: Case) -> Iterator[Guess]:
                 yield case.guess.having(item.name, Packed(("batch", "time", item.spec.shape[-1])))
 
 
+_WANTED = r"(?:expect\w*|require\w*|should be|must be|need\w*)"
 _PAIRS = (
     r"\((\d+)\)\D*\((\d+)\)",
     r"\((\d+)\s*[x*×]\s*\d+\)\D*\((\d+)",
-    r"(?:expect\w*|require\w*|should be|must be|need\w*)\D{0,40}?(\d+)\D{0,40}?(?:got|not|but|found|is|was|has)\D{0,20}?(\d+)",
-    r"(?:got|given|received|input)\D{0,40}?(\d+)\D{0,40}?(?:expect\w*|require\w*|should be|must be|need\w*)\D{0,30}?(\d+)",
+    rf"{_WANTED}\D{{0,40}}?(\d+)\D{{0,40}}?(?:got|not|but|found|is|was|has)\D{{0,20}}?(\d+)",
+    rf"(?:got|given|received|input)\D{{0,40}}?(\d+)\D{{0,40}}?{_WANTED}\D{{0,30}}?(\d+)",
     r"(\d+)\s*(?:!=|vs\.?|and|but|instead of|doesn't match)\s*\D{0,12}?(\d+)",
 )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
@@ -28,21 +29,22 @@ class NoWeights(OrderedDict[str, torch.Tensor]):
 def without_weights() -> Iterator[None]:
     """Within it, published weights are not fetched: a model keeps its own initialisation.
 
-    Linting must not download. Functions are changed in place, because they may have been imported by
-    name already.
+    Linting must not download. Functions are changed in place, because they may have been imported
+    by name already.
     """
     load = nn.Module.load_state_dict
 
+    @functools.wraps(load)
     def load_state_dict(
-        self: nn.Module, state_dict: Mapping[str, Any], *args: Any, **kw: Any
+        self: nn.Module, state_dict: Mapping[str, object], *args: bool, **options: bool
     ) -> object:
         if isinstance(state_dict, NoWeights):
             return torch.nn.modules.module._IncompatibleKeys([], [])
-        return load(self, state_dict, *args, **kw)
+        return load(self, state_dict, *args, **options)
 
     with contextlib.ExitStack() as stack:
         stack.callback(setattr, nn.Module, "load_state_dict", load)
-        nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign, assignment]
+        nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign]
         for module, name in _FETCHERS:
             stack.enter_context(_replaced(module, name, _no_weights))
         for module, name in _LOADERS:

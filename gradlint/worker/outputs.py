@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Iterator, Mapping
 
@@ -16,10 +17,10 @@ _NOT_OUTPUT = frozenset({"past_key_values"})
 
 
 def tensors_of(output: object) -> tuple[torch.Tensor, ...]:
-    """The floating-point and complex tensors in `output` that require a gradient, in order, each once.
+    """The floating-point and complex tensors in `output` that require a gradient, each once.
 
-    Looks into tuples, lists, mappings (so also into the outputs of Hugging Face models), dataclasses,
-    namespaces, packed sequences and distributions.
+    Looks into tuples, lists, mappings (so also into the outputs of Hugging Face models),
+    dataclasses, namespaces, packed sequences and distributions, in their own order.
     """
     found = {id(tensor): tensor for tensor in _leaves(output, set()) if tensor.requires_grad}
     return tuple(found.values())
@@ -28,10 +29,10 @@ def tensors_of(output: object) -> tuple[torch.Tensor, ...]:
 def loss_of(output: object) -> torch.Tensor:
     """A scalar whose gradient reaches everything that the output depends on.
 
-    A loss already in the output is used as it is: a scalar output, or the entry `loss` of a mapping or
-    dataclass. Otherwise the sum over the output's tensors y of <R, y> / sqrt(numel), where R ~ N(0, 1)
-    is drawn from a private generator with a constant seed: so the loss does not vanish at y = 0, and
-    neither depends on the global random state nor disturbs it.
+    A loss already in the output is used as it is: a scalar output, or the entry `loss` of a mapping
+    or dataclass. Otherwise the sum over the output's tensors y of <R, y> / sqrt(numel), where
+    R ~ N(0, 1) is drawn from a private generator with a constant seed: so the loss does not vanish
+    at y = 0, and neither depends on the global random state nor disturbs it.
 
     Returns:
         A real tensor of shape ().
@@ -69,9 +70,10 @@ def _projected(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor
     values = tensor.to_dense() if tensor.layout is not torch.strided else tensor
     if values.is_complex():
         values = torch.view_as_real(values.resolve_conj())
-    projection = torch.randn(values.shape, generator=generator)
+    projection = torch.randn(tuple(values.shape), generator=generator)
     wide = values.to(torch.promote_types(values.dtype, torch.float32))
-    return (projection.to(wide) * wide).sum().cpu() / max(values.numel(), 1) ** 0.5
+    total: torch.Tensor = (projection.to(wide) * wide).sum().cpu()
+    return total / math.sqrt(max(values.numel(), 1))
 
 
 def _leaves(value: object, seen: set[int]) -> Iterator[torch.Tensor]:

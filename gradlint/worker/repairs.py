@@ -14,7 +14,7 @@ from gradlint.worker.shape_errors import CALLS
 
 
 def repairs(case: Case) -> Iterator[tuple[bool, Guess]]:
-    """Better guesses than the one that failed, the most specific first, and whether each was deduced.
+    """Better guesses than the one that failed, the most specific first, and whether deduced.
 
     Those that were not are mere alternatives.
     """
@@ -25,7 +25,7 @@ def repairs(case: Case) -> Iterator[tuple[bool, Guess]]:
 
 
 def mismatch(case: Case) -> float:
-    """How far apart two sizes are that should agree: the absolute logarithm of their ratio, 0 if unknown."""
+    """How far apart two sizes are that should agree: abs(log(ratio)), 0 where that is unknown."""
     text = case.failure.text
     product = re.search(r"\(\d+x(\d+) and (\d+)x\d+\)", text)
     pair = (int(product[1]), int(product[2])) if product else view_sizes(case)

@@ -241,7 +241,7 @@ def _looked_up(role: Role, main: Whole) -> Iterator[Spec]:
 
 
 def _hidden(role: Role) -> Iterator[Spec]:
-    """Hidden states: left to the model where it allows that, else in the form of its recurrent layer."""
+    """Hidden states: left to the model first, then in the form of its recurrent layer."""
     if not role.index and not re.match(r"h|hidden|cell", role.lower):
         return
     layer = role.facts.first(nn.RNNBase, nn.RNNCellBase)

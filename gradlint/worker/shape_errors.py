@@ -158,9 +158,13 @@ def _shifted(case: Case, items: list[Argument], missing: int) -> Iterator[Guess]
     if len(items) > 1 or missing > 0:
         for item in items:
             shape = case.shape(item.spec)
-            if isinstance(item.spec, Normal) and len(shape) > 1 and shape[-1] + missing > 0:
-                if isinstance(item.spec.shape[-1], int):
-                    yield _with_last(case.guess, item, shape[-1] + missing)
+            fixed = (
+                isinstance(item.spec, Normal)
+                and len(shape) > 1
+                and isinstance(item.spec.shape[-1], int)
+            )
+            if fixed and shape[-1] + missing > 0:
+                yield _with_last(case.guess, item, shape[-1] + missing)
 
 
 def _with_last(guess: Guess, item: Argument, size: int) -> Guess:

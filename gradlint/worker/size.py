@@ -18,7 +18,7 @@ Count = Callable[[], object]
 
 
 class TooLargeError(Exception):
-    """A model has more `parameters` than the limit; zero where even counting them was impossible."""
+    """A model has more `parameters` than the limit; 0 where counting them was impossible."""
 
     def __init__(self, parameters: int, limit: int) -> None:
         """Say how large the model is and how large it may be."""
@@ -51,8 +51,8 @@ def parameter_limit() -> int:
 def limited(limit: int) -> Iterator[None]:
     """Within it, a model that grows beyond `limit` parameters is abandoned.
 
-    Parameters are counted as modules register them, before they are initialised, so that the memory of
-    a huge model is reserved but never touched.
+    Parameters are counted as modules register them, before they are initialised, so that the memory
+    of a huge model is reserved but never touched.
 
     Raises:
         TooLargeError: the limit was reached.

@@ -24,7 +24,7 @@ Arguments = tuple[tuple[object, ...], dict[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One argument of a call as text: `expression`, `name=expression`, `*expression`, `**expression`."""
+    """Arguments of a call as text: `expression`, `name=expression`, `*sequence` or `**mapping`."""
 
     text: str
 
@@ -39,8 +39,7 @@ class Expression:
         else:
             call = ast.parse(f"f({self.text})", mode="eval").body
             assert isinstance(call, ast.Call)
-            for value in call.args:
-                args.append(evaluated(ast.unparse(value), namespace))
+            args.extend(evaluated(ast.unparse(value), namespace) for value in call.args)
             for word in call.keywords:
                 kwargs[word.arg or ""] = evaluated(ast.unparse(word.value), namespace)
 
@@ -62,8 +61,9 @@ def arguments(texts: tuple[str, ...], namespace: dict[str, object]) -> Arguments
 def larger(given: Arguments, batch: int) -> Arguments | None:
     """The same arguments with a leading dimension of `batch`, or None where they share no batch.
 
-    Floating-point values are drawn from N(0, 1), whole numbers of two or more dimensions from the range
-    they had; vectors of whole numbers, such as lengths, are repeated in order, and so are constants.
+    Floating-point values are drawn from N(0, 1), whole numbers of two or more dimensions from the
+    range they had; vectors of whole numbers, such as lengths, are repeated in order, and so are
+    constants.
     """
     tensors = list(_tensors(given))
     leading = {tensor.shape[0] for tensor in tensors if tensor.dim()}
@@ -82,7 +82,7 @@ def _enlarged(tensor: torch.Tensor, batch: int) -> torch.Tensor:
         (tensor.min(), tensor.max()) if tensor.numel() and not tensor.is_complex() else (0, 1)
     )
     varied = tensor.dim() > 1 and bool(low != high)
-    if tensor.is_floating_point() and (varied or tensor.dim() == 1 and bool(low != high)):
+    if tensor.is_floating_point() and (varied or (tensor.dim() == 1 and bool(low != high))):
         if tensor.unique().numel() > _FEW:
             return torch.randn(shape, dtype=tensor.dtype)
     elif tensor.is_complex():
@@ -96,7 +96,7 @@ def _enlarged(tensor: torch.Tensor, batch: int) -> torch.Tensor:
 def batch_that_runs(model: nn.Module, given: Arguments) -> int:
     """The largest useful batch with which the model still runs, 0 for the batch that was given.
 
-    A model that would be slow is given a smaller one, because the probe repeats the pass many times.
+    A slow model is given a smaller one, because the probe repeats the pass many times.
     """
     started = time.perf_counter()
     with on_cpu(), torch.no_grad():

@@ -43,7 +43,7 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Lengths of the sequences of a batch: int64, falling from the full `of` to about half of it."""
+    """Lengths of the sequences of a batch: int64, falling from the full `of` to half of it."""
 
     shape: Shape
     of: Dim = "time"
@@ -67,12 +67,12 @@ class Size:
 class Constant:
     """A Python value: None, a flag, a number or a string."""
 
-    value: None | bool | int | float | str
+    value: bool | int | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Several values as a `tuple`, a `list`, a `dict` or a `namespace`; the latter two have `keys`."""
+    """Several values as a `tuple` or `list`, or with `keys` as a `dict` or `namespace`."""
 
     kind: str
     items: tuple[Spec, ...]

@@ -45,8 +45,8 @@ _KEYS = ("num_key_value_heads", "num_kv_heads")
 def reduced(candidate: Candidate, namespace: dict[str, object]) -> Iterator[Candidate]:
     """The candidate with its configuration objects made narrower; layers are never taken away.
 
-    Knows configurations in the manner of Hugging Face: an argument that is a call and gives an object
-    with `vocab_size` or `hidden_size`. Sizes shrink together, so that heads still divide the width.
+    Knows configurations in the manner of Hugging Face: an argument that is a call and gives an
+    object with a `hidden_size`. Sizes shrink together, so that heads still divide the width.
     """
     parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
     if not isinstance(parsed.value, ast.Call):
@@ -91,7 +91,7 @@ def narrower(values: Mapping[str, object]) -> dict[str, int]:
 
 
 def _divisor(heads: int) -> int:
-    """The largest power of two that is at most the number of heads and leaves heads of a usual size."""
+    """The largest power of two up to the number of heads that leaves them a usual size."""
     power = 1
     while power * 2 <= min(heads, _WIDTH // _HEAD):
         power *= 2
