@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from gradlint.causes import Judged, findings, remedy_verdict
 from gradlint.claim import Claim
 from gradlint.evidence import Evidence, Verdict, judge
-from gradlint.graph import LayerGraph
+from gradlint.graph import InvalidGraphError, LayerGraph
 from gradlint.process import Lost, Session
 from gradlint.program import ModelDefinition, TrainingLoop
 from gradlint.quantity import Quantity
@@ -69,9 +69,12 @@ def examine(
     traced = session.ask(request)
     if not isinstance(traced, Traced):
         return _not_traced(blank, traced)
-    graph = LayerGraph(
-        traced.nodes, traced.edges, training.family, own_inputs=traced.built_from in _OWN_INPUTS
-    )
+    try:
+        graph = LayerGraph(
+            traced.nodes, traced.edges, training.family, own_inputs=traced.built_from in _OWN_INPUTS
+        )
+    except InvalidGraphError as error:
+        return Examined(replace(blank, reason=f"the trace makes no layer graph: {error}"))
     suspicions = tuple(check(graph, loops, settings.rules))
     claims = tuple(dict.fromkeys(c for s in suspicions for c in s.hypothesis.claims))
     trunk = tuple(layer.id for layer in graph.trunk)
