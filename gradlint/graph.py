@@ -4,12 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-
-import networkx as nx
+from importlib import util
+from sys import modules
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from gradlint.nodes import Edge, Input, Layer, Loss, Node, Parameter
 from gradlint.operations import Role, is_weighted, role_of
 from gradlint.training import OptimizerFamily
+
+
+def _at_first_use(name: str) -> ModuleType:
+    """The module `name`, imported when something of it is first asked for.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    if name in modules:
+        return modules[name]
+    spec = util.find_spec(name)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    spec.loader = util.LazyLoader(spec.loader)
+    module = modules[name] = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+if TYPE_CHECKING:
+    import networkx as nx
+else:  # because a file without a model needs no graph, and this import takes half of its time
+    nx = _at_first_use("networkx")
 
 
 class InvalidGraphError(ValueError):
