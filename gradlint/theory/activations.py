@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gradlint.nodes import Layer, Parameter
 from gradlint.theory.quadrature import (
@@ -130,16 +131,49 @@ def cosine(x: float) -> tuple[float, float]:
     return math.cos(x), -math.sin(x)
 
 
-def power(exponent: float) -> PointFunction:
-    """x ** exponent; a fractional power sees only positive arguments."""
+@dataclass(frozen=True, slots=True)
+class Power:
+    """x ** exponent; whole and not negative ones on a Gaussian, others on a positive argument."""
 
-    def function(x: float) -> tuple[float, float]:
-        if exponent != int(exponent) or exponent < 0.0:
+    exponent: float
+
+    @property
+    def needs_positive(self) -> bool:
+        """Whether the function exists for positive arguments only, or has a pole at 0."""
+        return self.exponent < 0.0 or self.exponent != int(self.exponent)
+
+    def __call__(self, x: float) -> tuple[float, float]:
+        """The value and slope at x; a positive argument is kept away from 0."""
+        if self.needs_positive:
             x = max(x, 1e-12)
-        slope = exponent * x ** (exponent - 1.0) if exponent != 0.0 else 0.0
-        return x**exponent, slope
+        if self.exponent == 0.0:
+            return 1.0, 0.0
+        return x**self.exponent, self.exponent * x ** (self.exponent - 1.0)
 
-    return function
+    def respond(self, mean: float, sigma: float) -> Response:
+        """On a log-normal argument: E x^k = m^k (1 + v)^(k (k - 1) / 2) with v = sigma^2 / m^2.
+
+        Log-normal, because a variance or a sum of exponentials is positive, and a Gaussian of the same
+        moments has a tail below 0 where these functions have none. v is held below 1.
+        """
+        spread = min((sigma / mean) ** 2, 1.0) if mean else 1.0
+        level = abs(mean) or sigma
+
+        def moment(order: float) -> float:
+            value = order * math.log(max(level, 1e-140)) + 0.5 * order * (order - 1) * math.log1p(spread)
+            return math.exp(min(max(value, -640.0), 640.0))
+
+        k = self.exponent
+        return Response(
+            mean=moment(k),
+            square=moment(2.0 * k),
+            linear=k * moment(k - 1.0) * sigma,
+            slope_square=k * k * moment(2.0 * k - 2.0),
+            along=k * moment(2.0 * k),
+            aligned=k * k * moment(4.0 * k - 2.0),
+            tangent=k * k * moment(2.0 * k),
+            slope_fourth=k**4 * moment(4.0 * k - 4.0),
+        )
 
 
 def affine(slope: float, intercept: float) -> PointFunction:
@@ -214,10 +248,10 @@ _FIXED: dict[str, Activation] = {
     "sin": sine,
     "cos": cosine,
     "neg": affine(-1.0, 0.0),
-    "square": power(2.0),
-    "sqrt": power(0.5),
-    "rsqrt": power(-0.5),
-    "reciprocal": power(-1.0),
+    "square": Power(2.0),
+    "sqrt": Power(0.5),
+    "rsqrt": Power(-0.5),
+    "reciprocal": Power(-1.0),
     "quickgelu": lambda x: (x * _logistic(1.702 * x), _quick_gelu_slope(x)),
 }
 
@@ -291,6 +325,8 @@ def respond(activation: Activation, mean: float, sigma: float) -> Response:
     """The response of an activation to N(mean, sigma^2): closed form for pieces and waves."""
     if not callable(activation):
         return expect_pieces(activation, mean, sigma)
+    if isinstance(activation, Power) and activation.needs_positive:
+        return activation.respond(mean, sigma)
     if activation is sine:
         return _wave(mean, sigma)
     if activation is cosine:

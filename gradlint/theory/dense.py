@@ -106,8 +106,11 @@ def product_of_matrices(call: Call) -> Step:
         factor = 1.0
         after = replace(call.first, shape=call.shape, axes=_product_axes(call.shape), curve=None)
         return Step(after, (Gain(factor),) * len(call.operands))
-    one, two = (operand.moments for operand in call.operands[:2])
+    first, second = call.operands[:2]
+    one, two = first.moments, second.moments
     count = _terms(one.shape, two.shape, call.shape)
+    if first.constant != second.constant:
+        return _times_constant(call, count)
     mean = count * one.mean * two.mean
     after = Moments(
         bounded(count * one.square * two.square + mean * mean * (1.0 - 1.0 / count)),
@@ -117,13 +120,18 @@ def product_of_matrices(call: Call) -> Step:
         call.shape,
         _product_axes(call.shape),
     )
-    gains = (_gain(one, two, call, count), _gain(two, one, call, count))
+    gains = (Gain(count * two.square), Gain(count * one.square))
     return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 2))
 
 
-def _gain(operand: Moments, other: Moments, call: Call, count: float) -> Gain:
-    del operand, call
-    return Gain(count * other.square)
+def _times_constant(call: Call, count: float) -> Step:
+    """A signal times a matrix that no input reaches, such as a transposed weight: a dense layer."""
+    signal = call.operands[1 if call.operands[0].constant else 0].moments
+    matrix = call.operands[0 if call.operands[0].constant else 1].moments
+    after = signal.scaled(count * matrix.square).shaped(call.shape, _dense_axes(signal, call.shape))
+    gain = weighted_gain(count * matrix.square, signal, after, 0.0)
+    gains = tuple(Gain(0.0) if operand.constant else gain for operand in call.operands)
+    return Step(after, gains)
 
 
 def _terms(one: tuple[int, ...], two: tuple[int, ...], out: tuple[int, ...]) -> float:
@@ -144,7 +152,7 @@ def _product_axes(shape: tuple[int, ...]) -> str:
     return {2: "bc", 3: "bsc"}.get(rank, BATCH + FEATURE * (rank - 3) + POSITION + FEATURE)
 
 
-def as_operand(parameter: Parameter, rank: int) -> Operand:
+def as_operand(parameter: Parameter) -> Operand:
     """A parameter that is added or multiplied like a signal; every input sees the same values.
 
     Its leading axes are taken as positions, its last as features; one that is spread over positions
@@ -157,6 +165,5 @@ def as_operand(parameter: Parameter, rank: int) -> Operand:
     for length in parameter.shape[:-1]:
         places *= length
     local = square if places <= 1 else parameter.mean**2
-    del rank
     moments = Moments(square, square, local, parameter.mean, parameter.shape, axes)
     return Operand(parameter.id, moments, constant=True)

@@ -8,10 +8,10 @@ from functools import lru_cache
 
 from gradlint.theory.activations import (
     Activation,
+    Power,
     activation_of,
     affine,
     as_point_function,
-    power,
     respond,
 )
 from gradlint.theory.moments import (
@@ -41,8 +41,10 @@ def activation(call: Call) -> Step:
 def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Step:
     """One elementwise function; a chain of them is taken as one function of the Gaussian before it."""
     before = operand.moments
+    if isinstance(function, Power) and function.needs_positive:
+        before = replace(before, curve=None)
     point = as_point_function(function)
-    curve = curve_of(before, operand.id)
+    curve = curve_of(before, "" if operand.parts else operand.id)
     if before.curve is None:
         response = _respond(function, *_rounded(before.mean, before.sigma))
     else:
@@ -66,7 +68,7 @@ def _gain(before: Moments, curve: Curve, response: Response) -> Gain:
     rest = max(response.tangent - share * share * square, 0.0)
     return Gain(
         factor,
-        along=share * share * square / before.square,
+        along=share * math.sqrt(square / before.square),
         aligned=response.aligned / square,
         leak=rest / (before.square * size),
         noise=_noise(before, response),
@@ -90,7 +92,7 @@ def _noise(before: Moments, response: Response) -> float:
     """
     if response.slope_square <= 0.0:
         return 0.0
-    kurtosis = response.slope_fourth / response.slope_square**2
+    kurtosis = response.slope_fourth / max(response.slope_square**2, 1e-280)
     inputs, places = before.count(BATCH), before.count(POSITION)
     independent = inputs / (1.0 + (inputs - 1) * before.correlation)
     independent *= places / (1.0 + (places - 1) * before.local_correlation)
@@ -178,11 +180,9 @@ def addition(call: Call) -> Step:
 
 def _term_gain(term: Moments, after: Moments) -> Gain:
     """1; along the signal, the share of the term in the sum: <a, a + b> / |a + b|^2, b given by its mean."""
-    others = 0.5 * (after.square - term.square - max(after.square - after.variance, 0.0))
-    del others
     cross = abs(term.mean) * max(abs(after.mean) - abs(term.mean), 0.0)
     share = min((term.square + cross) / after.square, 1.0)
-    return Gain(1.0, along=min(share * share * after.square / term.square, 1.0))
+    return Gain(1.0, along=min(share * math.sqrt(after.square / term.square), 1.0))
 
 
 def _sum(one: Moments, two: Moments, sign: float) -> Moments:
@@ -233,11 +233,6 @@ def _shift(slope: float, offset: float) -> PointFunction:
     return affine(slope, offset)
 
 
-@lru_cache(maxsize=256)
-def _power(exponent: float) -> PointFunction:
-    return power(exponent)
-
-
 def _jointly(call: Call, combine: object) -> Step | None:
     """Two functions of one Gaussian tensor, combined at each of its values, as in x sigmoid(x).
 
@@ -246,10 +241,10 @@ def _jointly(call: Call, combine: object) -> Step | None:
     if len(call.operands) != 2 or not callable(combine):
         return None
     first, second = call.operands
-    if first.moments.shape != second.moments.shape:
+    if first.moments.shape != second.moments.shape or first.parts or second.parts:
         return None
     one, two = (curve_of(operand.moments, operand.id) for operand in call.operands)
-    if one.source != two.source:
+    if one.source != two.source or not one.source:
         return None
 
     def function(x: float) -> tuple[float, float]:
@@ -309,7 +304,7 @@ def division(call: Call) -> Step:
         if not call.operands or not number:
             return _unknown_factor(call)
         if call.name.startswith(("rdiv", "rtruediv")) or _number_first(call):
-            inverse = apply(_power(-1.0), call.operands[0], call.shape)
+            inverse = apply(Power(-1.0), call.operands[0], call.shape)
             return replace(
                 inverse,
                 moments=_product(inverse.moments, _constant(number, inverse.moments)),
@@ -317,7 +312,7 @@ def division(call: Call) -> Step:
             )
         return apply(_shift(1.0 / number, 0.0), call.operands[0], call.shape)
     one, two = call.operands[:2]
-    inverse = apply(_power(-1.0), two, two.moments.shape)
+    inverse = apply(Power(-1.0), two, two.moments.shape)
     below = broadcast(Operand(two.id, inverse.moments), call)
     above = broadcast(one, call)
     gain = Gain(above.square * inverse.gains[0].factor)
@@ -335,7 +330,7 @@ def raising(call: Call) -> Step:
     exponent = scalar_of(call)
     if not call.operands or exponent is None:
         return _unknown_factor(call)
-    return apply(_power(exponent), call.operands[0], call.shape)
+    return apply(Power(exponent), call.operands[0], call.shape)
 
 
 def gated(call: Call) -> Step:

@@ -144,7 +144,7 @@ def largest(call: Call) -> Step:
         before, reduced_axes(before, call), call
     )
     after = settled(replace(kept, axes=axes))
-    if curve.source == id:
+    if curve.source in (id, ""):
         return Step(after, (Gain(1.0),))
     return Step(after, (Gain(1.0, aside=True),), ((curve.source, Gain(response.slope_square)),))
 

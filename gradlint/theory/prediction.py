@@ -87,6 +87,7 @@ class _Forward:
         self.unknown: set[str] = set()
         self.unnamed: list[str] = []
         self._constant: set[str] = set()
+        self._split: set[str] = set()
         self._sources: dict[str, Input | Parameter] = {
             node.id: node for node in (*graph.inputs, *graph.parameters)
         }
@@ -105,6 +106,8 @@ class _Forward:
         )
         if all(operand.constant for operand in operands) and not _starts(layer, edges):
             self._constant.add(layer.id)
+        if name in _SPLITTING:
+            self._split.add(layer.id)
         call = Call(layer, name, operands, weights)
         self.operands[layer.id] = operands
         self.steps[layer.id] = self._step(call)
@@ -118,7 +121,11 @@ class _Forward:
             self.unknown.add(call.layer.op)
             self.unnamed.append(call.layer.id)
             return passing(call)
-        step = transfer(call)
+        try:
+            step = transfer(call)
+        except ArithmeticError:  # because moments out of a float's range are as good as unknown
+            self.unnamed.append(call.layer.id)
+            return passing(call)
         if len(step.moments.axes) != len(step.moments.shape):
             axes = default_axes(len(step.moments.shape))
             step = replace(step, moments=replace(step.moments, axes=axes, spread=()))
@@ -127,7 +134,8 @@ class _Forward:
     def _operand(self, edge: Edge, layer: Layer, name: str, *, module: bool) -> Operand | None:
         step = self.steps.get(edge.source)
         if step is not None:
-            return Operand(edge.source, step.moments, edge.source in self._constant)
+            parts = edge.source in self._split
+            return Operand(edge.source, step.moments, edge.source in self._constant, parts)
         source = self._sources.get(edge.source)
         if isinstance(source, Input):
             moments = Moments(
@@ -135,10 +143,11 @@ class _Forward:
             )
             return Operand(source.id, moments)
         if isinstance(source, Parameter) and not module and name not in _WEIGHTED:
-            return as_operand(source, len(layer.shape))
+            return as_operand(source)
         return None
 
 
+_SPLITTING = frozenset("chunk split unbind tensor_split splitwithsizes split_with_sizes".split())
 _WEIGHTED = frozenset(
     "linear embedding conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d batch_norm "
     "layer_norm group_norm instance_norm rms_norm addmm prelu multi_head_attention_forward rnn lstm gru "
@@ -172,7 +181,7 @@ def _root(forward: _Forward, id: str) -> Flow:
         return Flow(1.0)
     size = step.moments.elements / max(step.moments.count(BATCH), 1)
     places = max(step.moments.elements / max(step.moments.count(FEATURE), 1), 1.0)
-    return Flow(1.0, 1.0 / max(size, 1.0), overlap=1.0 / places)
+    return Flow(1.0, max(size, 1.0) ** -0.5, overlap=1.0 / places)
 
 
 def _pass_on(
@@ -188,7 +197,7 @@ def _pass_on(
     size = step.moments.square * step.moments.elements
     for operand, gain in zip(forward.operands[id], step.gains, strict=False):
         below = operand.moments
-        growth = size / max(below.square * below.elements, 1e-280)
+        growth = _growth(size, below)
         if gain.aside:
             _add(shown, operand.id, gain.apply(flow + aside if aside else flow, growth))
             continue
@@ -200,10 +209,16 @@ def _pass_on(
         _add(flows, target, gain.apply(flow))
 
 
+def _growth(size: float, below: Moments) -> float:
+    """|y| / |x|; 0 for an operand that is empty or zero, because no gradient is along nothing."""
+    own = below.square * below.elements
+    return math.sqrt(size / own) if own > 1e-200 else 0.0
+
+
 def _add(flows: dict[str, Flow], id: str, flow: Flow) -> None:
     before = flows.get(id)
     energy = min(flow.energy, 1e280)
-    flow = replace(flow, energy=energy, along=min(flow.along, energy))
+    flow = replace(flow, energy=energy, along=math.copysign(min(abs(flow.along), math.sqrt(energy)), flow.along))
     flows[id] = before + flow if before else flow
 
 

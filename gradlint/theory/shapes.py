@@ -138,10 +138,10 @@ def joined(call: Call) -> Step:
     """Concatenation: moments are averaged by size, and each part gets its share of the gradient."""
     if not call.operands:
         return Step(replace(call.first, shape=call.shape), ())
-    sizes = [max(operand.moments.elements, 1) for operand in call.operands]
+    sizes = [operand.moments.elements for operand in call.operands]
     whole = max(math.prod(call.shape), sum(sizes), 1)
     missing = max(whole - sum(sizes), 0)
-    shares = [size / (whole - missing) for size in sizes]
+    shares = [size / max(whole - missing, 1) for size in sizes]
     parts = [operand.moments for operand in call.operands]
 
     def mean(values: list[float]) -> float:

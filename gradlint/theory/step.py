@@ -12,11 +12,16 @@ from gradlint.theory.taps import Taps
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A tensor that flows into a call; `constant` ones depend on no input of the model."""
+    """A tensor that flows into a call.
+
+    `constant` ones depend on no input of the model. `parts` says that the node has several outputs, so
+    that two tensors from it may have different elements.
+    """
 
     id: str
     moments: Moments
     constant: bool = False
+    parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,8 @@ class Call:
 class Flow:
     """The gradient at a tensor: its squared norm over all elements, and where it lies.
 
-    `along` is the part of `energy` along the signal itself, the sum over inputs x of <g, z>^2 / |z|^2.
+    `along` is the length of its part along the signal z, <g, z> / |z|, root of the sum of squares over
+    inputs; its sign tells whether it has turned against the signal on the way.
     `spread` tells where along positions the energy lies. `noise` is the variance of ln(energy) over
     initialisations, which grows with depth / width: the typical energy is the mean times exp(-noise / 2).
     `overlap` is the mean of cos^2 between the gradients of two places, each with itself among them.
@@ -86,8 +92,9 @@ class Flow:
 
     def __add__(self, other: Flow) -> Flow:
         """Branches add in squares, but along the signal they add up: <g1 + g2, z> = <g1, z> + <g2, z>."""
-        along = (math.sqrt(self.along) + math.sqrt(other.along)) ** 2
-        energy = self.energy - self.along + other.energy - other.along + along
+        along = self.along + other.along
+        energy = self.energy - self.along**2 + other.energy - other.along**2 + along**2
+        energy = max(energy, along**2)
         spread = self.spread if self.energy >= other.energy else other.spread
         total = self.energy + other.energy
         share = self.energy / total if total > 0.0 else 0.5
@@ -108,9 +115,10 @@ class Flow:
 class Gain:
     """The factor by which the squared norm of the gradient changes on its way to one operand.
 
-    Of the gradient along the signal, the share `along` stays along the operand (None: as for a homogeneous
-    function, |y|^2 / |x|^2), and `aligned` is its whole factor (None: `factor`). `leak` is the share of the
-    other gradient that becomes aligned. `taps` says how the gradient moves along positions. `aside` marks
+    The part of the gradient along the signal keeps the share `along` of its length (None: as for a
+    homogeneous function, |y| / |x|), and changes its squared norm by `aligned` in all (None: `factor`).
+    `leak` is the share of the other gradient, squared, that turns into the direction of the signal.
+    `taps` says how the gradient moves along positions. `aside` marks
     one that is accounted for on a direct way to an earlier tensor: it is shown but not passed on.
     `noise` is the variance that the step adds to ln(energy) by its slopes, `wander` what random weights
     add for a single gradient: less where gradients of several places differ in direction. Weights turn
@@ -129,17 +137,17 @@ class Gain:
     alike: float = 1.0
 
     def apply(self, flow: Flow, growth: float = 0.0) -> Flow:
-        """The gradient at the operand, given that at the output; `growth` is |y|^2 / |x|^2."""
+        """The gradient at the operand, given that at the output; `growth` is |y| / |x|."""
         share, spread = self._moved(flow)
-        rest = max(flow.energy - flow.along, 0.0)
-        kept = growth if self.along is None else self.along
-        along = kept * flow.along + self.leak * rest
+        rest = max(flow.energy - flow.along**2, 0.0)
+        along = (growth if self.along is None else self.along) * flow.along
+        along = math.copysign(math.sqrt(along * along + self.leak * rest), along)
         aligned = self.factor if self.aligned is None else self.aligned
-        energy = share * (self.factor * rest + aligned * flow.along)
+        energy = share * (self.factor * rest + aligned * flow.along**2)
         noise = flow.noise + self.noise + self.wander * flow.overlap
         overlap = max(flow.overlap * self.alike**2, 1.0 / self.places) if self.alike < 1.0 else flow.overlap
         overlap += (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0)
-        return Flow(max(energy, along), along, spread, noise, overlap)
+        return Flow(max(energy, along * along), along, spread, noise, overlap)
 
     def _moved(self, flow: Flow) -> tuple[float, tuple[tuple[float, ...], ...]]:
         if not self.taps:
@@ -168,13 +176,13 @@ def weighted_gain(
     width = max(after.elements // max(after.count(BATCH), 1), 1)
     share = 1.0 - min(offset / after.square, 1.0)
     growth = after.square * after.elements / (before.square * max(before.elements, 1))
-    along = share * share * growth
+    along = share * math.sqrt(growth)
     across = factor * (1.0 - 1.0 / size)
     return Gain(
         across,
         taps,
         along=along,
-        aligned=across + along,
+        aligned=across + along * along,
         leak=share * (1.0 - share) * growth / width,
         wander=0.0 if rigid else 2.0 / max(before.count(FEATURE), 1),
     )

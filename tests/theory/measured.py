@@ -11,7 +11,7 @@ from torch import nn
 from gradlint.graph import LayerGraph
 from gradlint.worker.construction import watch_construction
 from gradlint.worker.forward import Forward, forward, gradients, run, seed_everything
-from gradlint.worker.service import _edges, _nodes
+from gradlint.worker.describe import edges_of, nodes_of
 from gradlint.worker.trace import Source
 
 Inputs = Callable[[], tuple[object, ...]]
@@ -47,7 +47,7 @@ def traced(net: Network, seed: int = 0) -> tuple[LayerGraph, Forward]:
         model = net.make()
     seed_everything(seed + 1)
     recorded = run(net, model, source=source)
-    return LayerGraph(_nodes(recorded, construction), _edges(recorded)), recorded
+    return LayerGraph(nodes_of(recorded, construction), edges_of(recorded)), recorded
 
 
 def decades(net: Network, nodes: tuple[str, ...], seeds: range) -> dict[str, list[float]]:
