@@ -29,6 +29,7 @@ __all__ = ["Built", "UserError", "build", "on_cpu"]
 _GIVEN = frozenset({BuiltFrom.GET_INPUTS, BuiltFrom.COMMAND_LINE, BuiltFrom.CONFIGURATION})
 _STAGES = ("build", "inputs", "forward")
 _REPAIRS = 12
+_HANDY = 120_000_000
 _CHANGES = 12
 
 
@@ -52,7 +53,7 @@ class Built:
         Raises:
             UserError: at stage `build`, whatever the constructor raised.
         """
-        return _made(self._module, self.candidate)
+        return _made(self._module, self.candidate, parameter_limit())
 
     def inputs(self) -> Arguments:
         """Fresh positional and keyword arguments of a forward pass.
@@ -74,20 +75,38 @@ def build(module: ModuleType, request: TraceModel) -> Built:
     candidate has its turn. Uses torch's random state, which it seeds with `request.seed`.
 
     Raises:
-        UserError: no candidate worked; at the latest stage that any of them reached.
+        UserError: no candidate worked; the first of those that came furthest.
     """
+    candidates = request.candidates or _unused(module, request.name)
     failures: list[UserError] = []
-    for candidate in request.candidates or _unused(module, request.name):
-        torch.manual_seed(request.seed)
+    large: list[Candidate] = []
+    for candidate in candidates:
         try:
-            return _from(module, candidate, request)
+            return _from(module, candidate, request, _handy(candidate))
+        except UserError as error:
+            if isinstance(error.error, TooLargeError):
+                large.append(candidate)
+            else:
+                failures.append(error)
+    for candidate in large:
+        try:
+            return _from(module, candidate, request, parameter_limit())
         except UserError as error:
             failures.append(error)
-    if not failures:
-        reason = f"nothing in the source says what arguments {request.name} takes; give them under "
-        raise UserError("build", ValueError(f"{reason}[[tool.gradlint.model]]"))
-    latest = max(failures, key=lambda failure: _STAGES.index(failure.stage))
-    raise latest
+    raise _latest(failures, request.name)
+
+
+def _handy(candidate: Candidate) -> int:
+    """How large a model may be while there may be a smaller one of its class."""
+    limit = parameter_limit()
+    return limit if candidate.built_from in _GIVEN else min(_HANDY, limit)
+
+
+def _latest(failures: list[UserError], name: str) -> UserError:
+    if failures:
+        return max(failures, key=lambda failure: _STAGES.index(failure.stage))
+    reason = f"nothing in the source says what arguments {name} takes; give them under "
+    return UserError("build", ValueError(f"{reason}[[tool.gradlint.model]]"))
 
 
 def _unused(module: ModuleType, name: str) -> list[Candidate]:
@@ -95,7 +114,7 @@ def _unused(module: ModuleType, name: str) -> list[Candidate]:
     return [candidate] if candidate is not None else []
 
 
-def _from(module: ModuleType, candidate: Candidate, request: TraceModel) -> Built:
+def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: int) -> Built:
     """The candidate, or what its constructor's errors make of it, with inputs that run."""
     queue, seen = [candidate], {candidate.constructor}
     first: UserError | None = None
@@ -104,7 +123,8 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel) -> Buil
             break
         form = queue.pop(0)
         try:
-            model = _made(module, form)
+            torch.manual_seed(request.seed)
+            model = _made(module, form, limit)
         except UserError as error:
             first = first or error
             new = [c for c in _repaired(module, form, error) if c.constructor not in seen]
@@ -134,7 +154,7 @@ def _with_inputs(
             return built.value
         if built.error is not None and candidate.built_from in _GIVEN:
             raise built.error
-        model = _made(module, candidate)
+        model = _made(module, candidate, parameter_limit())
     guess = Search(model, request.sequence_length).found()
     args, kwargs = guess.drawn()
     return Built(candidate, _described(args, kwargs), module, guess)
@@ -179,11 +199,11 @@ def _namespace(module: ModuleType, candidate: Candidate) -> dict[str, object]:
     return namespace
 
 
-def _made(module: ModuleType, candidate: Candidate) -> nn.Module:
+def _made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
     namespace = _namespace(module, candidate)
     existing = {id(value) for value in vars(module).values() if isinstance(value, nn.Module)}
     with on_cpu(), without_weights():
-        outcome = tried(lambda: _constructed(candidate.constructor, namespace))
+        outcome = tried(lambda: _constructed(candidate.constructor, namespace, limit))
     if outcome.error is not None:
         raise UserError("build", outcome.error) from outcome.error
     model = model_in(outcome.value)
@@ -197,8 +217,7 @@ def _made(module: ModuleType, candidate: Candidate) -> nn.Module:
     return (copy.deepcopy(model) if id(model) in existing else model).train()
 
 
-def _constructed(text: str, namespace: dict[str, object]) -> object:
-    limit = parameter_limit()
+def _constructed(text: str, namespace: dict[str, object], limit: int) -> object:
     try:
         with limited(limit):
             return evaluated(text, namespace)

@@ -26,6 +26,7 @@ _ATTEMPTS = 40
 _SECONDS = 6.0
 _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
 _VOLUME = 1 << 24
+_PACED = 4096  # because below it a pass costs the same whatever its inputs
 
 
 Rank = tuple[int, bool, float]
@@ -83,10 +84,13 @@ class Search:
         agenda.add((0, False, 0.0), first)
         errors: list[tuple[int, Exception]] = []
         fallback: Guess | None = None
+        pace = 0.0  # seconds for each number of the inputs, as far as a pass came
         for guess in itertools.islice(agenda, self.attempts):
             started = time.monotonic()
             if started > deadline:
                 break
+            if guess.volume() * pace > _SLOWEST:
+                continue
             failure = self._failure(guess)
             if failure is None:
                 confirmed = self._confirmed(guess, time.monotonic() - started)
@@ -95,6 +99,8 @@ class Search:
                 fallback = fallback or (confirmed[0] if confirmed else None)
                 continue
             errors.append((failure.progress, failure.error))
+            if guess.volume() > _PACED:
+                pace = max(pace, (time.monotonic() - started) / guess.volume())
             case = Case(failure, guess, facts, forward)
             for deduced, better in repairs(case):
                 agenda.add((-failure.progress, not deduced, mismatch(case)), better)

@@ -20,7 +20,7 @@ from gradlint.worker.case import (
     with_shape,
 )
 from gradlint.worker.guesses import Argument, Guess, argument_for
-from gradlint.worker.specs import Constant, Group, Normal, Packed, Spec, Whole, reshaped
+from gradlint.worker.specs import SPATIAL, Constant, Group, Normal, Packed, Spec, Whole, reshaped
 
 
 def _dtype(case: Case) -> Iterator[Guess]:
@@ -60,8 +60,27 @@ def _retyped(case: Case, item: Argument, dtype: str) -> Iterator[Guess]:
 _SMALL = re.compile(
     r"[Kk]ernel size can't be greater|output size is too small|too small|non-empty|"
     r"Padding size should be less|non-positive|must be greater than|larger than|at least|"
-    r"more than 1 (value|spatial element)|non-zero size|zero-size|stride should not be zero"
+    r"smaller than kernel|more than 1 (value|spatial element)|non-zero size|zero-size|"
+    r"stride should not be zero"
 )
+
+
+def _pooled(case: Case) -> Iterator[Guess]:
+    """A pooling window is larger than what is left of the image: scale the image until it fits."""
+    call = case.failure.call
+    if call is None or not re.search(r"(max|avg)_pool\dd", call.name):
+        return
+    value, window = call.argument(0, "input"), call.argument(1, "kernel_size")
+    if isinstance(value, torch.Tensor):
+        dims = int(call.name[-2])
+        sides = list(window) if isinstance(window, (tuple, list)) else [window] * dims
+        names = SPATIAL[dims - 1]
+        scales = [
+            -(-side // have) for side, have in zip(sides, value.shape[-dims:], strict=False) if have
+        ]
+        if max(scales, default=1) > 1:
+            sizes = zip(names, scales, strict=False)
+            yield case.guess.sized(**{name: case.guess.size[name] * times for name, times in sizes})
 
 
 def _small(case: Case) -> Iterator[Guess]:
@@ -264,6 +283,7 @@ def _divisible(case: Case) -> Iterator[Guess]:
 
 
 MESSAGES: tuple[Repair, ...] = (
+    _pooled,
     _small,
     _missing,
     _keyed,
