@@ -40,7 +40,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The outcome for one model. `classes` are those of its file that it is made of."""
+    """The outcome for one model. `classes` are those of its file that were probed as parts of it."""
 
     summary: ModelSummary
     graph: LayerGraph | None = None
@@ -82,7 +82,7 @@ def examine(
     summary = _summary(blank, traced, graph)
     if not isinstance(probed, Probed):
         failed = replace(summary, status=ModelStatus.FAILED, reason=_reason(probed))
-        return Examined(failed, graph, (), traced.classes, isinstance(probed, Lost))
+        return Examined(failed, graph, lost=isinstance(probed, Lost))
     prediction = predict(graph)
     evidence = {
         claim: replace(found, predicted=_predicted(claim, prediction))
