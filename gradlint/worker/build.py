@@ -81,19 +81,29 @@ def build(module: ModuleType, request: TraceModel) -> Built:
     failures: list[UserError] = []
     large: list[Candidate] = []
     for candidate in candidates:
-        try:
-            return _from(module, candidate, request, _handy(candidate))
-        except UserError as error:
-            if isinstance(error.error, TooLargeError):
-                large.append(candidate)
-            else:
-                failures.append(error)
+        built = _attempt(module, candidate, request, _handy(candidate))
+        if isinstance(built, Built):
+            return built
+        if isinstance(built.error, TooLargeError):
+            large.append(candidate)
+        else:
+            failures.append(built)
     for candidate in large:
-        try:
-            return _from(module, candidate, request, parameter_limit())
-        except UserError as error:
-            failures.append(error)
-    raise _latest(failures, request.name)
+        built = _attempt(module, candidate, request, parameter_limit())
+        if isinstance(built, Built):
+            return built
+        failures.append(built)
+    error = _latest(failures, request.name)
+    raise error
+
+
+def _attempt(
+    module: ModuleType, candidate: Candidate, request: TraceModel, limit: int
+) -> Built | UserError:
+    try:
+        return _from(module, candidate, request, limit)
+    except UserError as error:
+        return error
 
 
 def _handy(candidate: Candidate) -> int:

@@ -73,7 +73,8 @@ def _pooled(case: Case) -> Iterator[Guess]:
     value, window = call.argument(0, "input"), call.argument(1, "kernel_size")
     if isinstance(value, torch.Tensor):
         dims = int(call.name[-2])
-        sides = list(window) if isinstance(window, (tuple, list)) else [window] * dims
+        given = window if isinstance(window, (tuple, list)) else [window] * dims
+        sides = [side for side in given if isinstance(side, int)]
         names = SPATIAL[dims - 1]
         scales = [
             -(-side // have) for side, have in zip(sides, value.shape[-dims:], strict=False) if have
