@@ -1,0 +1,1 @@
+"""gradlint on the sources of installed packages, which nobody wrote for gradlint."""

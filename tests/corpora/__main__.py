@@ -1,0 +1,92 @@
+"""Lints the sources of installed packages and prints what came of it.
+
+Status 1 says that a confirmed finding has no record in verdicts.toml; status 2 that it was misused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gradlint.toml import ConfigError
+from tests.corpora.judgements import judged, outdated, read_judgements
+from tests.corpora.linting import Sweep, default_results
+from tests.corpora.sources import Package, find_package
+from tests.corpora.table import Row, by_rule, reasons, table
+
+UNREAD, MISUSE = 1, 2
+_SHOWN_REASONS = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Lint, print and give the exit status."""
+    options = _options().parse_args(arguments)
+    sweep = Sweep(options.results or default_results(options.timeout), options.timeout)
+    try:
+        packages = [find_package(name) for name in options.packages]
+        if options.sample:
+            packages = [package.sample(options.sample, options.seed) for package in packages]
+        sweep.results.mkdir(parents=True, exist_ok=True)
+        rows = [_swept(package, sweep) for package in packages]
+        return _report(rows)
+    except (ConfigError, LookupError, ValueError, OSError) as error:
+        print(f"tests.corpora: {error}", file=sys.stderr)
+        return MISUSE
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.corpora", description=__doc__)
+    parser.add_argument("packages", nargs="+", metavar="PACKAGE", help="an importable package")
+    parser.add_argument("--sample", type=int, metavar="N", help="only N files with a forward")
+    parser.add_argument("--seed", type=int, default=0, help="which sample  [default: 0]")
+    parser.add_argument("--timeout", type=float, default=40.0, help="seconds  [default: 40]")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="keep results there, and take up from there  [default: in the temporary directory, "
+        "apart for each state of gradlint's sources]",
+    )
+    return parser
+
+
+def _swept(package: Package, sweep: Sweep) -> Row:
+    outcomes = []
+    for number, file in enumerate(package.files, 1):
+        outcomes.append(sweep.outcome(package.root, file))
+        if sys.stderr.isatty():
+            print(f"\r{package.name} {number}/{len(package.files)}", end="", file=sys.stderr)
+    return Row(package.name, tuple(outcomes))
+
+
+def _report(rows: Sequence[Row]) -> int:
+    print(table(rows))
+    print("\nconfirmed by severity and rule:")
+    for rule, count in by_rule(rows).most_common():
+        print(f"{count:6d}  {rule}")
+    print("\nreasons for what was left out:")
+    for reason, count in reasons(rows).most_common(_SHOWN_REASONS):
+        print(f"{count:6d}  {reason}")
+    return _report_findings(rows)
+
+
+def _report_findings(rows: Sequence[Row]) -> int:
+    records = read_judgements()
+    unread = 0
+    print("\nconfirmed findings:")
+    for found, record in judged(rows, records):
+        place = f"{found.path}:{found.line}: {found.model}: {found.rule}"
+        if record is None:
+            unread += 1
+            print(f"unread: {place}: {found.message}")
+        else:
+            print(f"{'true' if record.true else 'false'}: {place}: {record.why}")
+    for _, path, model, rule in outdated(rows, records):
+        print(f"no longer found: {path}: {model}: {rule}")
+    return UNREAD if unread else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

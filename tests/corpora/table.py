@@ -1,0 +1,96 @@
+"""What a sweep counted: one row for each package, and why models were left out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gradlint.evidence import Severity, Verdict
+from gradlint.report import ModelStatus
+from tests.corpora.results import Found, Outcome
+
+COVERED = {ModelStatus.PROBED.value, ModelStatus.TRACED.value}
+_PLACE = re.compile(r" at \S+:\d+:\d+(?=:)")
+_VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\[[\d, ]*\]|\(\d[\d, ]*\)|\b\d+(?:\.\d+)?\b")
+_TITLES = (
+    "package",
+    "files",
+    "unread",
+    "models",
+    "covered",
+    "not built",
+    "failed",
+    *(verdict.value for verdict in Verdict),
+    *(severity.value for severity in Severity),
+    "seconds",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The outcomes of one package."""
+
+    package: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def confirmed(self) -> tuple[Found, ...]:
+        """The confirmed findings in the order of files and lines."""
+        found = (finding for outcome in self.outcomes for finding in outcome.findings)
+        return tuple(f for f in found if f.verdict == Verdict.CONFIRMED.value)
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as texts, in the order of the titles."""
+        models = Counter(model.status for outcome in self.outcomes for model in outcome.models)
+        verdicts = Counter(f.verdict for outcome in self.outcomes for f in outcome.findings)
+        severities = Counter(finding.severity for finding in self.confirmed)
+        covered = sum(models[status] for status in COVERED)
+        not_built = models[ModelStatus.NOT_BUILT.value]
+        numbers = (
+            len(self.outcomes),
+            sum(bool(outcome.failure) for outcome in self.outcomes),
+            models.total(),
+            covered,
+            not_built,
+            models.total() - covered - not_built,
+            *(verdicts[verdict.value] for verdict in Verdict),
+            *(severities[severity.value] for severity in Severity),
+            round(sum(outcome.seconds for outcome in self.outcomes)),
+        )
+        share = f" ({covered / models.total():.0%})" if models else ""
+        cells = [self.package, *map(str, numbers)]
+        cells[_TITLES.index("covered")] += share
+        return tuple(cells)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows under their titles, in columns."""
+    lines = [_TITLES, *(row.cells() for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_TITLES))]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+        for line in lines
+    )
+
+
+def by_rule(rows: Iterable[Row]) -> Counter[str]:
+    """The confirmed findings counted as `severity rule`."""
+    return Counter(f"{found.severity} {found.rule}" for row in rows for found in row.confirmed)
+
+
+def reasons(rows: Iterable[Row]) -> Counter[str]:
+    """Why files and models were left out, without the places, names and numbers that vary."""
+    counted: Counter[str] = Counter()
+    for outcome in (outcome for row in rows for outcome in row.outcomes):
+        if outcome.failure:
+            counted[_alike(f"file: {outcome.failure}")] += 1
+        left_out = (model for model in outcome.models if model.status not in COVERED)
+        counted.update(_alike(f"{model.status}: {model.reason}") for model in left_out)
+    return counted
+
+
+def _alike(reason: str) -> str:
+    first = (reason.splitlines() or [""])[0]
+    return _VARYING.sub("…", _PLACE.sub("", first))[:160]

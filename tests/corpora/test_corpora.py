@@ -1,0 +1,148 @@
+"""Sweeps over packages: counting, records, taking up again, and a real sample."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gradlint.toml import ConfigError
+from tests.corpora.__main__ import main
+from tests.corpora.judgements import Judgement, judged, outdated, read_judgements
+from tests.corpora.linting import ENVIRONMENT, Sweep
+from tests.corpora.results import Found, Model, Outcome, read_outcome
+from tests.corpora.sources import find_package
+from tests.corpora.table import Row, by_rule, reasons, table
+
+FOUND = Found("p/a.py", 3, "Net", "saturating-stack", "warning", "confirmed", "too deep")
+RECORD = Judgement(True, "because it is")
+
+
+def row(*models: Model, findings: tuple[Found, ...] = ()) -> Row:
+    return Row("p", (Outcome("p/a.py", models=models, findings=findings, seconds=2.4),))
+
+
+def counted(*rows: Row) -> dict[str, str]:
+    titles, *lines = (line.split("  ") for line in table(rows).splitlines())
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in (titles, *lines)]
+    return dict(zip(cells[0], cells[1], strict=True))
+
+
+def test_models_probed_traced_and_part_of_another_count_as_covered() -> None:
+    models = (
+        Model("A", "probed", ""),
+        Model("B", "probed", "as part of A"),
+        Model("C", "traced", "no loss"),
+        Model("D", "not-built", "build: no"),
+        Model("E", "failed", "forward: no"),
+        Model("F", "not-run", "skipped"),
+    )
+    cells = counted(row(*models))
+    assert cells["models"] == "6"
+    assert cells["covered"] == "3 (50%)"
+    assert cells["not built"] == "1"
+    assert cells["failed"] == "2"
+    assert cells["seconds"] == "2"
+
+
+def test_only_confirmed_findings_are_counted_by_severity_and_rule() -> None:
+    refuted = Found("p/a.py", 9, "Net", "saturating-stack", "error", "refuted", "no")
+    with_both = row(findings=(FOUND, refuted))
+    cells = counted(with_both)
+    assert (cells["confirmed"], cells["refuted"]) == ("1", "1")
+    assert (cells["error"], cells["warning"]) == ("0", "1")
+    assert by_rule([with_both]) == {"warning saturating-stack": 1}
+
+
+def test_reasons_that_differ_in_place_name_and_number_are_counted_together() -> None:
+    counts = reasons(
+        [
+            row(
+                Model("A", "failed", "build at p/a.py:3:1: TypeError: no 'x' of 3"),
+                Model("B", "failed", "build at p/b.py:30:12: TypeError: no 'y' of 44"),
+                Model("C", "probed", "as part of B"),
+            )
+        ]
+    )
+    assert counts == {"failed: build: TypeError: no … of …": 2}
+
+
+def test_a_finding_nobody_has_read_has_no_record() -> None:
+    key = ("p", "p/a.py", "Net", "saturating-stack")
+    rows = [row(findings=(FOUND,))]
+    assert list(judged(rows, {key: RECORD})) == [(FOUND, RECORD)]
+    assert list(judged(rows, {("q", *key[1:]): RECORD})) == [(FOUND, None)]
+
+
+def test_a_record_is_outdated_where_its_file_was_linted_without_the_finding() -> None:
+    gone = ("p", "p/a.py", "Net", "zero-init")
+    elsewhere = ("p", "p/b.py", "Net", "zero-init")
+    assert list(outdated([row(findings=(FOUND,))], [gone, elsewhere])) == [gone]
+
+
+def test_an_incomplete_record_is_an_error_at_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.toml"
+    file.write_text('[[finding]]\npackage = "p"\npath = "p/a.py"\nmodel = "Net"\n')
+    with pytest.raises(ConfigError, match=r"`rule` is missing"):
+        read_judgements(file)
+
+
+def test_a_record_that_stands_there_twice_is_an_error(tmp_path: Path) -> None:
+    record = (
+        '[[finding]]\npackage = "p"\npath = "p/a.py"\nmodel = "Net"\nrule = "r"\n'
+        'true = true\nwhy = "so"\n'
+    )
+    (tmp_path / "verdicts.toml").write_text(record * 2)
+    with pytest.raises(ConfigError, match="twice"):
+        read_judgements(tmp_path / "verdicts.toml")
+
+
+def test_the_committed_records_are_complete() -> None:
+    assert all(judgement.why for judgement in read_judgements().values())
+
+
+def test_a_kept_result_is_not_made_again(tmp_path: Path) -> None:
+    (tmp_path / "p.a.py.json").write_text(json.dumps({"failure": "kept"}))
+    outcome = Sweep(tmp_path, 1.0).outcome(tmp_path / "absent", Path("p/a.py"))
+    assert outcome.failure == "kept"
+
+
+def test_a_kept_result_that_is_no_report_is_named(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"r\.json: not a report"):
+        read_outcome(tmp_path / "r.json", "p/a.py")
+
+
+def test_a_package_that_is_not_installed_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["surely_not_installed"]) == 2
+    assert "surely_not_installed: no package" in capsys.readouterr().err
+
+
+def test_a_sample_is_the_same_for_the_same_seed() -> None:
+    package = find_package("torch")
+    assert package.sample(4, 1) == package.sample(4, 1) != package.sample(4, 2)
+
+
+def test_the_environment_for_torchvision_does_not_import_torch_at_the_start() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ENVIRONMENT)}
+    code = "import sys; print('sitecustomize' in sys.modules, 'torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", "False"]
+
+
+@pytest.mark.corpora
+@pytest.mark.timeout(1200)
+def test_a_sample_of_vit_pytorch_is_linted_and_all_that_is_confirmed_was_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["vit_pytorch", "--sample", "5", "--results", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    outcomes = [read_outcome(file, file.stem) for file in tmp_path.glob("*.json")]
+    assert len(outcomes) == 5
+    assert not [outcome for outcome in outcomes if outcome.failure]
+    assert any(model.status == "probed" for outcome in outcomes for model in outcome.models)
