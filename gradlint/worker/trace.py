@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
+from typing import TypeGuard
 
 import torch
 from torch import nn
@@ -33,7 +34,11 @@ _CONTAINERS = (
 
 @dataclass(slots=True)
 class Call:
-    """One recorded call: what ran, where it stands, and the autograd nodes of its outputs."""
+    """One recorded call: what ran, where it stands, and the autograd nodes of its outputs.
+
+    `taken` are the tensors among its arguments, in order: the autograd node, the `id` of a leaf, or the
+    inputs that a tensor without gradient comes from.
+    """
 
     id: str
     op: str
@@ -46,6 +51,7 @@ class Call:
     settings: tuple[tuple[str, Setting], ...] = ()
     exits: list[GradFn] = field(default_factory=list)
     sources: set[str] = field(default_factory=set)
+    taken: list[GradFn | str | int] = field(default_factory=list)
     arguments: tuple[object, ...] = ()
     output: torch.Tensor | None = None
 
@@ -243,15 +249,16 @@ class Recorder(TorchFunctionMode):
         span = self._source.locate(frame) if self._source else None
         call = Call(id_, op, path, index, module, span, (), "")
         call.sources = self._adopt_arguments(arguments, {id(t) for t in tensors_in(output)})
+        call.taken = [key for tensor in tensors_in(arguments) for key in self._keys(tensor)]
         if id_ in self._interventions and isinstance(output, torch.Tensor):
             output = self._interventions[id_](call, arguments[0], output)
         made = [t for t in tensors_in(output) if t.grad_fn and t.grad_fn not in self.owner]
         if not made:
             self._derive(list(tensors_in(output)), arguments)
             return output
-        call.shape, call.dtype = tuple(made[0].shape), _dtype(made[0])
+        call.shape, call.dtype = shape_of(made[0]), _dtype(made[0])
         if self._source:
-            call.settings = _module_settings(module) if module else _call_settings(*arguments)
+            call.settings = _module_settings(module) if module else self._call_settings(*arguments)
         if name in self._keep or id_ in self._keep:
             call.arguments, call.output = arguments[0], made[0]
         self._counts[name] = index + 1
@@ -293,7 +300,7 @@ class Recorder(TorchFunctionMode):
         name = f"{path}.{op}" if path else op
         id_, index = self._next_id(name)
         self._counts[name] = index + 1
-        shape = tuple(tensor.shape)
+        shape = shape_of(tensor)
         call = Call(id_, f"autograd.{op}", path, index, None, None, shape, _dtype(tensor))
         self._claim(call, [tensor])
 
@@ -309,6 +316,24 @@ class Recorder(TorchFunctionMode):
     def _origin(self, tensor: torch.Tensor) -> frozenset[str]:
         known = self._origins.get(id(tensor))
         return known[1] if known and known[0] is tensor else frozenset()
+
+    def _keys(self, tensor: torch.Tensor) -> list[GradFn | str | int]:
+        if tensor.grad_fn is not None:
+            return [tensor.grad_fn]
+        return [id(tensor)] if tensor.requires_grad else sorted(self._origin(tensor))
+
+    def _call_settings(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[str, Setting], ...]:
+        """Plain arguments as they are; of constant tensors their shape, mean and mean square."""
+        named = [(f"argument{index}", value) for index, value in enumerate(args)]
+        named += list(kwargs.items())
+        plain = ((name, _first(value)) for name, value in named)
+        settings = [(name, value) for name, value in plain if isinstance(value, Setting)]
+        for name, value in named:
+            if _is_constant(value) and not self._origin(value):
+                settings += _statistics(name, value)
+        return tuple(settings)
 
     def _path_of(self, module: nn.Module) -> str:
         """The dotted path; a module that is not registered is named by the place that calls it."""
@@ -334,6 +359,11 @@ def _function_name(func: Callable[..., object]) -> str:
     return name.strip("_") or name
 
 
+def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
+    """The sizes of a tensor; -1 for one that is no number, as in nested tensors."""
+    return tuple(size if isinstance(size, int) else -1 for size in tensor.shape)
+
+
 def _dtype(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
@@ -345,12 +375,26 @@ def _module_settings(module: nn.Module) -> tuple[tuple[str, Setting], ...]:
     )
 
 
-def _call_settings(
-    args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> tuple[tuple[str, Setting], ...]:
-    named = [(f"argument{index}", _first(value)) for index, value in enumerate(args)]
-    named += [(name, _first(value)) for name, value in kwargs.items()]
-    return tuple((name, value) for name, value in named if isinstance(value, Setting))
+def _is_constant(value: object) -> TypeGuard[torch.Tensor]:
+    """Whether the value is a tensor of numbers that no gradient flows to, such as a buffer."""
+    return (
+        type(value) is torch.Tensor
+        and not value.requires_grad
+        and value.is_floating_point()
+        and value.numel() > 0
+    )
+
+
+def _statistics(name: str, tensor: torch.Tensor) -> list[tuple[str, Setting]]:
+    with torch._C.DisableTorchFunction(), torch.no_grad():
+        finite = tensor[torch.isfinite(tensor)].double()
+        if not finite.numel():
+            return []
+        return [
+            (f"{name}.shape", ",".join(map(str, tensor.shape))),
+            (f"{name}.mean", float(finite.mean())),
+            (f"{name}.square", float(finite.square().mean())),
+        ]
 
 
 def _first(value: object) -> object:
@@ -392,7 +436,23 @@ class Forward:
                 seen[source, call.id] = None
         for source in self._sources_of_loss(names):
             seen[source, LOSS] = None
-        yield from seen
+        yield from self._in_order(seen, names)
+
+    def _in_order(
+        self, edges: Iterable[tuple[str, str]], names: Mapping[int, str]
+    ) -> list[tuple[str, str]]:
+        """The edges into each node in the order of the call's arguments, those not among them last."""
+        places: dict[tuple[str, str], int] = {}
+        for call in self.calls.values():
+            for place, key in enumerate(call.taken):
+                known = key if isinstance(key, str) else None
+                known = known or (names.get(key) if isinstance(key, int) else None)
+                if known is None and not isinstance(key, str | int):
+                    known = self.recorder.owner.get(key)
+                if known is not None:
+                    places.setdefault((known, call.id), place)
+        last = len(places)
+        return sorted(edges, key=lambda edge: places.get(edge, last))
 
     def _sources_of_loss(self, names: Mapping[int, str]) -> Iterator[str]:
         pending, seen = [self.loss.grad_fn], set()
