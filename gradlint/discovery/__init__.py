@@ -5,10 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from gradlint.discovery.loops import read_loops
-from gradlint.discovery.models import read_models
 from gradlint.discovery.prefilter import may_train
-from gradlint.discovery.reading import read_outline
 from gradlint.discovery.source import Source, parse, read, syntax_error
 from gradlint.discovery.suppressions import read_suppressions
 from gradlint.program import Program, Unreadable
@@ -55,6 +52,11 @@ def _without_models(source: Source) -> Program | Unreadable:
 
 
 def _read(source: Source, tree: ast.Module, root: Path) -> Program:
+    # Because most files of most projects hold no model, and a run over those alone starts sooner.
+    from gradlint.discovery.loops import read_loops
+    from gradlint.discovery.models import read_models
+    from gradlint.discovery.reading import read_outline
+
     reading = read_outline(source, tree, root)
     models = read_models(reading)
     loops = read_loops(reading, models)

@@ -172,7 +172,7 @@ class Neighbourhood:
         parts = name[len(dots) :].split(".")
         for count in range(len(parts) - 1, 0 if not dots else -1, -1):
             path = self._module_file(dots + ".".join(parts[:count]), module)
-            if path is None or path == module.path:
+            if path is None or path == module.path or not _may_define(path, parts[count:]):
                 continue
             other = file_outline(path)
             if other is not None:
@@ -217,6 +217,15 @@ def _to_be_followed(name: str, module: ModuleOutline) -> bool:
         return False
     own = head == module.package.split(".", 1)[0] and head != "torch"
     return kind is Base.UNKNOWN or own or (kind.is_module and head not in FOLLOWED_NEVER)
+
+
+def _may_define(path: Path, names: list[str]) -> bool:
+    """Whether the text of a file can define or re-export a name; most need no parsing to know."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    return not names or names[0].encode() in data or b"import *" in data
 
 
 def file_outline(path: Path) -> ModuleOutline | None:
