@@ -62,7 +62,9 @@ class Evidence:
         return error is not None and _broken_by_all(error, self.measured)
 
 
-def judge(claim: Claim, measured: tuple[float, ...], *, repeatable: bool, reason: str = "") -> Evidence:
+def judge(
+    claim: Claim, measured: tuple[float, ...], *, repeatable: bool, reason: str = ""
+) -> Evidence:
     """Compare the values of a claim, one for each seed, with its bound.
 
     A value that is NaN was not measured; an infinite one breaks any finite bound on its side.

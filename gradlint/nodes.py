@@ -33,8 +33,8 @@ class Input:
 class Parameter:
     """A parameter and the statistics of its elements, never the elements themselves.
 
-    `fan_in` and `fan_out` are counts of connections (0 for vectors). `distinct_rows` is the number of
-    different rows of the weight seen as a matrix of `fan_out` rows, capped at 2.
+    `fan_in` and `fan_out` are counts of connections (0 for vectors). `distinct_rows` is the number
+    of different rows of the weight seen as a matrix of `fan_out` rows, capped at 2.
     """
 
     id: str
@@ -54,9 +54,10 @@ class Parameter:
 class Layer:
     """One call of a leaf `torch.nn` module, or of a function outside leaf modules.
 
-    `op` is `torch.nn.Linear` for a module and `aten.add` for a function. `module` is the dotted path of
-    the module that made the call ("" for the root); `call` counts the calls of the same operation at
-    the same place. `span` is the line that made the call, `constructed` the line that built the module.
+    `op` is `torch.nn.Linear` for a module and `aten.add` for a function. `module` is the dotted
+    path of the module that made the call ("" for the root); `call` counts the calls of the same
+    operation at the same place. `span` is the line that made the call, `constructed` the line that
+    built the module.
     """
 
     id: str

@@ -29,8 +29,9 @@ class Role(str, Enum):
 
 
 ACTIVATIONS = frozenset(
-    "sigmoid logsigmoid tanh hardsigmoid hardtanh softsign relu relu6 leaky_relu prelu rrelu elu selu celu "
-    "gelu silu mish softplus hardswish hardshrink softshrink tanhshrink threshold exp glu".split()
+    "sigmoid logsigmoid tanh hardsigmoid hardtanh softsign relu relu6 leaky_relu prelu rrelu elu "
+    "selu celu gelu silu mish softplus hardswish hardshrink softshrink tanhshrink "
+    "threshold exp glu".split()
 )
 SATURATING = frozenset({"sigmoid", "tanh", "hardsigmoid", "hardtanh", "softsign"})
 
@@ -45,18 +46,21 @@ _ACTIVATION_SPELLINGS = {
 _ROLES: dict[str, Role] = {
     name: role
     for role, names in {
-        Role.DENSE: "linear bilinear addmm mm matmul bmm baddbmm addmv mv einsum nondynamicallyquantizablelinear",
+        Role.DENSE: "linear bilinear addmm mm matmul bmm baddbmm addmv mv einsum "
+        "nondynamicallyquantizablelinear",
         Role.CONVOLUTION: "conv1d conv2d conv3d convtranspose1d convtranspose2d convtranspose3d "
         "conv_transpose1d conv_transpose2d conv_transpose3d convolution",
         Role.EMBEDDING: "embedding embeddingbag embedding_bag",
         Role.RECURRENT: "rnn lstm gru rnn_tanh rnn_relu",
         Role.CELL: "rnncell lstmcell grucell rnn_tanh_cell rnn_relu_cell lstm_cell gru_cell",
-        Role.ATTENTION: "multiheadattention scaled_dot_product_attention multi_head_attention_forward",
-        Role.NORM: "batchnorm1d batchnorm2d batchnorm3d syncbatchnorm layernorm groupnorm rmsnorm instancenorm1d "
-        "instancenorm2d instancenorm3d localresponsenorm batch_norm layer_norm group_norm rms_norm "
+        Role.ATTENTION: "multiheadattention scaled_dot_product_attention "
+        "multi_head_attention_forward",
+        Role.NORM: "batchnorm1d batchnorm2d batchnorm3d syncbatchnorm layernorm groupnorm rmsnorm "
+        "instancenorm1d instancenorm2d instancenorm3d localresponsenorm batch_norm layer_norm "
+        "group_norm rms_norm "
         "instance_norm local_response_norm normalize",
-        Role.DROPOUT: "dropout dropout1d dropout2d dropout3d alphadropout featurealphadropout alpha_dropout "
-        "feature_alpha_dropout feature_dropout",
+        Role.DROPOUT: "dropout dropout1d dropout2d dropout3d alphadropout featurealphadropout "
+        "alpha_dropout feature_alpha_dropout feature_dropout",
         Role.POOL: "maxpool1d maxpool2d maxpool3d avgpool1d avgpool2d avgpool3d adaptiveavgpool1d "
         "adaptiveavgpool2d adaptiveavgpool3d adaptivemaxpool1d adaptivemaxpool2d adaptivemaxpool3d "
         "lppool1d lppool2d max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d "
@@ -66,9 +70,11 @@ _ROLES: dict[str, Role] = {
         Role.PRODUCT: "mul div truediv pow square prod rdiv rtruediv",
         Role.CONCAT: "cat concat concatenate stack hstack vstack",
         Role.SOFTMAX: "softmax log_softmax logsoftmax softmax2d softmin logsumexp",
-        Role.SHAPE: "view reshape flatten unflatten permute transpose t squeeze unsqueeze expand expand_as repeat "
-        "contiguous identity getitem narrow select chunk split unbind movedim swapaxes to float double half "
-        "type clone roll pad index_select gather take_along_dim view_as reshape_as tile mt h mh",
+        Role.SHAPE: "view reshape flatten unflatten permute transpose t squeeze unsqueeze expand "
+        "expand_as repeat contiguous identity getitem narrow select chunk split unbind movedim "
+        "swapaxes to float "
+        "double half type clone roll pad index_select gather take_along_dim view_as reshape_as "
+        "tile mt h mh",
     }.items()
     for name in names.split()
 }

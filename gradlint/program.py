@@ -15,8 +15,8 @@ class ModelDefinition:
     """A model that can be built: a class, or an expression such as `nn.Sequential(...)`.
 
     `span` is the header of the class (decorators left out) or the expression; `last_line` its end.
-    `builds` names the classes of the same file that it constructs. `candidates` are the ways to build
-    it, best first. `root` is true where no other model of the file constructs it.
+    `builds` names the classes of the same file that it constructs. `candidates` are the ways to
+    build it, best first. `root` is true where no other model of the file constructs it.
     """
 
     name: str
@@ -52,9 +52,9 @@ class LoopStep:
 class TrainingLoop:
     """A place that trains: an explicit loop, or a method that a framework calls in one.
 
-    `model` is the name of the ModelDefinition it trains, "" where that is not in sight. `framework` is
-    "" for an explicit loop, else `lightning`, `accelerate`, `transformers`, … `clips` is true where the
-    gradient is clipped in sight, by call, by configuration or by the framework's default.
+    `model` is the name of the ModelDefinition it trains, "" where that is not in sight. `framework`
+    is "" for an explicit loop, else `lightning`, `accelerate`, `transformers`, … `clips` is true
+    where the gradient is clipped in sight, by call, by configuration or by the framework's default.
     """
 
     span: Span

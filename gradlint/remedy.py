@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ReplaceActivation:
-    """Call `by` (a function of `torch.nn.functional`) in place of each of the activation `nodes`."""
+    """Call `by` (a function of `torch.nn.functional`) in place of each activation of `nodes`."""
 
     nodes: tuple[str, ...]
     by: str

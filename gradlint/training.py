@@ -18,8 +18,8 @@ class OptimizerFamily(str, Enum):
 class Training:
     """The settings of a training loop; `optimizer` is a class name in `torch.optim`, "" if unknown.
 
-    `arguments` are the optimizer's literal keyword arguments other than the learning rate; `loss` is the
-    name of a class in `torch.nn` or of a function in `torch.nn.functional`, "" if unknown.
+    `arguments` are the optimizer's literal keyword arguments other than the learning rate; `loss`
+    is the name of a class in `torch.nn` or of a function in `torch.nn.functional`, "" if unknown.
     """
 
     family: OptimizerFamily = OptimizerFamily.UNKNOWN
