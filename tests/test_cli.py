@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -382,6 +383,7 @@ def test_a_terminal_without_block_characters_gets_others(tmp_path: Path) -> None
     assert done.stdout.startswith("\\xe4.py:1:1: error: ")
 
 
+@pytest.mark.skipif(find_spec("torch") is None, reason="needs a model that runs")
 def test_a_keyboard_interrupt_ends_the_process_with_130(tmp_path: Path) -> None:
     (tmp_path / "hang.py").write_text(
         "import time\nfrom torch import nn\n\n\nclass Net(nn.Module):\n"
