@@ -40,7 +40,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The outcome for one model. `classes` are those of its file that were probed as parts of it."""
+    """The outcome for one model; `classes` are those of its file that were probed as its parts."""
 
     summary: ModelSummary
     graph: LayerGraph | None = None
@@ -243,6 +243,9 @@ _NOT_BUILT_STAGES = ("import", "build", "inputs")
 
 
 def _not_traced(blank: ModelSummary, reply: object) -> Examined:
+    if isinstance(reply, UserFailure) and reply.error == "NoParametersError":
+        reason = "has no parameters, so there is nothing to train"
+        return Examined(replace(blank, status=ModelStatus.NOT_RUN, reason=reason))
     built = not (isinstance(reply, UserFailure) and reply.stage in _NOT_BUILT_STAGES)
     status = ModelStatus.FAILED if built else ModelStatus.NOT_BUILT
     return Examined(

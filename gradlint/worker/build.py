@@ -33,6 +33,10 @@ _HANDY = 120_000_000
 _CHANGES = 12
 
 
+class NoParametersError(Exception):
+    """The module has nothing to train: a transform, a loss, a function in a module's clothes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Built:
     """A model that can be made again and again, each time from torch's current random state.
@@ -125,7 +129,11 @@ def _unused(module: ModuleType, name: str) -> list[Candidate]:
 
 
 def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: int) -> Built:
-    """The candidate, or what its constructor's errors make of it, with inputs that run."""
+    """The candidate, or what its constructor's errors make of it, with inputs that run.
+
+    Raises:
+        UserError: no form of the candidate gives a model with parameters and inputs that run.
+    """
     queue, seen = [candidate], {candidate.constructor}
     first: UserError | None = None
     for _ in range(_REPAIRS):
@@ -141,6 +149,8 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
             seen.update(item.constructor for item in new)
             queue = [*new, *queue]
             continue
+        if next(model.parameters(), None) is None:
+            raise UserError("build", NoParametersError(request.name))
         return _with_inputs(module, form, model, request)
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradlint.nodes import Edge, Input, Layer, Loss, Parameter
 from gradlint.worker.construction import Construction
 from gradlint.worker.parameters import parameter_nodes
-from gradlint.worker.trace import LOSS, Forward
+from gradlint.worker.trace import LOSS, Forward, shape_of
 
 
 def nodes_of(
@@ -13,7 +13,7 @@ def nodes_of(
 ) -> tuple[Input | Parameter | Layer | Loss, ...]:
     """Inputs, parameters, layers in the order in which they ran, and the loss."""
     inputs = tuple(
-        Input(id, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        Input(id, shape_of(tensor), str(tensor.dtype).removeprefix("torch."))
         for id, tensor in forward.inputs.items()
     )
     layers = tuple(
@@ -38,5 +38,5 @@ def edges_of(forward: Forward) -> tuple[Edge, ...]:
     shapes = {call.id: (call.shape, call.dtype) for call in forward.calls.values()}
     tensors = {**forward.inputs, **dict(forward.model.named_parameters())}
     for name, tensor in tensors.items():
-        shapes[name] = (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        shapes[name] = (shape_of(tensor), str(tensor.dtype).removeprefix("torch."))
     return tuple(Edge(source, target, *shapes[source]) for source, target in forward.edges())

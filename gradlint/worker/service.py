@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from types import ModuleType
 
@@ -36,6 +37,8 @@ class FileService:
             UserError: no candidate could be built, or the user's code raised.
         """
         start = time.perf_counter()
+        self._built = None
+        gc.collect()  # because tensors of the model before hang in cycles of exceptions and frames
         built = build(self._module, request)
         seed_everything(request.seed)
         with watch_construction(self._source) as construction:

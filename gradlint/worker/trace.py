@@ -36,8 +36,8 @@ _CONTAINERS = (
 class Call:
     """One recorded call: what ran, where it stands, and the autograd nodes of its outputs.
 
-    `taken` are the tensors among its arguments, in order: the autograd node, the `id` of a leaf, or the
-    inputs that a tensor without gradient comes from.
+    `taken` are the tensors among its arguments, in order: the autograd node, the `id` of a leaf, or
+    the inputs that a tensor without gradient comes from.
     """
 
     id: str
@@ -317,10 +317,13 @@ class Recorder(TorchFunctionMode):
         known = self._origins.get(id(tensor))
         return known[1] if known and known[0] is tensor else frozenset()
 
-    def _keys(self, tensor: torch.Tensor) -> list[GradFn | str | int]:
+    def _keys(self, tensor: torch.Tensor) -> Iterator[GradFn | str | int]:
         if tensor.grad_fn is not None:
-            return [tensor.grad_fn]
-        return [id(tensor)] if tensor.requires_grad else sorted(self._origin(tensor))
+            yield tensor.grad_fn
+        elif tensor.requires_grad:
+            yield id(tensor)
+        else:
+            yield from sorted(self._origin(tensor))
 
     def _call_settings(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
@@ -441,7 +444,7 @@ class Forward:
     def _in_order(
         self, edges: Iterable[tuple[str, str]], names: Mapping[int, str]
     ) -> list[tuple[str, str]]:
-        """The edges into each node in the order of the call's arguments, those not among them last."""
+        """Edges into a node in the order of the call's arguments, those not among them last."""
         places: dict[tuple[str, str], int] = {}
         for call in self.calls.values():
             for place, key in enumerate(call.taken):
