@@ -338,11 +338,13 @@ def torch_input(text: str) -> str:
     """The Python expression for one input of a model.
 
     `text` is an expression, or a tensor in the notation of reports, `float32[8,3,32,32]`, each with
-    or without `name=` before it. Floating-point tensors are standard normal, integers 0 or 1.
+    or without `name=` before it; an expression may begin with = as arguments do. Floating-point
+    tensors are standard normal, integers 0 or 1.
 
     Raises:
         ConfigError: it is neither.
     """
+    text = text.strip().removeprefix("=").lstrip()
     name, equals, rest = text.partition("=")
     prefix, body = (
         (f"{name.strip()}=", rest) if equals and name.strip().isidentifier() else ("", text)
@@ -350,7 +352,7 @@ def torch_input(text: str) -> str:
     match = _NOTATION.fullmatch(body.strip())
     if match is None:
         _check_input(f"f({text})", text)
-        return text.strip()
+        return text
     shape = tuple(int(size) for size in match[2].split(",") if size.strip())
     torch, dtype = "__import__('torch')", match[1]
     if dtype.startswith(("float", "bfloat", "complex")):

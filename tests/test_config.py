@@ -364,6 +364,7 @@ def test_a_malformed_model_on_the_command_line_is_an_error(text: str) -> None:
             id="scalar",
         ),
         pytest.param(" torch.zeros(3) ", "torch.zeros(3)", id="expression"),
+        pytest.param("= torch.zeros(3)", "torch.zeros(3)", id="expression with an equals sign"),
         pytest.param("*pair()", "*pair()", id="spread"),
         pytest.param("sizes[0]", "sizes[0]", id="subscript"),
     ],
