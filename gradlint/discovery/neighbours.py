@@ -26,14 +26,14 @@ _LONGEST = 64
 class ClassOutline:
     """What a subclass inherits: bases, methods and attributes by name, and the constructor.
 
-    `stubs` are methods that only raise or do nothing; `abstract` those marked as abstract methods.
+    `hollow` are methods that only raise or do nothing; `abstract` those marked as abstract methods.
     """
 
     name: str
     bases: tuple[str, ...]
     methods: frozenset[str]
     attributes: frozenset[str]
-    stubs: frozenset[str]
+    hollow: frozenset[str]
     abstract: frozenset[str]
     init: ast.arguments | None
 
@@ -84,7 +84,7 @@ class Lineage:
         """Whether a forward that does something is defined or inherited."""
         for outlined, _ in self.classes:
             if "forward" in outlined.methods | outlined.attributes:
-                return "forward" not in outlined.stubs
+                return "forward" not in outlined.hollow
         return any(kind.has_forward or kind is Base.UNKNOWN for kind in self.kinds)
 
     @property
@@ -264,7 +264,7 @@ def _class_outline(scope: Scope, imports: Imports, classes: set[str]) -> ClassOu
         tuple(_bases(scope, scope.node, imports, classes)),
         frozenset(node.name for node in methods),
         frozenset(name.removeprefix("self.") for name in scope.bindings),
-        frozenset(node.name for node in methods if _is_stub(node)),
+        frozenset(node.name for node in methods if _is_hollow(node)),
         frozenset(node.name for node in methods if _is_abstract(node)),
         init,
     )
@@ -292,7 +292,7 @@ def _is_abstract(node: ast.FunctionDef) -> bool:
     return any("abstract" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 
-def _is_stub(node: ast.FunctionDef) -> bool:
+def _is_hollow(node: ast.FunctionDef) -> bool:
     body = node.body
     if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
         body = body[1:]

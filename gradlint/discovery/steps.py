@@ -24,12 +24,12 @@ _NOT_AN_OPTIMIZER = re.compile(
 )
 _OPTIMIZER = re.compile(r"opt|adam|sgd|closure|scaler|engine|solver")
 _LOSS = re.compile(
-    r"criteri\w+|crit|\w*loss\w*|\w*cross_entropy\w*|\w*objective\w*|bce|mse|nll|elbo"
+    r"criteri\w+|crit|(?!scale_)\w*loss(es)?(_?(fn|func|function|f|module|layer))?\d*|\w*cross_entropy\w*|\w*objective\w*|bce|mse|nll|elbo"
 )
 _MODEL = re.compile(
     r"(\w*_)?(model|net|network|generator|discriminator|encoder|decoder|policy|actor|critic|gen"
     r"|disc|unet|transformer|rnn|lstm|gru|gpt|vae|autoencoder|classifier|backbone|ddp|mlp|cnn)"
-    r"(\w?|_\w+|\d+)"
+    r"(\w?|\d+|_(\w|\d+|ddp|engine|parallel|module|teacher|student|ema|real|fake|online))"
     r"|net[GD]|[GD]|module",
     re.IGNORECASE,
 )

@@ -364,6 +364,30 @@ def test_a_file_without_the_word_torch_may_train(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        ("model_ddp(x)", "forward"),
+        ("netG(x)", "forward"),
+        ("self.policy(x)", "forward"),
+        ("loss_fn(x)", "loss"),
+        ("compute_loss(x)", "loss"),
+        ("self.criterion(x)", "loss"),
+        ("count_net_weights(x)", None),
+        ("model_summary(x)", None),
+        ("amp.scale_loss(x)", None),
+        ("print_losses_of(x)", None),
+        ("model.train()", None),
+        ("torch.nn.functional.relu(x)", None),
+    ],
+)
+def test_steps_are_known_by_usual_names_where_their_origin_is_not_in_sight(
+    read: Read, call: str, kind: str | None
+) -> None:
+    loop = _loop(read, f"def step(self, x):\n    {call}\n    x.backward()\n")
+    assert _kinds(loop) == [*([kind] if kind else []), "backward"]
+
+
+@pytest.mark.parametrize(
     "source",
     [
         (

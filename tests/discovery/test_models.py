@@ -311,7 +311,7 @@ class B(torch.nn.Module):
     ],
     ids=[
         "no forward",
-        "stub forward",
+        "hollow forward",
         "abstract method",
         "loss",
         "loss base",
