@@ -29,10 +29,11 @@ def tensors_of(output: object) -> tuple[torch.Tensor, ...]:
 def loss_of(output: object) -> torch.Tensor:
     """A scalar whose gradient reaches everything that the output depends on.
 
-    A loss already in the output is used as it is: a scalar output, or the entry `loss` of a mapping
-    or dataclass. Otherwise the sum over the output's tensors y of <R, y> / sqrt(numel), where
-    R ~ N(0, 1) is drawn from a private generator with a constant seed: so the loss does not vanish
-    at y = 0, and neither depends on the global random state nor disturbs it.
+    A loss already in the output is used as it is: a scalar output, the entry `loss` of a mapping
+    or dataclass, the sum where the output is nothing but scalars. Otherwise the sum over the
+    output's tensors y of <R, y> / sqrt(numel), where R ~ N(0, 1) is drawn from a private generator
+    with a constant seed: so the loss does not vanish at y = 0, and neither depends on the global
+    random state nor disturbs it.
 
     Returns:
         A real tensor of shape ().
@@ -46,6 +47,8 @@ def loss_of(output: object) -> torch.Tensor:
     ready = _ready_loss(output, tensors)
     if ready is not None:
         return ready
+    if all(tensor.dim() == 0 and not tensor.is_complex() for tensor in tensors):
+        return torch.stack([tensor.float() for tensor in tensors]).sum()
     generator = torch.Generator().manual_seed(_PROJECTION_SEED)
     return torch.stack([_projected(tensor, generator) for tensor in tensors]).sum()
 

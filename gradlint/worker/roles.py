@@ -13,6 +13,7 @@ from gradlint.worker.facts import Facts, channels_of
 from gradlint.worker.forwards import Forward
 from gradlint.worker.layers import last_size, main_spec, others, spec_of
 from gradlint.worker.specs import (
+    Boxes,
     Constant,
     Dim,
     Filled,
@@ -124,7 +125,8 @@ def _annotated(role: Role, annotation: str) -> Iterator[Spec]:
     if "LongTensor" in bare or "IntTensor" in bare:
         ideas = (idea for idea in _by_name(role) if isinstance(idea, Whole))
         yield next(ideas, Whole(("batch", "time"), role.facts.tokens() or 2))
-    if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", bare, re.IGNORECASE):
+    inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
+    if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
         yield from _grouped(role, group[1].lower(), group[2])
 
 
@@ -137,9 +139,14 @@ _SCALARS: dict[str, Spec] = {
 
 
 def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
-    if "Tensor" in inner:
+    if kind != "tuple" and re.match(r"(dict|Dict)\[str", inner) and role.lower == "targets":
+        found: dict[str, Spec] = {"boxes": Boxes((3, 4)), "labels": Whole((3,), 2, 1)}
+        yield Group("list", (Group("dict", tuple(found.values()), tuple(found)),) * 2)
+    elif "Tensor" in inner:
         count = inner.count("Tensor") if kind == "tuple" and "..." not in inner else 2
         plain = _part(role, re.sub(r"s$", "", role.name), 0)
+        if kind != "tuple" and _IMAGE.fullmatch(role.lower):
+            plain = Normal((3, "height", "width"))  # because the list is the batch
         yield Group("tuple" if kind == "tuple" else "list", (plain,) * count)
     elif re.fullmatch(r"int(\s*,\s*(int|\.\.\.))*", inner):
         yield Group("tuple", (Size("height"), Size("width")))

@@ -57,6 +57,13 @@ class Ring:
 
 
 @dataclass(frozen=True, slots=True)
+class Boxes:
+    """Boxes in an image as (left, top, right, bottom), in pixels: float32, shape (…, 4)."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
 class Size:
     """A Python integer: one of the named sizes."""
 
@@ -86,8 +93,8 @@ class Packed:
     shape: Shape
 
 
-Spec = Normal | Whole | Filled | Lengths | Ring | Size | Constant | Group | Packed
-Shaped = Normal | Whole | Filled | Lengths | Ring | Packed
+Spec = Normal | Whole | Filled | Lengths | Ring | Boxes | Size | Constant | Group | Packed
+Shaped = Normal | Whole | Filled | Lengths | Ring | Boxes | Packed
 Sizes = Mapping[str, int]
 
 
@@ -119,6 +126,9 @@ def _tensor(spec: Shaped, shape: tuple[int, ...], sizes: Sizes) -> object:
             eye = torch.eye(shape[-1])
             ring = (eye + eye.roll(1, 0) + eye.roll(-1, 0)).clamp(max=1)
             return (ring / ring.sum(-1, keepdim=True)).expand(shape).clone()
+        case Boxes():
+            corner = torch.rand((*shape[:-1], 2)) * 8
+            return torch.cat([corner, corner + 4 + torch.rand_like(corner) * 12], -1)
         case Packed():
             lengths = torch.full((shape[0],), shape[1])
             values = torch.randn(shape)
