@@ -1,7 +1,8 @@
 """Lets torchvision's CUDA wheel be imported beside a CPU build of torch, whose start is unchanged.
 
 The wheel registers kernels for operators that only its compiled library declares, and that library
-does not load without CUDA. Declaring the operators just before torchvision runs is enough.
+does not load without CUDA. Declaring the operators just before torchvision runs is enough, and is
+left out where torchvision was already mended in the same way.
 """
 
 from __future__ import annotations
@@ -37,12 +38,18 @@ class _BeforeTorchvision:
 def _execute(execute: Callable[[ModuleType], None], module: ModuleType) -> None:
     import torch
 
-    if torch.version.cuda is None and not _loads(module):
+    if torch.version.cuda is None and not (_mended(module) or _loads(module)):
         library = torch.library.Library("torchvision", "DEF")
         for schema in SCHEMAS:
             library.define(schema)
         _declared.append(library)
     execute(module)
+
+
+def _mended(module: ModuleType) -> bool:
+    from pathlib import Path
+
+    return module.__file__ is not None and SCHEMAS[0] in Path(module.__file__).read_text("utf-8")
 
 
 def _loads(module: ModuleType) -> bool:
@@ -59,4 +66,4 @@ def _loads(module: ModuleType) -> bool:
     return bool(compiled)
 
 
-sys.meta_path.insert(0, _BeforeTorchvision())  # type: ignore[arg-type]  # as its protocol is private
+sys.meta_path.insert(0, _BeforeTorchvision())
