@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from gradlint.graph import LayerGraph
 from gradlint.nodes import Layer
 from gradlint.operations import Role, role_of
 from gradlint.span import Span
 
+_LARGEST_BLOCK = 4  # weights that one skip goes around at most, because a long branch needs its own
 _RECURRENT_CALLS = 3  # twice is a Siamese tower or a tied decoder
 
 
@@ -46,12 +48,60 @@ def repeats(graph: LayerGraph, layer: Layer) -> bool:
     return len(graph.calls(layer)) >= _RECURRENT_CALLS
 
 
-def skip_pairs(graph: LayerGraph, weighted: Iterable[Layer]) -> Iterator[tuple[str, str]]:
-    """From each of these trunk layers to its activation, where a skip would fit in shape."""
-    for layer in weighted:
-        activations = [other for other in graph.behind(layer) if role_of(other) is Role.ACTIVATION]
-        if activations and activations[-1].shape in graph.input_shapes(layer)[:1]:
-            yield layer.id, activations[-1].id
+def attends(graph: LayerGraph, layer: Layer) -> bool:
+    """Whether the layer is attention, or a softmax whose output multiplies a matrix."""
+    if role_of(layer) is not Role.SOFTMAX:
+        return role_of(layer) is Role.ATTENTION
+    behind = list(graph.consumers(layer))
+    behind += [after for layer in behind for after in graph.consumers(layer)]
+    return any(role_of(after) is Role.DENSE and graph.weight_of(after) is None for after in behind)
+
+
+def skip_pairs(graph: LayerGraph, weighted: Sequence[Layer]) -> Iterator[tuple[str, str]]:
+    """First and last layers of the trunk between which a skip would fit in shape.
+
+    Where norms stand in front of the weights, as in a transformer, from each norm to the layer
+    before the next; otherwise from one of the `weighted` layers to the activation behind it, or
+    behind the next at which the shape is the same again.
+    """
+    blocks = tuple(_normed_blocks(graph, weighted))
+    if blocks:
+        yield from blocks
+        return
+    first = 0
+    while first < len(weighted):
+        length, last = _block(graph, weighted[first : first + _LARGEST_BLOCK])
+        if last is not None:
+            yield weighted[first].id, last.id
+        first += length
+
+
+def _block(graph: LayerGraph, weighted: Sequence[Layer]) -> tuple[int, Layer | None]:
+    """How many of `weighted` the shortest block of constant shape takes, and its last layer."""
+    wanted = graph.input_shapes(weighted[0])[:1]
+    for length, layer in enumerate(weighted, start=1):
+        behind = graph.behind(layer)
+        bent = [other for other in behind if role_of(other) is Role.ACTIVATION]
+        last = bent[-1] if bent else layer
+        if last.shape in wanted and (bent or length > 1):
+            return length, last
+    return 1, None
+
+
+def _normed_blocks(graph: LayerGraph, weighted: Sequence[Layer]) -> Iterator[tuple[str, str]]:
+    trunk = graph.trunk
+    begin, end = (trunk.index(layer) for layer in (weighted[0], weighted[-1]))
+    run = trunk[max(begin - 1, 0) : end + 1]
+    takers = {layer.id for layer in weighted}
+    starts = [
+        index
+        for index, (layer, next_) in enumerate(pairwise(run))
+        if role_of(layer) is Role.NORM and next_.id in takers
+    ]
+    for start, next_start in pairwise(starts):
+        first, last = run[start], run[next_start - 1]
+        if last.shape in graph.input_shapes(first)[:1]:
+            yield first.id, last.id
 
 
 def fitting_norm(layer: Layer) -> str:

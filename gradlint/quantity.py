@@ -21,6 +21,7 @@ class Quantity(str, Enum):
     WEAKEST_GRADIENT = "weakest-gradient"
     TRAINING_SPIKE = "training-spike"
     GRADIENT_RANK = "gradient-rank"
+    TOKEN_CORRELATION = "token-correlation"
 
     @property
     def unit(self) -> str:
@@ -44,4 +45,5 @@ _UNITS = {
     Quantity.WEAKEST_GRADIENT: "decade",
     Quantity.TRAINING_SPIKE: "decade",
     Quantity.GRADIENT_RANK: "share",
+    Quantity.TOKEN_CORRELATION: "1",
 }

@@ -15,6 +15,7 @@ from gradlint.graph import LayerGraph
 from gradlint.nodes import Initialisation, Layer, Parameter
 from gradlint.operations import Role, is_saturating, is_weighted, name_of, role_of
 from gradlint.patterns import (
+    attends,
     fitting_norm,
     gates,
     names,
@@ -62,6 +63,7 @@ __all__ = [
     "Span",
     "StepKind",
     "TrainingLoop",
+    "attends",
     "fitting_norm",
     "gates",
     "gradient_claim",

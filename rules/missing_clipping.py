@@ -20,17 +20,21 @@ from gradlint.rule import (
     Span,
     StepKind,
     TrainingLoop,
+    attends,
     repeats,
     role_of,
 )
 
-_HEALTHY = Bound(at_most=1)  # decades: the loss rises to no more than ten times its start
+# Decades over the loss at the start. Of 150 small networks (MLP, RNN, LSTM; SGD, momentum, Adam;
+# learning rates from 3e-4 to 10) trained on one batch for 150 steps, 1 of 123 below 1 had learnt
+# nothing at the end, 23 of 27 above 1, and 20 of 23 above 2.
+_HEALTHY = Bound(at_most=1)
 _FAILING = Bound(at_most=2)
 _HIGH_RATES = {
     OptimizerFamily.SGD: 0.1,
     OptimizerFamily.ADAM: 1e-2,
 }  # from here on any model is probed
-_MAX_NORM = 1.0  # the default of the Hugging Face Trainer
+_MAX_NORMS = (1.0, 0.25)  # the Hugging Face Trainer's default; PyTorch's language model example
 
 
 class MissingClipping(LoopRule):
@@ -54,8 +58,9 @@ class MissingClipping(LoopRule):
         `Trainer(gradient_clip_val=1.0)`. If clipping does not cure it, lower the learning rate.
 
     Known limitations:
-        Suspected are only models with recurrence or attention, and loops with a high learning rate
-        (.1 for SGD, .01 for Adam). Spikes that need real data or more than 20 steps are not seen.
+        Suspected are only models with recurrence or attention, and loops with a high learning
+        rate (over .1 for SGD, .01 for Adam). Spikes that need real data or more than 20 steps are
+        not seen.
     """
 
     family = Family.TRAINING_LOOP
@@ -76,7 +81,9 @@ class MissingClipping(LoopRule):
             message=f"no gradient clipping in the training loop of {reason}",
             claims=(Claim(Quantity.TRAINING_SPIKE, graph.loss.id, _HEALTHY, error=_FAILING),),
             region=(graph.loss.id,),
-            remedies=(Remedy(_title(loop), (ClipGradients(_MAX_NORM),)),),
+            remedies=tuple(
+                Remedy(_title(loop, norm), (ClipGradients(norm),)) for norm in _MAX_NORMS
+            ),
             advice="lower the learning rate",
             only_if_cured=True,
         )
@@ -232,10 +239,10 @@ def _reason(loop: TrainingLoop, graph: LayerGraph) -> str:
     """Why clipping matters for this model and loop, "" where nothing says so."""
     if any(_recurs(graph, layer) for layer in graph.layers):
         return "a recurrent model"
-    if any(_attends(graph, layer) for layer in graph.layers):
+    if any(attends(graph, layer) for layer in graph.layers):
         return "a model with attention"
     rate = loop.training.learning_rate
-    if rate is not None and rate >= _HIGH_RATES.get(loop.training.family, float("inf")):
+    if rate is not None and rate > _HIGH_RATES.get(loop.training.family, float("inf")):
         return f"a model that {loop.training.optimizer} trains with the high learning rate {rate:g}"
     return ""
 
@@ -246,16 +253,7 @@ def _recurs(graph: LayerGraph, layer: Layer) -> bool:
     return role_of(layer) is Role.DENSE and repeats(graph, layer)
 
 
-def _attends(graph: LayerGraph, layer: Layer) -> bool:
-    """Whether the layer is attention, or a softmax whose output multiplies a matrix."""
-    if role_of(layer) is not Role.SOFTMAX:
-        return role_of(layer) is Role.ATTENTION
-    behind = list(graph.consumers(layer))
-    behind += [after for layer in behind for after in graph.consumers(layer)]
-    return any(role_of(after) is Role.DENSE and graph.weight_of(after) is None for after in behind)
-
-
-def _title(loop: TrainingLoop) -> str:
+def _title(loop: TrainingLoop, norm: float) -> str:
     if loop.framework == "lightning":
-        return "pass gradient_clip_val=1.0 to the Trainer"
-    return "clip the gradient norm to 1.0 between backward() and step()"
+        return f"pass gradient_clip_val={norm} to the Trainer"
+    return f"clip the gradient norm to {norm} between backward() and step()"

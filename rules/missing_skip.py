@@ -6,14 +6,18 @@ from collections.abc import Iterator
 
 from gradlint.rule import (
     AddSkip,
+    Bound,
+    Claim,
     Family,
     GraphRule,
     Hypothesis,
     Layer,
     LayerGraph,
     Normalise,
+    Quantity,
     Remedy,
     Role,
+    attends,
     fitting_norm,
     names,
     repeats,
@@ -23,6 +27,8 @@ from gradlint.rule import (
     trunk_claim,
 )
 
+_DISTINCT = Bound(at_most=0.99)  # 10 blocks: at most .3 with skips, 1.000 without
+_COLLAPSED = Bound(at_most=0.999)
 _DEEP = 10  # the fewest plain ReLU layers of default initialisation that failed: 8 lose 3 decades
 
 
@@ -39,7 +45,10 @@ class MissingSkip(GraphRule):
         The gradient at the deepest layer of the trunk over the gradient at the output, in decades,
         for several seeds. Depth alone proves nothing: a plain network that keeps its gradient,
         because it is well initialised or normalised, is refuted and stays silent. Neither does a
-        bad gradient: it must recover once skips are added to a copy of the model.
+        bad gradient: it must recover once skips are added to a copy of the model. Attention
+        averages the positions of a sequence; where it is in the run, the measure is instead how
+        alike the positions are in front of the head: with skips they stay apart, without they
+        collapse to one vector, although norms keep the size of the gradient.
 
     What to do:
         Add the input of each layer, or of each pair of layers, to its output, with a norm inside
@@ -55,23 +64,21 @@ class MissingSkip(GraphRule):
         "https://arxiv.org/abs/1512.03385",
         "https://arxiv.org/abs/1702.08591",
         "https://arxiv.org/abs/2002.10444",
+        "https://arxiv.org/abs/2103.03404",
     )
 
     def check(self, graph: LayerGraph) -> Iterator[Hypothesis]:
         """Yield one suspicion for each plain run of ten or more weighted layers."""
         for run in _plain_runs(graph):
-            if len(run) >= _DEEP:
-                yield Hypothesis(
-                    span=site(run),
-                    layer=run[0].id,
-                    message=(
-                        f"{len(run)} layers in a row with no skip around any of them ({names(run)})"
-                    ),
-                    claims=(trunk_claim(graph),),
-                    region=tuple(layer.id for layer in run),
-                    remedies=tuple(_remedies(graph, run)),
-                    advice="add skips, with a norm inside each branch",
-                    only_if_cured=True,
+            if len(run) < _DEEP:
+                continue
+            last = _last_of_sequences(graph, run)
+            if last is None:
+                yield _hypothesis(graph, run, "", trunk_claim(graph))
+            else:
+                claim = Claim(Quantity.TOKEN_CORRELATION, last.id, _DISTINCT, error=_COLLAPSED)
+                yield _hypothesis(
+                    graph, run, ", so that attention makes all positions alike", claim
                 )
 
     examples = (
@@ -170,6 +177,48 @@ def demo():
 import torch
 from torch import nn
 
+class Attention(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.qkv = nn.Linear(width, 3 * width)  # confirmed
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x):  # x: (batch, time, width)
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        weights = torch.softmax(q @ k.transpose(1, 2) / q.shape[-1] ** 0.5, dim=-1)
+        return self.out(weights @ v)
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.ln1 = nn.LayerNorm(width)
+        self.attention = Attention(width)
+        self.ln2 = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 2 * width)
+        self.down = nn.Linear(2 * width, width)
+
+    def forward(self, x):
+        x = self.attention(self.ln1(x))
+        return self.down(torch.nn.functional.gelu(self.up(self.ln2(x))))
+
+class Forgetful(nn.Module):
+    def __init__(self, vocabulary=20, width=32, depth=5):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.blocks = nn.Sequential(*[Block(width) for _ in range(depth)])
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, tokens):  # tokens: (batch, time)
+        return self.head(self.norm(self.blocks(self.embed(tokens))))
+
+def demo():
+    return Forgetful()(torch.randint(0, 20, (8, 12)))
+""",
+        """
+import torch
+from torch import nn
+
 class Unrolled(nn.Module):
     def __init__(self, hidden=24):
         super().__init__()
@@ -198,6 +247,29 @@ def demo():
     )
 
 
+def _hypothesis(graph: LayerGraph, run: list[Layer], effect: str, claim: Claim) -> Hypothesis:
+    return Hypothesis(
+        span=site(run),
+        layer=run[0].id,
+        message=(
+            f"{len(run)} layers in a row with no skip around any of them ({names(run)}){effect}"
+        ),
+        claims=(claim,),
+        region=tuple(layer.id for layer in run),
+        remedies=tuple(_remedies(graph, run)),
+        advice="add skips, with a norm inside each branch",
+        only_if_cured=True,
+    )
+
+
+def _last_of_sequences(graph: LayerGraph, run: list[Layer]) -> Layer | None:
+    """The last layer in front of the run's last, where attention runs over sequences (N, T, C)."""
+    before = graph.trunk[graph.trunk.index(run[-1]) - 1]
+    inside = graph.between(run[0], run[-1])
+    mixes = any(attends(graph, layer) for layer in inside)
+    return before if mixes and len(before.shape) == 3 else None
+
+
 def _plain_runs(graph: LayerGraph) -> Iterator[list[Layer]]:
     """Weighted layers of the trunk between the places where branches come together."""
     weighted = {layer.id for layer in graph.weighted_trunk}
@@ -221,7 +293,8 @@ def _remedies(graph: LayerGraph, run: list[Layer]) -> Iterator[Remedy]:
         for layer in run
         if layer != head and all(role_of(after) is not Role.NORM for after in graph.behind(layer))
     )
-    if not bare:
+    inside = role_of(graph.layer(pairs[0][0])) is Role.NORM
+    if inside or not bare:
         yield Remedy("add a skip around each layer that keeps its shape", (AddSkip(pairs),))
         return
     norm = fitting_norm(run[0])

@@ -28,7 +28,11 @@ class Sketch:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of what the last layer gives."""
-        node = next(node for node in self.nodes if node.id == self.last)
+        return self.shape_of(self.last)
+
+    def shape_of(self, id: str) -> tuple[int, ...]:
+        """The shape of what the layer or input called `id` gives."""
+        node = next(node for node in self.nodes if node.id == id)
         assert isinstance(node, Input | Layer)
         return node.shape
 
@@ -50,7 +54,7 @@ class Sketch:
         sources = sources or (self.last,)
         self.nodes.append(Layer(id, op, module, index, shape, "float32", place, place, settings))
         for source in sources:
-            self.edges.append(Edge(source, id, shape, "float32"))
+            self.edges.append(Edge(source, id, self.shape_of(source), "float32"))
         self.last = id
         return id
 

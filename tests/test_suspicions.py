@@ -452,6 +452,54 @@ def test_skips_go_around_layers_that_keep_their_shape_and_norms_where_none_are()
     assert [[type(action) for action in remedy.actions] for remedy in normed] == [[AddSkip]]
 
 
+def test_a_skip_goes_around_layers_that_change_the_shape_and_change_it_back() -> None:
+    sketch = Sketch()
+    for block in range(6):
+        for name, width in (("up", 256), ("down", 64)):
+            id = f"{block}.{name}"
+            sketch.layer("torch.nn.Linear", id=id, shape=(8, width))
+            sketch.weight(id)
+            if name == "up":
+                sketch.layer("torch.nn.GELU", id=f"{block}.gelu")
+    sketch.dense(id="head")
+    remedies = the_suspicion("missing-skip", sketch.graph()).remedies
+    pairs = remedies[-1].actions[0]
+    assert pairs == AddSkip(tuple((f"{block}.up", f"{block}.down") for block in range(6)))
+
+
+def transformer(blocks: int) -> Sketch:
+    sketch = Sketch()
+    sketch.nodes.clear()
+    sketch.nodes.append(Input("input 0", (8, 20, 64), "float32"))
+    sketch.dense(id="embed")
+    for block in range(blocks):
+        sketch.layer("torch.nn.LayerNorm", id=f"{block}.ln1")
+        value = sketch.dense(id=f"{block}.qkv")
+        weights = sketch.layer("aten.softmax", id=f"{block}.softmax")
+        sketch.layer("aten.matmul", weights, value, id=f"{block}.mix")
+        sketch.dense(id=f"{block}.out")
+        sketch.layer("torch.nn.LayerNorm", id=f"{block}.ln2")
+        sketch.dense(id=f"{block}.mlp")
+    sketch.layer("torch.nn.LayerNorm", id="norm")
+    sketch.dense(id="head")
+    return sketch
+
+
+def test_attention_without_skips_is_judged_by_how_alike_its_positions_become() -> None:
+    found = the_suspicion("missing-skip", transformer(4).graph())
+    assert found.claims[0].quantity is Quantity.TOKEN_CORRELATION
+    assert found.claims[0].of == "norm"
+    assert "all positions alike" in found.message
+    (remedy,) = found.remedies
+    assert remedy.actions[0] == AddSkip(
+        tuple(
+            pair
+            for block in range(4)
+            for pair in ((f"{block}.ln1", f"{block}.out"), (f"{block}.ln2", f"{block}.mlp"))
+        )
+    )
+
+
 # missing-clipping
 
 STEP, BACKWARD = (Span("train.py", line) for line in (30, 29))
@@ -504,7 +552,7 @@ def test_recurrence_and_attention_are_reasons_to_clip(
     assert found.message.endswith(reason)
     assert found.claims[0].quantity is Quantity.TRAINING_SPIKE
     assert found.claims[0].of == "loss()"
-    assert found.remedies[0].actions == (ClipGradients(1.0),)
+    assert [r.actions for r in found.remedies] == [(ClipGradients(1.0),), (ClipGradients(0.25),)]
     assert found.only_if_cured
 
 

@@ -24,6 +24,7 @@ _WORDS = {
     Quantity.WEAKEST_GRADIENT: "rms gradient of the weakest layer, {of}",
     Quantity.TRAINING_SPIKE: "highest loss of a short training run, relative to the first",
     Quantity.GRADIENT_RANK: "rank of the gradient of {of}, as a share of its rows",
+    Quantity.TOKEN_CORRELATION: "correlation of the positions of one sequence at {of}",
 }
 _RELATIVE = (Quantity.GRADIENT_DECADES, Quantity.RECURRENT_DECAY)
 _SMALLEST_SPREAD = 3.0  # decades; because a bar must not blow up noise into a slope
