@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from gradlint.nodes import Parameter
@@ -130,7 +131,8 @@ def _times_constant(call: Call, count: float) -> Step:
     matrix = call.operands[0 if call.operands[0].constant else 1].moments
     after = signal.scaled(count * matrix.square).shaped(call.shape, _dense_axes(signal, call.shape))
     gain = weighted_gain(count * matrix.square, signal, after, 0.0)
-    gains = tuple(Gain(0.0) if operand.constant else gain for operand in call.operands)
+    kept = Gain(count * signal.square, along=0.0)
+    gains = tuple(kept if operand.constant else gain for operand in call.operands)
     return Step(after, gains)
 
 
@@ -153,17 +155,18 @@ def _product_axes(shape: tuple[int, ...]) -> str:
 
 
 def as_operand(parameter: Parameter) -> Operand:
-    """A parameter that is added or multiplied like a signal; every input sees the same values.
-
-    Its leading axes are taken as positions, its last as features; one that is spread over positions
-    differs between them.
-    """
-    size = len(parameter.shape)
-    axes = (POSITION * (size - 1) + FEATURE) if size else ""
-    square = max(parameter.mean_square, 1e-280)
-    places = 1
-    for length in parameter.shape[:-1]:
-        places *= length
-    local = square if places <= 1 else parameter.mean**2
-    moments = Moments(square, square, local, parameter.mean, parameter.shape, axes)
+    """A parameter that is added or multiplied like a signal; every input sees the same values."""
+    moments = constant_moments(parameter.shape, parameter.mean, parameter.mean_square)
     return Operand(parameter.id, moments, constant=True)
+
+
+def constant_moments(shape: tuple[int, ...], mean: float, square: float) -> Moments:
+    """Moments of a tensor that is the same for every input: r = q.
+
+    Its leading axes are taken as positions, its last as features; values differ between positions.
+    """
+    square = max(square, 1e-280)
+    axes = (POSITION * (len(shape) - 1) + FEATURE) if shape else ""
+    places = math.prod(shape[:-1])
+    local = square if places <= 1 else mean * mean
+    return Moments(square, square, local, mean, shape, axes)

@@ -128,6 +128,16 @@ def scalar_of(call: Call) -> float | None:
         for key, value in call.layer.settings:
             if key == name and not isinstance(value, str | bool):
                 return float(value)
+    return _single_constant(call)
+
+
+def _single_constant(call: Call) -> float | None:
+    """The value of a constant tensor of one element."""
+    for key, value in call.layer.settings:
+        if key.endswith(".shape") and isinstance(value, str):
+            sizes = [int(size) for size in value.split(",") if size]
+            if math.prod(sizes) == 1:
+                return call.layer.setting(key.removesuffix("shape") + "mean")
     return None
 
 
@@ -174,15 +184,15 @@ def addition(call: Call) -> Step:
     after = terms[0]
     for term in terms[1:]:
         after = _sum(after, term, sign)
-    gains = tuple(_term_gain(term, after) for term in terms)
+    cross = 0.5 * (after.square - sum(term.square for term in terms))
+    gains = tuple(_term_gain(term, after, cross) for term in terms)
     return Step(replace(after, shape=call.shape), gains)
 
 
-def _term_gain(term: Moments, after: Moments) -> Gain:
-    """1; along the signal, the share of the term in the sum: <a, a + b> / |a + b|^2, b given by its mean."""
-    cross = abs(term.mean) * max(abs(after.mean) - abs(term.mean), 0.0)
-    share = min((term.square + cross) / after.square, 1.0)
-    return Gain(1.0, along=min(share * math.sqrt(after.square / term.square), 1.0))
+def _term_gain(term: Moments, after: Moments, cross: float) -> Gain:
+    """1; along the signal, the share of the term in the sum, <a, a + b> / |a + b|^2."""
+    share = max(-1.0, min((term.square + cross) / after.square, 1.0))
+    return Gain(1.0, along=share * math.sqrt(after.square / term.square))
 
 
 def _sum(one: Moments, two: Moments, sign: float) -> Moments:
@@ -225,7 +235,7 @@ def _with_scalar(call: Call, sign: float) -> Step:
 
 
 def _number_first(call: Call) -> bool:
-    return any(key == "argument0" for key, _ in call.layer.settings)
+    return any(key in ("argument0", "argument0.mean") for key, _ in call.layer.settings)
 
 
 @lru_cache(maxsize=256)

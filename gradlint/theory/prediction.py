@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from gradlint.graph import LayerGraph
 from gradlint.nodes import Edge, Input, Layer, Parameter
 from gradlint.operations import name_of
-from gradlint.theory.dense import as_operand
+from gradlint.theory.dense import as_operand, constant_moments
 from gradlint.theory.elementwise import passing
 from gradlint.theory.moments import BATCH, FEATURE, Moments, default_axes
 from gradlint.theory.recurrence import recurrences
@@ -104,6 +104,8 @@ class _Forward:
             for edge in edges
             if (operand := self._operand(edge, layer, name, module=module)) is not None
         )
+        if name in _ARITHMETIC:
+            operands = _with_constants(layer, operands)
         if all(operand.constant for operand in operands) and not _starts(layer, edges):
             self._constant.add(layer.id)
         if name in _SPLITTING:
@@ -155,6 +157,29 @@ _WEIGHTED = frozenset(
 )
 
 
+_ARITHMETIC = frozenset(
+    "add iadd radd sub isub rsub subtract mul imul rmul multiply div truediv itruediv rdiv rtruediv divide "
+    "matmul rmatmul mm bmm einsum".split()
+)
+
+
+def _with_constants(layer: Layer, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:
+    """Add the constant tensors of a call, of which the settings tell shape, mean and mean square."""
+    settings = dict(layer.settings)
+    for name, shape in layer.settings:
+        argument = name.removesuffix(".shape")
+        if argument == name or not isinstance(shape, str):
+            continue
+        sizes = tuple(int(size) for size in shape.split(",") if size)
+        mean, square = (float(settings.get(f"{argument}.{key}", 0.0)) for key in ("mean", "square"))
+        if math.prod(sizes) == 1 and len(operands) == 1:
+            continue
+        constant = Operand("", constant_moments(sizes, mean, square), constant=True)
+        first = argument == "argument0"
+        operands = (constant, *operands) if first else (*operands, constant)
+    return operands
+
+
 def _starts(layer: Layer, edges: tuple[Edge, ...]) -> bool:
     """Whether a layer without known tensors may still depend on an input: a tensor without gradient."""
     return not edges
@@ -196,6 +221,8 @@ def _pass_on(
     source = step.moments.curve.source if step.moments.curve else ""
     size = step.moments.square * step.moments.elements
     for operand, gain in zip(forward.operands[id], step.gains, strict=False):
+        if not operand.id:
+            continue
         below = operand.moments
         growth = _growth(size, below)
         if gain.aside:
