@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 import torch
@@ -27,7 +27,6 @@ _FILLS = frozenset(
     "xavier_normal_ orthogonal_ sparse_ dirac_ __setitem__".split()
 )
 _DISPATCH = ("__torch_function__", "handle_torch_function")
-_SETTINGS = frozenset("a b gain std mean val value sparsity mode nonlinearity".split())
 
 
 class Construction:
@@ -113,10 +112,12 @@ class _Fills(TorchFunctionMode):
         if default:
             return Initialisation("default", (), span)
         if initialiser is not None:
-            settings = _numbers(initialiser.f_locals.items())
-            return Initialisation(initialiser.f_code.co_name, settings, span)
+            code = initialiser.f_code
+            given = code.co_varnames[: code.co_argcount]
+            values = [(name, initialiser.f_locals.get(name)) for name in given]
+            return Initialisation(code.co_name, _numbers(values), span)
         positional = zip(("argument0", "argument1"), args, strict=False)
-        return Initialisation(name, _numbers([*positional, *kwargs.items()], every=True), span)
+        return Initialisation(name, _numbers([*positional, *kwargs.items()]), span)
 
 
 def _written(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
@@ -139,13 +140,11 @@ def _initialiser(frame: FrameType | None) -> tuple[FrameType | None, bool]:
     return found, False
 
 
-def _numbers(pairs: object, *, every: bool = False) -> tuple[tuple[str, float], ...]:
+def _numbers(pairs: Iterable[tuple[str, object]]) -> tuple[tuple[str, float], ...]:
     return tuple(
         (name, float(value))
-        for name, value in pairs  # type: ignore[attr-defined]
-        if isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and (every or name in _SETTINGS)
+        for name, value in pairs
+        if isinstance(value, int | float) and not isinstance(value, bool)
     )
 
 

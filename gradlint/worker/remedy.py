@@ -83,7 +83,8 @@ def _activation(by: str) -> Intervention:
 
 def _batch_norm(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
     """Normalise each feature over samples and positions, as a fresh BatchNorm does."""
-    feature = 1 if output.ndim == 2 or output.ndim >= 4 else output.ndim - 1
+    channels_first = output.ndim >= 4 or "conv1d" in call.op.lower()
+    feature = 1 if output.ndim == 2 or channels_first else output.ndim - 1
     axes = [axis for axis in range(output.ndim) if axis != feature]
     return _standardise(output, axes)
 
