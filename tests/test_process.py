@@ -525,13 +525,20 @@ def test_no_download_can_start_and_no_window_open(worker: Worker, tmp_path: Path
     assert serve(worker, file(tmp_path, source)).value == "['1', '1', 'Agg', '']"
 
 
-def test_the_folder_of_gradlint_is_not_on_the_path_of_user_code(
+def test_the_folder_of_gradlint_is_not_put_on_the_path_of_user_code(
     worker: Worker, tmp_path: Path
 ) -> None:
     folder = str(Path(process.__file__).parent.parent)
-    source = f"import sys\ndef net(): return {folder!r} in sys.path or '' in sys.path"
+    asked = f"{folder!r} in sys.path"
+    bare = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; print({asked})"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    source = f"import sys\ndef net(): return {asked}, '' in sys.path"
     with start(environment={"PYTHONPATH": ""}) as clean:
-        assert serve(clean, file(tmp_path, source)).value == "False"
+        assert serve(clean, file(tmp_path, source)).value == f"({bare.stdout.strip()}, False)"
 
 
 def test_a_session_that_is_not_closed_ends_with_the_next(worker: Worker, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The half that runs beside the linted code: the standard library and torch, nothing else."""

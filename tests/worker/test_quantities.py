@@ -40,9 +40,9 @@ def test_gradient_decades_are_the_ratio_that_autograd_gives() -> None:
 
 def test_a_zero_initialised_head_is_measured_after_one_step() -> None:
     def make() -> nn.Module:
-        model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
-        nn.init.zeros_(model[2].weight)
-        return model
+        head = nn.Linear(5, 3)
+        nn.init.zeros_(head.weight)
+        return nn.Sequential(nn.Linear(6, 5), nn.Tanh(), head)
 
     run = Run(Example(make, (8, 6)), 0, nodes=["0"])
     assert run.plain.at.get("0", 0.0) == 0.0
@@ -51,9 +51,9 @@ def test_a_zero_initialised_head_is_measured_after_one_step() -> None:
 
 def test_a_gradient_that_never_arrives_is_minus_infinity() -> None:
     def make() -> nn.Module:
-        model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
-        nn.init.constant_(model[0].bias, -1e3)
-        return model
+        first = nn.Linear(4, 4)
+        nn.init.constant_(first.bias, -1e3)
+        return nn.Sequential(first, nn.ReLU(), nn.Linear(4, 2))
 
     run = Run(Example(make, (8, 4)), 0, nodes=["0"])
     assert measure(run, Claim(Quantity.GRADIENT_DECADES, "0", Bound())) == -math.inf

@@ -86,7 +86,8 @@ def test_a_gated_layer_takes_the_sizes_of_the_recurrent_one_and_the_forget_bias(
     gated = getattr(model["rnn"], REPLACEMENT)
     assert isinstance(gated, nn.LSTM)
     assert (gated.input_size, gated.hidden_size, gated.num_layers) == (5, 7, 2)
-    forget = gated.bias_ih_l0[7:14] + gated.bias_hh_l0[7:14]
+    biases = dict(gated.named_parameters())
+    forget = biases["bias_ih_l0"][7:14] + biases["bias_hh_l0"][7:14]
     assert torch.equal(forget, torch.full((7,), 2.0))
 
 

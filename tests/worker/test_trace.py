@@ -144,7 +144,7 @@ def test_a_custom_autograd_function_is_a_layer_of_its_own() -> None:
             self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.b(Double.apply(self.a(x)))
+            return self.b(Double.apply(self.a(x)))  # type: ignore[no-untyped-call]
 
     graph, _ = traced(Net, (2, 4))
     assert [layer.op for layer in graph.trunk] == [
