@@ -22,6 +22,7 @@ _TITLES = (
     "covered",
     "not built",
     "failed",
+    "not run",
     *(verdict.value for verdict in Verdict),
     *(severity.value for severity in Severity),
     "seconds",
@@ -47,14 +48,15 @@ class Row:
         verdicts = Counter(f.verdict for outcome in self.outcomes for f in outcome.findings)
         severities = Counter(finding.severity for finding in self.confirmed)
         covered = sum(models[status] for status in COVERED)
-        not_built = models[ModelStatus.NOT_BUILT.value]
+        not_built, not_run = models[ModelStatus.NOT_BUILT.value], models[ModelStatus.NOT_RUN.value]
         numbers = (
             len(self.outcomes),
             sum(bool(outcome.failure) for outcome in self.outcomes),
             models.total(),
             covered,
             not_built,
-            models.total() - covered - not_built,
+            models.total() - covered - not_built - not_run,
+            not_run,
             *(verdicts[verdict.value] for verdict in Verdict),
             *(severities[severity.value] for severity in Severity),
             round(sum(outcome.seconds for outcome in self.outcomes)),

@@ -43,7 +43,8 @@ def test_models_probed_traced_and_part_of_another_count_as_covered() -> None:
     assert cells["models"] == "6"
     assert cells["covered"] == "3 (50%)"
     assert cells["not built"] == "1"
-    assert cells["failed"] == "2"
+    assert cells["failed"] == "1"
+    assert cells["not run"] == "1"
     assert cells["seconds"] == "2"
 
 
