@@ -1,8 +1,9 @@
 """Whether the sick fixtures are sick and the healthy ones healthy, found by training them.
 
-Run as `python -m tests.benchmarks.fixtures_train [NAME…]`. Each program runs as its users would run it,
-in a process of its own with one thread, and prints its final loss and accuracy. A sick one must end no
-better than a guess, a healthy one must have learned; the exit status is 1 if any does otherwise.
+Run as `python -m tests.benchmarks.fixtures_train [NAME…]`. Each program runs as its users would
+run it, in a process of its own with one thread, and prints its final loss and accuracy. A sick one
+must end no better than a guess, a healthy one must have learned; the exit status is 1 if any does
+otherwise.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def compare(name: str) -> bool:
         accuracy = "" if outcome.accuracy is None else f"{outcome.accuracy:8.3f}"
         verdict = "" if as_named else "  NOT AS ITS NAME SAYS"
         print(
-            f"{name:24} {kind:8} {outcome.loss:12.4g} {accuracy:8} {outcome.seconds:7.1f} s{verdict}",
+            f"{name:24} {kind:8} {outcome.loss:12.4g} {accuracy:8}"
+            f" {outcome.seconds:7.1f} s{verdict}",
             flush=True,
         )
     return right
