@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import os
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import FrameType, TracebackType
@@ -41,6 +42,16 @@ def tried(call: Callable[[], object]) -> Outcome:
         return Outcome(call(), None)
     except Exception as error:  # noqa: BLE001
         return Outcome(None, error)
+
+
+def released(error: BaseException) -> None:
+    """Let go of the tensors that the frames of an exception hold; its lines stay known."""
+    link: BaseException | None = error
+    for _ in range(_LONGEST):
+        if link is None:
+            return
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
 
 
 @dataclass(frozen=True, slots=True)

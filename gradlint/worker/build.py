@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from gradlint.wire import BuiltFrom, Candidate, TraceModel
-from gradlint.worker.attempt import tried
+from gradlint.worker.attempt import released, tried
 from gradlint.worker.constructors import by_signature, model_in, repaired
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError
@@ -107,6 +107,7 @@ def _attempt(
     try:
         return _from(module, candidate, request, limit)
     except UserError as error:
+        released(error.error)
         return error
 
 

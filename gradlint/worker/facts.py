@@ -93,6 +93,15 @@ class Facts:
         side = self.number("image_size")
         return (side,) if side else None
 
+    def published(self) -> int | None:
+        """The side of the images that the weights of a published architecture were trained on."""
+        for name in ("default_cfg", "pretrained_cfg"):
+            configuration = vars(self.model).get(name)
+            size = configuration.get("input_size") if isinstance(configuration, dict) else None
+            if isinstance(size, (tuple, list)) and isinstance(size[-1], int):
+                return size[-1]
+        return None
+
     def spatial(self) -> int:
         """How many spatial dimensions the first convolution has; 2 where there is none."""
         layer = self.first(*_CONVOLUTIONS)

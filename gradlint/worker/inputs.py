@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gradlint.worker.attempt import Failure, mark, watched
+from gradlint.worker.attempt import Failure, mark, released, watched
 from gradlint.worker.case import Case
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.facts import Facts
@@ -104,6 +104,7 @@ class Search:
             case = Case(failure, guess, facts, forward)
             for deduced, better in repairs(case):
                 agenda.add((-failure.progress, not deduced, mismatch(case)), better)
+            released(failure.error)
         if fallback is not None:
             return fallback
         raise UserError("forward", _telling(errors))

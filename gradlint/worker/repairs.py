@@ -18,6 +18,9 @@ def repairs(case: Case) -> Iterator[tuple[bool, Guess]]:
 
     Those that were not are mere alternatives.
     """
+    side = case.facts.published()
+    if side and uses(case.guess, "height"):
+        yield True, case.guess.sized(height=side, width=side)
     for repair in (*CALLS, *MESSAGES):
         yield from ((True, guess) for guess in repair(case))
     for repair in _ALTERNATIVES:

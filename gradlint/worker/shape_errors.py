@@ -302,6 +302,8 @@ def _elementwise(case: Case) -> Iterator[Guess]:
         for o, n in offset:
             yield from resize(case, case.blamed(tensor), o, n)
         if any(dims_of(item.spec) & SIDES for item in case.blamed(tensor)):
+            if tensor.dim() == 4:
+                yield from rescale(case, (new / old) ** 2)
             yield from rescale(case, new / old)
             if old > 2 and new > 2:
                 yield from rescale(case, (new - 1) / (old - 1))
