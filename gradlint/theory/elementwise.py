@@ -64,7 +64,7 @@ def _gain(before: Moments, curve: Curve, response: Response) -> Gain:
         return Gain(factor)
     square = max(response.square, 1e-280)
     share = response.along / square
-    size = max(before.elements // max(before.count(BATCH), 1), 1)
+    size = before.direction
     rest = max(response.tangent - share * share * square, 0.0)
     return Gain(
         factor,
@@ -286,9 +286,19 @@ def multiplication(call: Call) -> Step:
     after = factors[0]
     for factor in factors[1:]:
         after = _product(after, factor)
-    whole = after.square
-    gains = tuple(Gain(whole / factor.square) for factor in factors)
+    gains = tuple(
+        _factor_gain(operand.moments, factor, after)
+        for operand, factor in zip(call.operands, factors, strict=True)
+    )
     return Step(replace(after, shape=call.shape), gains)
+
+
+def _factor_gain(own: Moments, factor: Moments, after: Moments) -> Gain:
+    """The other factors' q. One number for all features, as in a norm, only gets <g, y> of each place."""
+    gain = after.square / factor.square
+    if own.elements * max(after.count(FEATURE), 1) != after.elements or after.count(FEATURE) <= 1:
+        return Gain(gain)
+    return Gain(0.0, aligned=gain * after.count(FEATURE))
 
 
 def _unknown_factor(call: Call) -> Step:
@@ -325,9 +335,17 @@ def division(call: Call) -> Step:
     inverse = apply(Power(-1.0), two, two.moments.shape)
     below = broadcast(Operand(two.id, inverse.moments), call)
     above = broadcast(one, call)
-    gain = Gain(above.square * inverse.gains[0].factor)
     after = replace(_product(above, below), shape=call.shape)
+    gain = _divisor_gain(two.moments, below, after, inverse.gains[0])
     return Step(after, (Gain(below.square), gain) + (Gain(0.0),) * (len(call.operands) - 2))
+
+
+def _divisor_gain(own: Moments, below: Moments, after: Moments, inverse: Gain) -> Gain:
+    """The gain of the reciprocal as a factor, times that of the reciprocal itself; it turns the sign."""
+    factor = _factor_gain(own, below, after)
+    growth = math.sqrt(after.square * after.elements / max(own.square * own.elements, 1e-280))
+    aligned = None if factor.aligned is None else factor.aligned * inverse.factor
+    return Gain(factor.factor * inverse.factor, along=-growth, aligned=aligned)
 
 
 def _constant(number: float, like: Moments) -> Moments:

@@ -60,6 +60,18 @@ class Moments:
         return math.prod(size for size, role in pairs if role == axis)
 
     @property
+    def direction(self) -> int:
+        """The number of elements in which the signal has one direction.
+
+        One place where features come last, because layers there act on places one by one; all of an
+        input where they come first, because kernels join places.
+        """
+        features = self.count(FEATURE)
+        if self.axes[1:2] == FEATURE and self.axes.endswith(POSITION):
+            features *= self.count(POSITION)
+        return max(features, 1)
+
+    @property
     def elements(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)

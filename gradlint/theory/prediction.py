@@ -11,7 +11,7 @@ from gradlint.nodes import Edge, Input, Layer, Parameter
 from gradlint.operations import name_of
 from gradlint.theory.dense import as_operand, constant_moments
 from gradlint.theory.elementwise import passing
-from gradlint.theory.moments import BATCH, FEATURE, Moments, default_axes
+from gradlint.theory.moments import FEATURE, Moments, default_axes
 from gradlint.theory.recurrence import recurrences
 from gradlint.theory.step import Call, Flow, Operand, Step
 from gradlint.theory.transfer import transfer_of
@@ -200,13 +200,13 @@ def _backward(graph: LayerGraph, forward: _Forward) -> dict[str, Flow]:
 
 
 def _root(forward: _Forward, id: str) -> Flow:
-    """A random projection of an output of n elements an input has 1 / n of its gradient along it."""
+    """A random projection of n features has 1 / n of its gradient along it."""
     step = forward.steps.get(id)
     if step is None:
         return Flow(1.0)
-    size = step.moments.elements / max(step.moments.count(BATCH), 1)
-    places = max(step.moments.elements / max(step.moments.count(FEATURE), 1), 1.0)
-    return Flow(1.0, max(size, 1.0) ** -0.5, overlap=1.0 / places)
+    width = max(step.moments.count(FEATURE), 1)
+    places = max(step.moments.elements / width, 1.0)
+    return Flow(1.0, step.moments.direction**-0.5, overlap=1.0 / places)
 
 
 def _pass_on(

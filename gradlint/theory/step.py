@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from gradlint.nodes import Layer, Parameter
-from gradlint.theory.moments import BATCH, FEATURE, Moments, default_axes
+from gradlint.theory.moments import FEATURE, Moments, default_axes
 from gradlint.theory.taps import Taps
 
 
@@ -73,7 +73,7 @@ class Flow:
     """The gradient at a tensor: its squared norm over all elements, and where it lies.
 
     `along` is the length of its part along the signal z, <g, z> / |z|, root of the sum of squares over
-    inputs; its sign tells whether it has turned against the signal on the way.
+    inputs and positions; its sign tells whether it has turned against the signal on the way.
     `spread` tells where along positions the energy lies. `noise` is the variance of ln(energy) over
     initialisations, which grows with depth / width: the typical energy is the mean times exp(-noise / 2).
     `overlap` is the mean of cos^2 between the gradients of two places, each with itself among them.
@@ -172,8 +172,7 @@ def weighted_gain(
     of the gradient along y, the second is random in the directions across x. A bias takes its share of y.
     Orthogonal (`rigid`) weights keep norms, so that they add no noise.
     """
-    size = max(before.elements // max(before.count(BATCH), 1), 1)
-    width = max(after.elements // max(after.count(BATCH), 1), 1)
+    size, width = before.direction, after.direction
     share = 1.0 - min(offset / after.square, 1.0)
     growth = after.square * after.elements / (before.square * max(before.elements, 1))
     along = share * math.sqrt(growth)

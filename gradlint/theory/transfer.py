@@ -13,6 +13,7 @@ from gradlint.theory import (
     pooling,
     recurrence,
     shapes,
+    spectral,
 )
 from gradlint.theory.step import Call, Step
 
@@ -25,7 +26,7 @@ def _named(function: Transfer, names: str) -> dict[str, Transfer]:
 
 TRANSFERS: dict[str, Transfer] = {
     **_named(dense.dense, "linear addmm mv addmv nondynamicallyquantizablelinear lazylinear"),
-    **_named(dense.dense, "matmul rmatmul mm bmm baddbmm einsum tensordot inner"),
+    **_named(dense.dense, "matmul rmatmul mm bmm baddbmm einsum tensordot inner grouped_mm"),
     **_named(dense.bilinear, "bilinear"),
     **_named(dense.embedding, "embedding embeddingbag embedding_bag"),
     **_named(
@@ -53,8 +54,14 @@ TRANSFERS: dict[str, Transfer] = {
     **_named(
         elementwise.passing,
         "identity contiguous to float double half bfloat16 type type_as clone alias masked_fill where "
-        "roll flip triu tril checkpoint detach real imag data",
+        "roll flip maximum minimum triu tril checkpoint detach data copyslices",
     ),
+    **_named(
+        spectral.fourier,
+        "fft_fft fft_fft2 fft_fftn fft_rfft fft_rfft2 fft_rfftn fft_ifft fft_ifft2 fft_ifftn fft_irfft "
+        "fft_irfft2 fft_irfftn",
+    ),
+    **_named(spectral.real_part, "real imag view_as_real"),
     **_named(pooling.average, "mean adaptiveavgpool"),
     **_named(pooling.total, "sum"),
     **_named(
