@@ -1,10 +1,6 @@
-"""What linting one file costs beside a bare script that does the least with the same model.
+"""What linting a file costs, against a bare script that builds the same model and runs it once.
 
-Run as `python -m tests.benchmarks.cost [--runs N] [--json FILE]`. The bare script imports torch,
-imports the file, builds the model and runs one forward and one backward pass with the inputs that
-gradlint used. Both are whole processes, timed in turn on the wall, medians of N. The exit status is
-1 where a ratio is above 2, where a file without a model takes 0.3 s or more, or where torch is
-imported for it.
+Run as `python tests/benchmarks/cost.py`; times are whole processes, medians of alternating runs.
 """
 
 from __future__ import annotations
@@ -12,166 +8,224 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.command import ROOT, lint
+ROOT = Path(__file__).parents[2]
+START = "import sys; sys.path.pop(0); from gradlint.cli import main; main()"
 
-MOST = 2.0  # times the bare script
-MOST_WITHOUT_MODEL = 0.3  # seconds
-
-FILES = {
-    "MLP, healthy": "fixtures/mlp_digits/healthy.py",
-    "MLP, sick": "fixtures/mlp_digits/sick.py",
-    "CNN, healthy": "fixtures/cnn_shapes/healthy.py",
-    "CNN, sick": "fixtures/cnn_shapes/sick.py",
-    "ResNet-18, 8 of 224x224": "tests/benchmarks/resnet.py",
-}
-
-WITHOUT_MODEL = '''\
-"""Helpers for paths."""
-
-from pathlib import Path
-
-
-def sources(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.py"))
-'''
-
-BARE = """\
-import importlib.util
+BARE = """
+import importlib.util, sys
 import torch
-
-spec = importlib.util.spec_from_file_location("linted", {path!r})
+spec = importlib.util.spec_from_file_location("bare", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
+sys.modules["bare"] = module
 spec.loader.exec_module(module)
-model = module.{constructor}
-output = model({inputs})
-output.sum().backward()
+model = getattr(module, sys.argv[2])()
+model(torch.randn(*map(int, sys.argv[3].split(",")))).square().mean().backward()
+assert all(parameter.grad is not None for parameter in model.parameters())
 """
 
-LINT = "from gradlint.cli import main; main()"
+RESIDUAL = '''"""A residual network for 32x32 images, of eight blocks."""
+
+import torch
+from torch import nn
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Seconds on the wall, medians; `ratio` is linting over the bare script."""
+class Block(nn.Module):
+    def __init__(self, channels, out, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out)
+        self.conv2 = nn.Conv2d(out, out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out)
+        self.skip = nn.Conv2d(channels, out, 1, stride=stride, bias=False)
 
-    name: str
-    inputs: str
-    bare: float
-    linting: float
-
-    @property
-    def ratio(self) -> float:
-        return self.linting / self.bare
-
-
-def measure(name: str, path: str, runs: int) -> Cost:
-    """Time linting and the bare script in turn.
-
-    Raises:
-        RuntimeError: gradlint could not probe the file's only root model.
-    """
-    models = [model for model in lint([path]).report["models"] if model["inputs"]]
-    if len(models) != 1 or models[0]["status"] != "probed":
-        raise RuntimeError(f"{path}: expected one probed model, got {models}")
-    shown = models[0]["inputs"]
-    assert isinstance(shown, list)
-    inputs = ", ".join(map(_tensor, shown))
-    constructor = f"{models[0]['name']}()"
-    bare = BARE.format(path=str(ROOT / path), constructor=constructor, inputs=inputs)
-    pairs = [(_timed(["-c", bare]), _linting(path)) for _ in range(runs)]
-    return Cost(
-        name,
-        " ".join(shown),
-        statistics.median(first for first, _ in pairs),
-        statistics.median(second for _, second in pairs),
-    )
+    def forward(self, x):
+        y = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(y)) + self.skip(x))
 
 
-def without_model(runs: int) -> float:
-    """Seconds, median, for a file with neither model nor loop.
-
-    Raises:
-        RuntimeError: torch was imported, in gradlint's process or in a worker.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "helpers.py")
-        file.write_text(WITHOUT_MODEL)
-        if lint([str(file)]).report["torch"] or "torch" in _modules_after_linting(file):
-            raise RuntimeError("torch was imported for a file without a model")
-        return statistics.median(_linting(str(file)) for _ in range(runs))
-
-
-def _tensor(shown: str) -> str:
-    """`float32[8,3]` as an expression."""
-    kind, _, sizes = shown.rstrip("]").partition("[")
-    if not sizes:
-        return shown
-    shape = f"({sizes},)"
-    return f"torch.randn{shape}" if "float" in kind else f"torch.zeros({shape}, dtype=torch.{kind})"
-
-
-def _linting(path: str) -> float:
-    return _timed(["-c", LINT, "--isolated", "--python", sys.executable, path])
-
-
-def _timed(arguments: Sequence[str]) -> float:
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    seconds = time.perf_counter() - start
-    if done.returncode not in (0, 1) or "Traceback" in done.stderr:
-        raise RuntimeError(f"{arguments} ended with {done.returncode}: {done.stderr[-600:]}")
-    return seconds
-
-
-def _modules_after_linting(file: Path) -> set[str]:
-    code = (
-        "import sys; from gradlint.cli import run; "
-        f"run(['--isolated', {str(file)!r}]); print(*sys.modules, file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return set(done.stderr.split())
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    asked = parser.parse_args(arguments)
-    print(f"{'file':26} {'bare':>8} {'gradlint':>9} {'ratio':>6}   inputs")
-    costs = []
-    for name, path in FILES.items():
-        cost = measure(name, path, asked.runs)
-        costs.append(cost)
-        print(
-            f"{name:26} {cost.bare:6.2f} s {cost.linting:7.2f} s {cost.ratio:6.2f}   {cost.inputs}",
-            flush=True,
+class ResNet(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 64, 3, padding=1)
+        widths = [64, 64, 64, 128, 128, 256, 256, 512, 512]
+        self.blocks = nn.Sequential(
+            *[Block(a, b, 1 if a == b else 2) for a, b in zip(widths, widths[1:])]
         )
-    empty = without_model(asked.runs)
-    print(f"{'no model, no loop':26} {'':8} {empty:7.2f} s          torch not imported")
-    if asked.json:
-        rows = [asdict(cost) | {"ratio": cost.ratio} for cost in costs]
-        asked.json.write_text(json.dumps({"files": rows, "without_model": empty}, indent=1))
-    return 1 if empty >= MOST_WITHOUT_MODEL or any(cost.ratio > MOST for cost in costs) else 0
+        self.head = nn.Linear(512, num_classes)
+
+    def forward(self, x):  # x: (batch, 3, 32, 32)
+        return self.head(self.blocks(self.stem(x)).mean(dim=(2, 3)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    model = ResNet()
+    model(torch.randn(16, 3, 32, 32)).sum().backward()
+'''
+
+NO_MODEL = '''"""Helpers for experiments."""
+
+import torch
+
+
+def accuracy(logits, labels):
+    return (logits.argmax(1) == labels).float().mean().item()
+'''
+
+POISON = """import os
+open(os.environ["GRADLINT_POISON"], "a").close()
+raise ImportError("this torch must not be imported")
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one process and its children: on the wall and of computing."""
+
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The medians of linting a file and of the bare script, and the model that both ran."""
+
+    name: str
+    parameters: int
+    inputs: str
+    lint: Cost
+    bare: Cost
+
+    def cells(self) -> tuple[str, ...]:
+        return (
+            self.name,
+            f"{self.parameters:,}",
+            self.inputs,
+            f"{self.lint.wall:.2f}",
+            f"{self.bare.wall:.2f}",
+            f"{self.lint.wall / self.bare.wall:.2f}",
+            f"{self.lint.cpu:.2f}",
+            f"{self.bare.cpu:.2f}",
+            f"{self.lint.cpu / self.bare.cpu:.2f}",
+        )
+
+
+TITLES = (
+    "file",
+    "parameters",
+    "inputs",
+    "gradlint s",
+    "bare s",
+    "ratio",
+    "gradlint cpu s",
+    "bare cpu s",
+    "cpu ratio",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each  [default: 5]")
+    repeat = parser.parse_args().repeat
+    with tempfile.TemporaryDirectory(prefix="gradlint-cost-") as directory:
+        residual = Path(directory) / "residual_cnn.py"
+        residual.write_text(RESIDUAL)
+        fixtures = [
+            ROOT / "fixtures" / name / "healthy.py" for name in ("mlp_digits", "cnn_shapes")
+        ]
+        _print_table([TITLES, *(compare(file, repeat).cells() for file in [*fixtures, residual])])
+        print()
+        print(without_torch(Path(directory), repeat))
+
+
+def compare(file: Path, repeat: int) -> Comparison:
+    """Lint a file with one model, and run that model barely on the input that gradlint chose.
+
+    Raises:
+        ValueError: gradlint did not probe the model, or its input is not one float tensor.
+    """
+    models = json.loads(_lint(file)[1])["models"]
+    roots = [model for model in models if model["status"] == "probed" and model["inputs"]]
+    shape = re.fullmatch(r".*?float32\[([\d, ×]+)\]", roots[0]["inputs"][0]) if roots else None
+    if shape is None or len(roots[0]["inputs"]) != 1:
+        raise ValueError(f"{file}: expected one probed model with one float input, got {models}")
+    sizes = ",".join(re.findall(r"\d+", shape[1]))
+    bare = [sys.executable, "-c", BARE, str(file), roots[0]["name"], sizes]
+    pairs = [(_lint(file)[0], _run(bare)[0]) for _ in range(repeat)]
+    name = file.stem if file.stem != "healthy" else file.parent.name
+    lints, bares = zip(*pairs, strict=True)
+    return Comparison(name, roots[0]["parameters"], f"[{sizes}]", _median(lints), _median(bares))
+
+
+def without_torch(directory: Path, repeat: int) -> str:
+    """The cost of a file without model and loop, run where importing torch leaves a trace.
+
+    Raises:
+        ValueError: torch was imported for it, or was not imported for a file with a model.
+    """
+    plain, modelled = directory / "helpers.py", directory / "residual_cnn.py"
+    plain.write_text(NO_MODEL)
+    poisoned, trace = directory / "poisoned", directory / "imported"
+    (poisoned / "torch").mkdir(parents=True)
+    (poisoned / "torch" / "__init__.py").write_text(POISON)
+    environment = {"PYTHONPATH": f"{poisoned}{os.pathsep}{ROOT}", "GRADLINT_POISON": str(trace)}
+    cost = _median([_lint(plain, environment)[0] for _ in range(repeat)])
+    if trace.exists():
+        raise ValueError(f"{plain}: torch was imported for a file without model and loop")
+    _lint(modelled, environment)
+    if not trace.exists():
+        raise ValueError(f"{modelled}: the poisoned torch was not imported, so it proves nothing")
+    return (
+        f"file without model and loop: {cost.wall:.2f} s ({cost.cpu:.2f} s of computing); a torch "
+        "that leaves a trace was not imported for it, and was for a file with a model"
+    )
+
+
+def _lint(file: Path, environment: dict[str, str] | None = None) -> tuple[Cost, str]:
+    options = ["--format", "json", "--show", "all", "--isolated", "--exit-zero"]
+    command = [sys.executable, "-c", START, str(file), *options, "--python", sys.executable]
+    return _run(command, {"PYTHONPATH": str(ROOT), **(environment or {})})
+
+
+def _run(command: list[str], environment: dict[str, str] | None = None) -> tuple[Cost, str]:
+    before, start = _computed(), time.perf_counter()
+    done = subprocess.run(
+        command,
+        env={**os.environ, **(environment or {})},
+        cwd=tempfile.gettempdir(),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return Cost(time.perf_counter() - start, _computed() - before), done.stdout
+
+
+def _computed() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _median(costs: list[Cost] | tuple[Cost, ...]) -> Cost:
+    return Cost(
+        statistics.median(cost.wall for cost in costs),
+        statistics.median(cost.cpu for cost in costs),
+    )
+
+
+def _print_table(lines: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]))
+
+
+if __name__ == "__main__":
+    main()
