@@ -106,7 +106,10 @@ def expm1(x: float) -> tuple[float, float]:
 
 
 def logarithm(x: float) -> tuple[float, float]:
-    """log(x); arguments are kept positive, because the Gaussian picture of them has a negative tail."""
+    """log(x); arguments are kept positive.
+
+    Because the Gaussian picture of them has a negative tail.
+    """
     x = max(x, 1e-12)
     return math.log(x), 1.0 / x
 
@@ -153,14 +156,16 @@ class Power:
     def respond(self, mean: float, sigma: float) -> Response:
         """On a log-normal argument: E x^k = m^k (1 + v)^(k (k - 1) / 2) with v = sigma^2 / m^2.
 
-        Log-normal, because a variance or a sum of exponentials is positive, and a Gaussian of the same
-        moments has a tail below 0 where these functions have none. v is held below 1.
+        Log-normal, because a variance or a sum of exponentials is positive, and a Gaussian of the
+        same moments has a tail below 0 where these functions have none. v is held below 1.
         """
         spread = min((sigma / mean) ** 2, 1.0) if mean else 1.0
         level = abs(mean) or sigma
 
         def moment(order: float) -> float:
-            value = order * math.log(max(level, 1e-140)) + 0.5 * order * (order - 1) * math.log1p(spread)
+            value = order * math.log(max(level, 1e-140)) + 0.5 * order * (order - 1) * math.log1p(
+                spread
+            )
             return math.exp(min(max(value, -640.0), 640.0))
 
         k = self.exponent
@@ -307,7 +312,8 @@ _SETTINGS: dict[str, Callable[[Layer], Activation]] = {
 def activation_of(name: str, layer: Layer, parameters: tuple[Parameter, ...]) -> Activation | None:
     """The function that an activation layer applies, with its settings; None where it is none.
 
-    `name` is the plain lower-case name of the operation. A PReLU takes its slope from its parameter.
+    `name` is the plain lower-case name of the operation. A PReLU takes its slope from its
+    parameter.
     """
     if name == "prelu":
         return leaky(parameters[0].mean if parameters else 0.25)

@@ -11,7 +11,9 @@ from gradlint.theory.step import Call, Gain, Step
 
 
 def concentration(count: float, variance: float) -> float:
-    """E sum of squares of softmax weights over `count` logits of this variance: 1 / effective number.
+    """E sum of squares of softmax weights over `count` logits of this variance.
+
+    1 / effective number.
 
     exp(v) / N for small v (log-normal weights), 1 where one logit wins: 1 / (1 + (N - 1) exp(-v)).
     """
@@ -19,7 +21,10 @@ def concentration(count: float, variance: float) -> float:
 
 
 def softmax(call: Call) -> Step:
-    """Weights that sum to 1: q' = C / N, m' = 1 / N; gain C (1 - C) / N, with C the concentration."""
+    """Weights that sum to 1: q' = C / N, m' = 1 / N.
+
+    Gain C (1 - C) / N, with C the concentration.
+    """
     before = call.first
     count, variance = _axis(call, before)
     peak = concentration(count, variance)
@@ -37,12 +42,12 @@ def softmax(call: Call) -> Step:
         spread=(),
         curve=None,
     )
-    return Step(after, (Gain(peak * (1.0 - peak) * mean),) + (Gain(0.0),) * (len(call.operands) - 1))
+    return Step(
+        after, (Gain(peak * (1.0 - peak) * mean),) + (Gain(0.0),) * (len(call.operands) - 1)
+    )
 
 
-def _log_softmax(
-    call: Call, before: Moments, count: float, variance: float, peak: float
-) -> Step:
+def _log_softmax(call: Call, before: Moments, count: float, variance: float, peak: float) -> Step:
     level = math.log(count) + 0.5 * min(variance, 2.0 * math.log(max(count, 2.0)))
     after = replace(
         before,
@@ -65,8 +70,15 @@ def log_sum_exp(call: Call) -> Step:
     square = max(level * level, 1e-280)
     axes = before.axes[: len(call.shape)]
     after = replace(
-        before, square=square, shared=square, local=square, mean=level, shape=call.shape,
-        axes=axes, spread=(), curve=None,
+        before,
+        square=square,
+        shared=square,
+        local=square,
+        mean=level,
+        shape=call.shape,
+        axes=axes,
+        spread=(),
+        curve=None,
     )
     return Step(after, (Gain(concentration(count, variance)),))
 
@@ -102,8 +114,9 @@ def attend(
 ) -> Mixture:
     """softmax(Q K^T scale) V over `keys` places, with `width` features a head.
 
-    The logits have variance d q_Q (q_K - p_K) scale^2, because what all keys share cancels. The values
-    mix to p_V + (q_V - p_V) C. The gradient reaches V with gain C, and Q and K through the softmax.
+    The logits have variance d q_Q (q_K - p_K) scale^2, because what all keys share cancels. The
+    values mix to p_V + (q_V - p_V) C. The gradient reaches V with gain C, and Q and K through the
+    softmax.
     """
     spread = max(key.square - key.local, 0.0)
     peak = concentration(keys, width * query.square * spread * scale * scale)
@@ -128,7 +141,9 @@ def _alike(query: Moments) -> float:
 def fused_attention(call: Call) -> Step:
     """`scaled_dot_product_attention`: see `attend`; a causal mask halves the keys on average."""
     if len(call.operands) < 3:
-        return Step(replace(call.first, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands))
+        return Step(
+            replace(call.first, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
+        )
     query, key, value = (operand.moments for operand in call.operands[:3])
     query, key, value = (_heads(part) for part in (query, key, value))
     width = query.shape[-1]
@@ -153,7 +168,10 @@ def _heads(part: Moments) -> Moments:
 
 
 def _keys(count: int, *, causal: bool) -> float:
-    """Mean number of keys that a query sees: N, or the harmonic mean N / H_N under a causal mask."""
+    """Mean number of keys that a query sees.
+
+    N, or the harmonic mean N / H_N under a causal mask.
+    """
     if not causal:
         return float(count)
     return count / sum(1.0 / (place + 1) for place in range(count))
@@ -164,7 +182,9 @@ def multi_head_attention(call: Call) -> Step:
     weights = {p.id.rpartition(".")[2]: p for p in call.parameters}
     joint, out = weights.get("in_proj_weight"), _output_weight(call)
     if out is None or not call.operands:
-        return Step(replace(call.first, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands))
+        return Step(
+            replace(call.first, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
+        )
     sources = [operand.moments for operand in call.operands]
     query, key, value = sources[0], sources[min(1, len(sources) - 1)], sources[-1]
     embed = out.shape[1]
@@ -176,9 +196,7 @@ def multi_head_attention(call: Call) -> Step:
             else tuple(weights.get(f"{n}_proj_weight") for n in "qkv")
         )
     ]
-    q, k, v = (
-        part.scaled(gain) for part, gain in zip((query, key, value), gains_in, strict=True)
-    )
+    q, k, v = (part.scaled(gain) for part, gain in zip((query, key, value), gains_in, strict=True))
     heads = max(int(call.layer.setting("num_heads", 1.0)), 1)
     width = embed // heads
     keys = float(max(key.count(POSITION), 1))
@@ -194,7 +212,11 @@ def multi_head_attention(call: Call) -> Step:
         spread=(),
         curve=None,
     )
-    ways = (mixed.query * gains_in[0] * last, mixed.key * gains_in[1] * last, mixed.value * gains_in[2] * last)
+    ways = (
+        mixed.query * gains_in[0] * last,
+        mixed.key * gains_in[1] * last,
+        mixed.value * gains_in[2] * last,
+    )
     return Step(after, _shared_ways(ways, len(call.operands)))
 
 

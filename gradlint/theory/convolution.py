@@ -13,11 +13,13 @@ from gradlint.theory.taps import Taps
 
 
 def convolution(call: Call) -> Step:
-    """q' = C/groups k E w^2 q + E b^2, gain C/groups k E w^2, with k the mean number of taps inside.
+    """q' = C/groups k E w^2 q + E b^2, gain C/groups k E w^2.
 
-    Holds for padding, stride, dilation, groups and depthwise kernels, and for transposed ones, where k is
-    the number of inputs that reach an output. At a border fewer taps count, so energy moves towards the
-    middle: see `Taps`. Source: He 2015, Xiao 2018.
+    With k the mean number of taps inside.
+
+    Holds for padding, stride, dilation, groups and depthwise kernels, and for transposed ones,
+    where k is the number of inputs that reach an output. At a border fewer taps count, so energy
+    moves towards the middle: see `Taps`. Source: He 2015, Xiao 2018.
     """
     weight = call.weight
     if weight is None:
@@ -42,7 +44,9 @@ def convolution(call: Call) -> Step:
         axes=BATCH + FEATURE + POSITION * spatial,
         mean=_mean_through(channels, share, weight.mean, before.mean),
     )
-    gain = weighted_gain(channel_square, before, after, call.bias_square, taps, rigid=is_rigid(weight))
+    gain = weighted_gain(
+        channel_square, before, after, call.bias_square, taps, rigid=is_rigid(weight)
+    )
     return Step(after, (gain,) * len(call.operands))
 
 
@@ -79,7 +83,10 @@ def _taps(
 def _axis(
     inner: int, outer: int, kernel: int, stride: int, dilation: int, *, transposed: bool
 ) -> Taps:
-    """Taps of one axis; the padding follows from the sizes, because settings may be pairs or names."""
+    """Taps of one axis; the padding follows from the sizes.
+
+    Because settings may be pairs or names.
+    """
     big, small = (outer, inner) if transposed else (inner, outer)
     stride = stride or max(math.ceil(big / max(small, 1)), 1)
     reach = dilation * (kernel - 1) + 1

@@ -1,4 +1,7 @@
-"""Layers that multiply by a matrix of independent weights: dense, bilinear, embedding, products of signals."""
+"""Layers that multiply by a matrix of independent weights.
+
+Dense, bilinear, embedding, products of signals.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def weight_square(weight: Parameter) -> float:
     """
     name = weight.id.rpartition(".")[2]
     if name == "weight_orig" or (name == "original" and "parametrizations.weight" in weight.id):
-        return 1.0 / (weight.fan_in**0.5 + weight.fan_out**0.5) ** 2
+        return (math.sqrt(weight.fan_in) + math.sqrt(weight.fan_out)) ** -2
     return weight.mean_square
 
 
@@ -28,7 +31,9 @@ def is_rigid(weight: Parameter) -> bool:
 
 
 def dense(call: Call) -> Step:
-    """y = W x + b: q' = K (E w^2 q + (E w)^2 ((K - 1) m^2)) + E b^2, gain K E w^2, K inputs of a unit.
+    """y = W x + b: q' = K (E w^2 q + (E w)^2 ((K - 1) m^2)) + E b^2, gain K E w^2.
+
+    K inputs of a unit.
 
     The squared norm of the gradient over all elements grows by fan_in E w^2, its mean square by
     fan_out E w^2 (Glorot 2010, He 2015).
@@ -48,7 +53,9 @@ def dense(call: Call) -> Step:
 
 def _dense_axes(before: Moments, shape: tuple[int, ...]) -> str:
     if len(before.axes) == len(shape):
-        return (before.axes[:-1] + FEATURE).replace(FEATURE, POSITION, before.axes[:-1].count(FEATURE))
+        return (before.axes[:-1] + FEATURE).replace(
+            FEATURE, POSITION, before.axes[:-1].count(FEATURE)
+        )
     return (BATCH + POSITION * (len(shape) - 2) + FEATURE)[-len(shape) :]
 
 
@@ -68,7 +75,10 @@ def _with_mean_weight(after: Moments, before: Moments, weight: Parameter, count:
 
 
 def bilinear(call: Call) -> Step:
-    """y = x1 A x2 + b: q' = n1 n2 E w^2 q1 q2 + E b^2, and each gain is q' over that operand's q n1 or n2."""
+    """y = x1 A x2 + b: q' = n1 n2 E w^2 q1 q2 + E b^2.
+
+    And each gain is q' over that operand's q n1 or n2.
+    """
     weight = call.weight
     if weight is None or len(call.operands) < 2:
         return dense(call)

@@ -39,7 +39,10 @@ def activation(call: Call) -> Step:
 
 
 def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Step:
-    """One elementwise function; a chain of them is taken as one function of the Gaussian before it."""
+    """One elementwise function; a chain of them is taken as one.
+
+    The one function is of the Gaussian before the chain.
+    """
     before = operand.moments
     if isinstance(function, Power) and function.needs_positive:
         before = replace(before, curve=None)
@@ -56,7 +59,10 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
 
 
 def _gain(before: Moments, curve: Curve, response: Response) -> Gain:
-    """E phi'^2; along the signal, where phi' z is partly phi itself, the share E[phi phi' z] / E phi^2."""
+    """E phi'^2; along the signal, where phi' z is partly phi itself.
+
+    The share E[phi phi' z] / E phi^2.
+    """
     if curve.slope_square <= 0.0:
         return Gain(0.0)
     factor = response.slope_square / curve.slope_square
@@ -78,7 +84,10 @@ def _gain(before: Moments, curve: Curve, response: Response) -> Gain:
 
 
 def _alike(before: Moments, curve: Curve, response: Response) -> float:
-    """E[phi'(u) phi'(v)] / E phi'^2 for two places: their correlation c apart from the mean slope's share."""
+    """E[phi'(u) phi'(v)] / E phi'^2 for two places.
+
+    Their correlation c apart from the mean slope's share.
+    """
     if response.slope_square <= 0.0:
         return 1.0
     even = min(response.linear**2 / (curve.sigma**2 * response.slope_square), 1.0)
@@ -96,7 +105,9 @@ def _noise(before: Moments, response: Response) -> float:
     inputs, places = before.count(BATCH), before.count(POSITION)
     independent = inputs / (1.0 + (inputs - 1) * before.correlation)
     independent *= places / (1.0 + (places - 1) * before.local_correlation)
-    return math.log1p(3.0 * max(kurtosis - 1.0, 0.0) / max(before.count(FEATURE) * independent, 1.0))
+    return math.log1p(
+        3.0 * max(kurtosis - 1.0, 0.0) / max(before.count(FEATURE) * independent, 1.0)
+    )
 
 
 def _rounded(mean: float, sigma: float) -> tuple[float, float]:
@@ -142,7 +153,10 @@ def _single_constant(call: Call) -> float | None:
 
 
 def broadcast(operand: Operand, call: Call) -> Moments:
-    """The operand spread out to the shape of the result; what it lacks in positions is shared by them."""
+    """The operand spread out to the shape of the result.
+
+    What it lacks in positions is shared by them.
+    """
     moments, shape = operand.moments, call.shape
     if moments.shape == shape:
         return moments
@@ -152,12 +166,10 @@ def broadcast(operand: Operand, call: Call) -> Moments:
         axes[axis] == POSITION and axis >= offset and moments.shape[axis - offset] > 1
         for axis in range(len(axes))
     )
-    features = [axis for axis in range(len(axes)) if axes[axis] == FEATURE]
-    even = all(axis < offset or moments.shape[axis - offset] == 1 for axis in features)
     return replace(
         moments,
         local=moments.local if varies else moments.square,
-        mean=moments.mean if not even or operand.constant else moments.mean,
+        mean=moments.mean,
         shape=shape,
         axes=axes,
         spread=(),
@@ -173,7 +185,10 @@ def _axes_of_result(call: Call) -> str:
 
 
 def addition(call: Call) -> Step:
-    """Independent branches add their moments, and their means twice: q' = q1 + q2 + 2 m1 m2; gain 1."""
+    """Independent branches add their moments, and their means twice: q' = q1 + q2 + 2 m1 m2.
+
+    Gain 1.
+    """
     sign = -1.0 if "sub" in call.name else 1.0
     if len(call.operands) < 2:
         return _with_scalar(call, sign)
@@ -294,7 +309,10 @@ def multiplication(call: Call) -> Step:
 
 
 def _factor_gain(own: Moments, factor: Moments, after: Moments) -> Gain:
-    """The other factors' q. One number for all features, as in a norm, only gets <g, y> of each place."""
+    """The other factors' q. One number for all features, as in a norm.
+
+    Such a number only gets <g, y> of each place.
+    """
     gain = after.square / factor.square
     if own.elements * max(after.count(FEATURE), 1) != after.elements or after.count(FEATURE) <= 1:
         return Gain(gain)
@@ -341,7 +359,10 @@ def division(call: Call) -> Step:
 
 
 def _divisor_gain(own: Moments, below: Moments, after: Moments, inverse: Gain) -> Gain:
-    """The gain of the reciprocal as a factor, times that of the reciprocal itself; it turns the sign."""
+    """The gain of the reciprocal as a factor, times that of the reciprocal itself.
+
+    It turns the sign.
+    """
     factor = _factor_gain(own, below, after)
     growth = math.sqrt(after.square * after.elements / max(own.square * own.elements, 1e-280))
     aligned = None if factor.aligned is None else factor.aligned * inverse.factor

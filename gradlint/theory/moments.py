@@ -1,4 +1,7 @@
-"""What is predicted of one tensor: its second moment, how much of it is shared, and along which axes."""
+"""What is predicted of one tensor.
+
+Its second moment, how much of it is shared, and along which axes.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,11 @@ class Curve:
 class Moments:
     """Moments of the elements of a tensor, averaged over initialisations and N(0, 1) inputs.
 
-    `square` is E z^2 (q), `shared` E[z(x) z(x')] of the same element for two inputs (r), `local` the same
-    for two positions of one input, `mean` is E z (m). `axes` names the role of each axis of `shape`:
-    b batch, c feature, s position. `spread` is, for each position axis with a border effect, the share
-    of the energy that lies at each place, times the number of places. `curve` is set while the tensor is
-    an elementwise function of a Gaussian one.
+    `square` is E z^2 (q), `shared` E[z(x) z(x')] of the same element for two inputs (r), `local`
+    the same for two positions of one input, `mean` is E z (m). `axes` names the role of each axis
+    of `shape`: b batch, c feature, s position. `spread` is, for each position axis with a border
+    effect, the share of the energy that lies at each place, times the number of places. `curve` is
+    set while the tensor is an elementwise function of a Gaussian one.
     """
 
     square: float
@@ -95,7 +98,8 @@ class Moments:
     def scaled(self, factor: float, offset: float = 0.0) -> Moments:
         """Second moments times `factor`, plus an independent part of second moment `offset`.
 
-        The result's mean is 0, as behind weights that are independent of the signal and have mean 0.
+        The result's mean is 0, as behind weights that are independent of the signal and have mean
+        0.
         """
         return replace(
             self,

@@ -24,13 +24,17 @@ class Group:
         return max(self.batch * self.features * self.positions, 1)
 
     def common(self, before: Moments) -> float:
-        """E of the square of the group's mean: the average second moment over pairs of its elements.
+        """E of the square of the group's mean.
 
-        A pair is one element twice (q), two positions of one feature (p), the same feature of two inputs
-        (r), or two features (m^2).
+        The average second moment over pairs of its elements.
+
+        A pair is one element twice (q), two positions of one feature (p), the same feature of two
+        inputs (r), or two features (m^2).
         """
         places = self.positions
-        same = before.square + (places - 1) * before.local + (self.batch - 1) * places * before.shared
+        same = (
+            before.square + (places - 1) * before.local + (self.batch - 1) * places * before.shared
+        )
         other = (self.features - 1) * self.batch * places * before.mean**2
         return (same + other) / self.size
 
@@ -47,10 +51,10 @@ class Group:
 def normalise(call: Call, before: Moments, group: Group, *, centre: bool) -> Step:
     """(z - mean) / sqrt(variance + eps) over `group`, then the affine map.
 
-    q' = E gamma^2 (q - M) / V + E beta^2, with M the second moment of the group's mean and V = q - M (or q
-    where nothing is subtracted). The gain is E gamma^2 / V (1 - 2/N) N / (N - 3) for N independent
-    elements: the gradient loses the directions of the mean and of z itself (Yang 2019), and the mean of
-    1 / V exceeds 1 over the mean.
+    q' = E gamma^2 (q - M) / V + E beta^2, with M the second moment of the group's mean and V = q -
+    M (or q where nothing is subtracted). The gain is E gamma^2 / V (1 - 2/N) N / (N - 3) for N
+    independent elements: the gradient loses the directions of the mean and of z itself (Yang 2019),
+    and the mean of 1 / V exceeds 1 over the mean.
     """
     common = group.common(before) if centre else 0.0
     variance = max(before.square - common, 0.0) + _epsilon(call)
@@ -116,7 +120,10 @@ def group_norm(call: Call) -> Step:
 
 
 def layer_norm(call: Call) -> Step:
-    """Over the features of one position (Ba 2016), or over as many trailing axes as the weight has."""
+    """Over the features of one position (Ba 2016).
+
+    Or over as many trailing axes as the weight has.
+    """
     before = call.first
     rank = max((len(p.shape) for p in call.parameters), default=1)
     return normalise(call, _features_last(before, rank), _trailing(before, rank), centre=True)

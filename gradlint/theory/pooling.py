@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded, compose, curve_of
+from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded, curve_of
 from gradlint.theory.quadrature import expect
 from gradlint.theory.step import Call, Gain, Step
 
 
 def reduced_axes(before: Moments, call: Call) -> tuple[int, ...]:
-    """The axes along which the output is smaller: by their settings, else by comparing the shapes."""
+    """The axes along which the output is smaller.
+
+    By their settings, else by comparing the shapes.
+    """
     rank, shape = len(before.shape), call.shape
     if len(shape) == rank:
         return tuple(i for i in range(rank) if before.shape[i] != shape[i])
@@ -40,7 +43,10 @@ def _without(before: Moments, axes: tuple[int, ...], call: Call) -> str:
 
 
 def averaged(before: Moments, features: int, positions: int, inputs: int) -> Moments:
-    """The mean over so many elements: what they share stays, the rest is divided by their number."""
+    """The mean over so many elements.
+
+    What they share stays, the rest is divided by their number.
+    """
     square, local, shared = before.square, before.local, before.shared
     if positions > 1:
         square = local + (square - local) / positions
@@ -60,7 +66,7 @@ def average(call: Call) -> Step:
     """Mean along axes: q' = p + (q - p) / K over K positions; the gain is 1 / K."""
     before = call.first
     axes = reduced_axes(before, call)
-    counts = {role: 1 for role in (FEATURE, POSITION, BATCH)}
+    counts = dict.fromkeys((FEATURE, POSITION, BATCH), 1)
     for axis in axes:
         role = before.axes[axis] if axis < len(before.axes) else POSITION
         size = call.shape[axis] if len(call.shape) == len(before.shape) else 1
@@ -97,7 +103,9 @@ def average_pool(call: Call) -> Step:
     before = call.first
     count = _window(call, before)
     after = averaged(before, 1, count, 1)
-    axes = before.axes if len(before.axes) == len(call.shape) else "bc" + "s" * (len(call.shape) - 2)
+    axes = (
+        before.axes if len(before.axes) == len(call.shape) else "bc" + "s" * (len(call.shape) - 2)
+    )
     after = settled(replace(after, shape=call.shape, axes=axes))
     return Step(after, (Gain(min(_ratio(before, call) / count, 1.0)),))
 
@@ -112,17 +120,17 @@ def _window(call: Call, before: Moments) -> int:
     kernel = call.layer.setting("kernel_size", 0.0)
     dimensions = max(len(call.shape) - 2, 1)
     if kernel >= 1.0 and "adaptive" not in call.name:
-        return max(int(kernel) ** dimensions, 1)
+        return max(round(math.pow(int(kernel), dimensions)), 1)
     return max(round(before.elements / max(math.prod(call.shape), 1)), 1)
 
 
 def largest(call: Call) -> Step:
     """Maximum over K positions: moments under the density K Phi^(K-1) phi of the largest of K.
 
-    The gradient flows to the largest place only. Where an increasing activation comes before, the place
-    with the largest activation is the one with the largest pre-activation, where slopes are larger: so
-    the gain to that Gaussian tensor is taken under the same density. Source: order statistics of
-    independent Gaussians (David & Nagaraja 2003).
+    The gradient flows to the largest place only. Where an increasing activation comes before, the
+    place with the largest activation is the one with the largest pre-activation, where slopes are
+    larger: so the gain to that Gaussian tensor is taken under the same density. Source: order
+    statistics of independent Gaussians (David & Nagaraja 2003).
     """
     before, id = call.first, call.operands[0].id if call.operands else ""
     count = _window(call, before) if "pool" in call.name else _reduced_count(before, call)
@@ -140,8 +148,10 @@ def largest(call: Call) -> Step:
         spread=(),
         curve=None,
     )
-    axes = before.axes if len(before.axes) == len(call.shape) else _without(
-        before, reduced_axes(before, call), call
+    axes = (
+        before.axes
+        if len(before.axes) == len(call.shape)
+        else _without(before, reduced_axes(before, call), call)
     )
     after = settled(replace(kept, axes=axes))
     if curve.source in (id, ""):
@@ -160,16 +170,17 @@ def _follow(part: float, before: Moments, mean: float, square: float) -> float:
 
 
 def interpolation(call: Call) -> Step:
-    """Up- or downsampling: nearest keeps q; linear averages neighbours, (5/8) of the variance per axis."""
+    """Up- or downsampling: nearest keeps q.
+
+    Linear averages neighbours, (5/8) of the variance per axis.
+    """
     before = call.first
     mode = dict(call.layer.settings).get("mode", "nearest")
     dimensions = max(len(call.shape) - 2, 1)
     share = 1.0 if mode in ("nearest", "nearest-exact") else 0.625**dimensions
     smoothed = before.local + (before.square - before.local) * share
     after = replace(before, square=smoothed, shape=call.shape, spread=(), curve=None)
-    grown = math.prod(call.shape) / max(before.elements, 1)
-    gain = 1.0 if grown >= 1.0 or share < 1.0 else 1.0
-    return Step(after, (Gain(gain * share),) * len(call.operands))
+    return Step(after, (Gain(share),) * len(call.operands))
 
 
 def embed_role(axis: int, before: Moments) -> str:

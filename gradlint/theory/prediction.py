@@ -21,10 +21,10 @@ from gradlint.theory.transfer import transfer_of
 class Signal:
     """What is predicted at a layer's output.
 
-    `square` is the mean square of the elements (q), `correlation` that between two inputs (r / q), `mean`
-    the mean element (m), `decades` log10 of the norm of the gradient over that at the model's outputs:
-    negative where it is weaker, -inf where none arrives. `decay` is, for a recurrent layer, the decades
-    by which the gradient changes for each step back in time, else 0.
+    `square` is the mean square of the elements (q), `correlation` that between two inputs (r / q),
+    `mean` the mean element (m), `decades` log10 of the norm of the gradient over that at the
+    model's outputs: negative where it is weaker, -inf where none arrives. `decay` is, for a
+    recurrent layer, the decades by which the gradient changes for each step back in time, else 0.
     """
 
     square: float
@@ -36,7 +36,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Signals by layer id. `unknown` are the operations that were passed through as if they did nothing.
+    """Signals by layer id; `unknown` are the operations taken to do nothing.
 
     `confidence` is the share of layers between input and loss whose operation is known.
     """
@@ -58,12 +58,15 @@ class Prediction:
 def predict(graph: LayerGraph) -> Prediction:
     """Propagate moments forward and squared gradient norms backward through every layer once.
 
-    Inputs are taken as N(0, 1) where they are floating-point, otherwise as uniform indices. The loss is a
-    random projection of each output, all outputs of equal weight. Source: Poole 2016, Schoenholz 2017.
+    Inputs are taken as N(0, 1) where they are floating-point, otherwise as uniform indices. The
+    loss is a random projection of each output, all outputs of equal weight. Source: Poole 2016,
+    Schoenholz 2017.
     """
     forward = _Forward(graph)
     flows = _backward(graph, forward)
-    root = sum(flows[edge.source].energy for edge in graph.arriving(graph.loss.id) if edge.source in flows)
+    root = sum(
+        flows[edge.source].energy for edge in graph.arriving(graph.loss.id) if edge.source in flows
+    )
     signals = {
         layer.id: _signal(forward, layer, flows.get(layer.id, Flow(0.0)), root)
         for layer in graph.layers
@@ -88,9 +91,8 @@ class _Forward:
         self.unnamed: list[str] = []
         self._constant: set[str] = set()
         self._split: set[str] = set()
-        self._sources: dict[str, Input | Parameter] = {
-            node.id: node for node in (*graph.inputs, *graph.parameters)
-        }
+        sources: tuple[Input | Parameter, ...] = (*graph.inputs, *graph.parameters)
+        self._sources = {node.id: node for node in sources}
         for layer in graph.layers:
             self._run(layer, graph.arriving(layer.id))
 
@@ -151,20 +153,26 @@ class _Forward:
 
 _SPLITTING = frozenset("chunk split unbind tensor_split splitwithsizes split_with_sizes".split())
 _WEIGHTED = frozenset(
-    "linear embedding conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d batch_norm "
-    "layer_norm group_norm instance_norm rms_norm addmm prelu multi_head_attention_forward rnn lstm gru "
+    "linear embedding conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
+    "batch_norm "
+    "layer_norm group_norm instance_norm rms_norm addmm prelu multi_head_attention_forward rnn "
+    "lstm gru "
     "bilinear embedding_bag matmul rmatmul mm einsum".split()
 )
 
 
 _ARITHMETIC = frozenset(
-    "add iadd radd sub isub rsub subtract mul imul rmul multiply div truediv itruediv rdiv rtruediv divide "
+    "add iadd radd sub isub rsub subtract mul imul rmul multiply div truediv itruediv rdiv "
+    "rtruediv divide "
     "matmul rmatmul mm bmm einsum".split()
 )
 
 
 def _with_constants(layer: Layer, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:
-    """Add the constant tensors of a call, of which the settings tell shape, mean and mean square."""
+    """Add the constant tensors of a call, of which the settings tell shape.
+
+    Mean and mean square.
+    """
     settings = dict(layer.settings)
     for name, shape in layer.settings:
         argument = name.removesuffix(".shape")
@@ -181,7 +189,10 @@ def _with_constants(layer: Layer, operands: tuple[Operand, ...]) -> tuple[Operan
 
 
 def _starts(layer: Layer, edges: tuple[Edge, ...]) -> bool:
-    """Whether a layer without known tensors may still depend on an input: a tensor without gradient."""
+    """Whether a layer without known tensors may still depend on an input.
+
+    A tensor without gradient.
+    """
     return not edges
 
 
@@ -245,7 +256,11 @@ def _growth(size: float, below: Moments) -> float:
 def _add(flows: dict[str, Flow], id: str, flow: Flow) -> None:
     before = flows.get(id)
     energy = min(flow.energy, 1e280)
-    flow = replace(flow, energy=energy, along=math.copysign(min(abs(flow.along), math.sqrt(energy)), flow.along))
+    flow = replace(
+        flow,
+        energy=energy,
+        along=math.copysign(min(abs(flow.along), math.sqrt(energy)), flow.along),
+    )
     flows[id] = before + flow if before else flow
 
 
@@ -259,4 +274,3 @@ def _signal(forward: _Forward, layer: Layer, flow: Flow, root: float) -> Signal:
         decades=0.5 * math.log10(ratio) if ratio > 0.0 else -math.inf,
         decay=forward.decays.get(layer.id, 0.0),
     )
-

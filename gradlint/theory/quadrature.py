@@ -1,4 +1,7 @@
-"""Expectations of functions of a Gaussian variable, accurate from very small to very large variance."""
+"""Expectations of functions of a Gaussian variable.
+
+Accurate from very small to very large variance.
+"""
 
 from __future__ import annotations
 
@@ -37,16 +40,17 @@ class Response:
     def shared(self, correlation: float, sigma: float) -> float:
         """E[f(u) f(v)] for two such variables with this correlation c.
 
-        a0^2 + a1^2 c + rest c^k, where a0 and a1 are the first two Hermite coefficients and k is chosen
-        so that the slope at c = 1 is sigma^2 E f'^2, as it must be (Price's theorem). Exact in value and
-        slope at both ends; within 3 % of the arc-cosine kernel (Cho & Saul 2009) for ReLU in between.
+        a0^2 + a1^2 c + rest c^k, where a0 and a1 are the first two Hermite coefficients and k is
+        chosen so that the slope at c = 1 is sigma^2 E f'^2, as it must be (Price's theorem). Exact
+        in value and slope at both ends; within 3 % of the arc-cosine kernel (Cho & Saul 2009) for
+        ReLU in between.
         """
         constant, linear = self.mean**2, self.linear**2
         rest = max(self.square - constant - linear, 0.0)
         if correlation <= 0.0 or rest <= 1e-12 * self.square:
             return constant + linear * correlation
         order = max((sigma * sigma * self.slope_square - linear) / rest, 2.0)
-        return constant + linear * correlation + rest * min(correlation, 1.0) ** order
+        return constant + linear * correlation + rest * math.pow(min(correlation, 1.0), order)
 
 
 @lru_cache(maxsize=64)
@@ -66,15 +70,18 @@ def _nodes(octave: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def gaussian_nodes(sigma: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Nodes t and weights with E f(t) = sum of weights times f(nodes) for t ~ N(0, 1).
 
-    The nodes are spaced by sinh, the finer near 0 the larger `sigma` is, because saturating functions of
-    sigma t change within 1 / sigma of 0, where Gauss-Hermite nodes leave a gap (Takahasi & Mori 1974).
+    The nodes are spaced by sinh, the finer near 0 the larger `sigma` is, because saturating
+    functions of sigma t change within 1 / sigma of 0, where Gauss-Hermite nodes leave a gap
+    (Takahasi & Mori 1974).
     """
     octave = 0 if sigma <= 1.0 else min(math.ceil(math.log2(sigma)), 24)
     return _nodes(octave)
 
 
 def expect(function: PointFunction, mean: float, sigma: float, largest_of: float = 1.0) -> Response:
-    """The response of a function to N(mean, sigma^2), or to the largest of `largest_of` such values.
+    """The response of a function to N(mean, sigma^2).
+
+    Or to the largest of `largest_of` such values.
 
     The largest of K independent values has density K Phi^(K-1) phi; K need not be whole.
     """
@@ -121,7 +128,7 @@ def normal_density(place: float) -> float:
 
 
 Piece = tuple[float, float, float]
-"""(start, slope, intercept) of one piece of a piecewise linear function; it ends where the next starts."""
+"""(start, slope, intercept) of a piece of a piecewise linear function; the next ends it."""
 
 
 def expect_pieces(pieces: Sequence[Piece], mean: float, sigma: float) -> Response:

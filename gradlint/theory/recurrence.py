@@ -16,7 +16,10 @@ _SETTLED = 60  # steps after which the moments of the state no longer change
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """One recurrent layer at rest: q of its output, the gain of one step back in time, and its input's."""
+    """One recurrent layer at rest: q of its output, the gains of one step and of its input.
+
+    The step is one back in time.
+    """
 
     square: float
     step: float
@@ -24,7 +27,10 @@ class Recurrence:
 
     @property
     def decades_a_step(self) -> float:
-        """How the gradient norm changes from one step to the one before: half of log10 of the gain."""
+        """How the gradient norm changes from one step to the one before.
+
+        Half of log10 of the gain.
+        """
         return 0.5 * math.log10(self.step) if self.step > 0.0 else -math.inf
 
 
@@ -97,7 +103,8 @@ def vanilla(weights: Weights, square: float, *, relu: bool) -> Recurrence:
 def gru(weights: Weights, square: float) -> Recurrence:
     """h' = (1 - z) n + z h (Cho 2014), all gates driven by one variance.
 
-    A step back keeps E z^2 of the gradient directly, and H E u^2 times the slopes of the three gates.
+    A step back keeps E z^2 of the gradient directly, and H E u^2 times the slopes of the three
+    gates.
     """
     state, result = 0.0, Recurrence(1.0, 0.0, 1.0)
     for _ in range(_SETTLED):
@@ -122,10 +129,12 @@ def gru(weights: Weights, square: float) -> Recurrence:
 
 
 def lstm(weights: Weights, square: float, forget_bias: float = 0.0) -> Recurrence:
-    """c' = f c + i g, h = o tanh(c) (Hochreiter 1997): spectral radius of the map of (h, c) gradients.
+    """c' = f c + i g, h = o tanh(c) (Hochreiter 1997).
 
-    The squared gradient (G_h, G_c) of one step becomes a 2 x 2 nonnegative matrix times it, one step
-    earlier; its largest eigenvalue is the gain.
+    Spectral radius of the map of (h, c) gradients.
+
+    The squared gradient (G_h, G_c) of one step becomes a 2 x 2 nonnegative matrix times it, one
+    step earlier; its largest eigenvalue is the gain.
     """
     state = cell = 0.0
     forget = entry = out = _gate(0.0)
@@ -184,11 +193,16 @@ def recurrences(layer: Layer, parameters: tuple[Parameter, ...], square: float) 
 
 
 def recurrent(call: Call) -> Step:
-    """A fused RNN, GRU or LSTM over T steps: the gain sums over the steps back, (1 - s^T) / (1 - s)."""
+    """A fused RNN, GRU or LSTM over T steps.
+
+    The gain sums over the steps back, (1 - s^T) / (1 - s).
+    """
     before = call.first
     found = recurrences(call.layer, call.parameters, before.square)
     if not found:
-        return Step(replace(before, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands))
+        return Step(
+            replace(before, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
+        )
     steps = max(_steps(call, before), 1)
     gain = 1.0
     for layer in found:
@@ -230,7 +244,9 @@ def cell(call: Call) -> Step:
     before = call.first
     found = recurrences(call.layer, call.parameters, before.square)
     if not found:
-        return Step(replace(before, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands))
+        return Step(
+            replace(before, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
+        )
     one = found[0]
     after = replace(before, square=one.square, mean=0.0, shape=call.shape, spread=(), curve=None)
     gains = (Gain(one.entry),) + (Gain(one.step),) * (len(call.operands) - 1)

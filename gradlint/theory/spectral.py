@@ -10,10 +10,12 @@ from gradlint.theory.step import Call, Gain, Step
 
 
 def fourier(call: Call) -> Step:
-    """q' = N q for N transformed elements, 1 / N for an inverse; half of it returns to a real input.
+    """q' = N q for N transformed elements, 1 / N for an inverse.
 
-    The rows of the transform have modulus 1, and the gradient of a real input is the real part of the
-    sum over N outputs: gain N / 2 (Parseval).
+    Half of it returns to a real input.
+
+    The rows of the transform have modulus 1, and the gradient of a real input is the real part of
+    the sum over N outputs: gain N / 2 (Parseval).
     """
     before = call.first
     rank = len(before.shape)

@@ -14,8 +14,8 @@ from gradlint.theory.taps import Taps
 class Operand:
     """A tensor that flows into a call.
 
-    `constant` ones depend on no input of the model. `parts` says that the node has several outputs, so
-    that two tensors from it may have different elements.
+    `constant` ones depend on no input of the model. `parts` says that the node has several outputs,
+    so that two tensors from it may have different elements.
     """
 
     id: str
@@ -26,7 +26,10 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: its layer, its plain name, the tensors and the parameters that it takes, in order."""
+    """One call: its layer, its plain name, the tensors and the parameters that it takes.
+
+    In order.
+    """
 
     layer: Layer
     name: str
@@ -72,11 +75,12 @@ class Call:
 class Flow:
     """The gradient at a tensor: its squared norm over all elements, and where it lies.
 
-    `along` is the length of its part along the signal z, <g, z> / |z|, root of the sum of squares over
-    inputs and positions; its sign tells whether it has turned against the signal on the way.
+    `along` is the length of its part along the signal z, <g, z> / |z|, root of the sum of squares
+    over inputs and positions; its sign tells whether it has turned against the signal on the way.
     `spread` tells where along positions the energy lies. `noise` is the variance of ln(energy) over
-    initialisations, which grows with depth / width: the typical energy is the mean times exp(-noise / 2).
-    `overlap` is the mean of cos^2 between the gradients of two places, each with itself among them.
+    initialisations, which grows with depth / width: the typical energy is the mean times exp(-noise
+    / 2). `overlap` is the mean of cos^2 between the gradients of two places, each with itself among
+    them.
     """
 
     energy: float
@@ -91,7 +95,10 @@ class Flow:
         return self.energy * math.exp(-0.5 * self.noise)
 
     def __add__(self, other: Flow) -> Flow:
-        """Branches add in squares, but along the signal they add up: <g1 + g2, z> = <g1, z> + <g2, z>."""
+        """Branches add in squares, but along the signal they add up.
+
+        <g1 + g2, z> = <g1, z> + <g2, z>.
+        """
         along = self.along + other.along
         energy = self.energy - self.along**2 + other.energy - other.along**2 + along**2
         energy = max(energy, along**2)
@@ -102,7 +109,10 @@ class Flow:
         return Flow(energy, along, spread, self._noise_with(other), overlap)
 
     def _noise_with(self, other: Flow) -> float:
-        """What both branches have gone through stays; the rest counts by the square of its share."""
+        """What both branches have gone through stays.
+
+        The rest counts by the square of its share.
+        """
         total = self.energy + other.energy
         common = min(self.noise, other.noise)
         if total <= 0.0:
@@ -116,13 +126,14 @@ class Gain:
     """The factor by which the squared norm of the gradient changes on its way to one operand.
 
     The part of the gradient along the signal keeps the share `along` of its length (None: as for a
-    homogeneous function, |y| / |x|), and changes its squared norm by `aligned` in all (None: `factor`).
-    `leak` is the share of the other gradient, squared, that turns into the direction of the signal.
-    `taps` says how the gradient moves along positions. `aside` marks
+    homogeneous function, |y| / |x|), and changes its squared norm by `aligned` in all (None:
+    `factor`). `leak` is the share of the other gradient, squared, that turns into the direction of
+    the signal. `taps` says how the gradient moves along positions. `aside` marks
     one that is accounted for on a direct way to an earlier tensor: it is shown but not passed on.
-    `noise` is the variance that the step adds to ln(energy) by its slopes, `wander` what random weights
-    add for a single gradient: less where gradients of several places differ in direction. Weights turn
-    them towards each other; slopes that differ turn them apart, as far as they are not `alike`.
+    `noise` is the variance that the step adds to ln(energy) by its slopes, `wander` what random
+    weights add for a single gradient: less where gradients of several places differ in direction.
+    Weights turn them towards each other; slopes that differ turn them apart, as far as they are not
+    `alike`.
     """
 
     factor: float
@@ -145,7 +156,11 @@ class Gain:
         aligned = self.factor if self.aligned is None else self.aligned
         energy = share * (self.factor * rest + aligned * flow.along**2)
         noise = flow.noise + self.noise + self.wander * flow.overlap
-        overlap = max(flow.overlap * self.alike**2, 1.0 / self.places) if self.alike < 1.0 else flow.overlap
+        overlap = (
+            max(flow.overlap * self.alike**2, 1.0 / self.places)
+            if self.alike < 1.0
+            else flow.overlap
+        )
         overlap += (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0)
         return Flow(max(energy, along * along), along, spread, noise, overlap)
 
@@ -168,9 +183,9 @@ def weighted_gain(
 ) -> Gain:
     """The gain of y = W x + b for random W, with the channel along the signal.
 
-    Given y, W = y x^T / |x|^2 + W', so W^T g = x <g, y> / |x|^2 + W'^T g: the first term passes on the part
-    of the gradient along y, the second is random in the directions across x. A bias takes its share of y.
-    Orthogonal (`rigid`) weights keep norms, so that they add no noise.
+    Given y, W = y x^T / |x|^2 + W', so W^T g = x <g, y> / |x|^2 + W'^T g: the first term passes on
+    the part of the gradient along y, the second is random in the directions across x. A bias takes
+    its share of y. Orthogonal (`rigid`) weights keep norms, so that they add no noise.
     """
     size, width = before.direction, after.direction
     share = 1.0 - min(offset / after.square, 1.0)
@@ -189,7 +204,10 @@ def weighted_gain(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The outcome of one call. `gains` has one entry for each operand, `direct` leads to earlier tensors."""
+    """The outcome of one call. `gains` has one entry for each operand.
+
+    `direct` leads to earlier tensors.
+    """
 
     moments: Moments
     gains: tuple[Gain, ...]

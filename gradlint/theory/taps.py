@@ -14,8 +14,8 @@ Spread = tuple[float, ...]
 class Taps:
     """A kernel of `kernel` taps along an axis of `inner` places that gives `outer` places.
 
-    A spread is the energy at each place over the mean, and empty where it is even. `transposed` says that
-    the kernel spreads each input over several outputs instead of gathering.
+    A spread is the energy at each place over the mean, and empty where it is even. `transposed`
+    says that the kernel spreads each input over several outputs instead of gathering.
     """
 
     inner: int
@@ -31,14 +31,18 @@ class Taps:
         return self._moved(spread, forward=True)
 
     def backward(self, spread: Spread) -> tuple[float, Spread]:
-        """The same for the gradient: by the transposed kernel, weighted by the gradient's energy."""
+        """The same for the gradient: by the transposed kernel.
+
+        Weighted by the gradient's energy.
+        """
         return self._moved(spread, forward=False)
 
     @property
     def common(self) -> float:
         """Of the taps inside at one output place, the share that is inside at another, on average.
 
-        A field that is the same everywhere does not stay so at a border: two outputs share only these.
+        A field that is the same everywhere does not stay so at a border: two outputs share only
+        these.
         """
         if self.kernel == 1:
             return 1.0

@@ -37,8 +37,10 @@ TRANSFERS: dict[str, Transfer] = {
     **norms.NORMS,
     **_named(
         elementwise.activation,
-        "relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish softplus hardswish hardsigmoid "
-        "hardtanh softsign sigmoid logsigmoid tanh tanhshrink hardshrink softshrink threshold exp expm1 "
+        "relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish softplus hardswish "
+        "hardsigmoid "
+        "hardtanh softsign sigmoid logsigmoid tanh tanhshrink hardshrink softshrink threshold "
+        "exp expm1 "
         "erf log log1p abs sin cos neg square sqrt rsqrt reciprocal clamp clip clamp_min quickgelu",
     ),
     **_named(elementwise.gated, "glu"),
@@ -53,12 +55,14 @@ TRANSFERS: dict[str, Transfer] = {
     ),
     **_named(
         elementwise.passing,
-        "identity contiguous to float double half bfloat16 type type_as clone alias masked_fill where "
+        "identity contiguous to float double half bfloat16 type type_as clone alias masked_fill "
+        "where "
         "roll flip maximum minimum triu tril checkpoint detach data copyslices",
     ),
     **_named(
         spectral.fourier,
-        "fft_fft fft_fft2 fft_fftn fft_rfft fft_rfft2 fft_rfftn fft_ifft fft_ifft2 fft_ifftn fft_irfft "
+        "fft_fft fft_fft2 fft_fftn fft_rfft fft_rfft2 fft_rfftn fft_ifft fft_ifft2 fft_ifftn "
+        "fft_irfft "
         "fft_irfft2 fft_irfftn",
     ),
     **_named(spectral.real_part, "real imag view_as_real"),
@@ -67,15 +71,20 @@ TRANSFERS: dict[str, Transfer] = {
     **_named(
         pooling.average_pool,
         "avgpool1d avgpool2d avgpool3d adaptiveavgpool1d adaptiveavgpool2d adaptiveavgpool3d "
-        "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d",
+        "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
+        "adaptive_avg_pool3d",
     ),
     **_named(
         pooling.largest,
-        "maxpool1d maxpool2d maxpool3d adaptivemaxpool1d adaptivemaxpool2d adaptivemaxpool3d max_pool1d "
-        "max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d amax max "
+        "maxpool1d maxpool2d maxpool3d adaptivemaxpool1d adaptivemaxpool2d adaptivemaxpool3d "
+        "max_pool1d "
+        "max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d amax "
+        "max "
         "boolean_dispatch",
     ),
-    **_named(pooling.interpolation, "interpolate upsample upsamplingnearest2d upsamplingbilinear2d"),
+    **_named(
+        pooling.interpolation, "interpolate upsample upsamplingnearest2d upsamplingbilinear2d"
+    ),
     **_named(attention.softmax, "softmax log_softmax logsoftmax softmax2d softmin"),
     **_named(attention.log_sum_exp, "logsumexp"),
     **_named(attention.fused_attention, "scaled_dot_product_attention"),
@@ -84,17 +93,20 @@ TRANSFERS: dict[str, Transfer] = {
     **_named(recurrence.cell, "rnncell lstmcell grucell"),
     **_named(
         shapes.reshaped,
-        "view reshape flatten unflatten view_as reshape_as squeeze unsqueeze ravel unsafe_view viewas "
+        "view reshape flatten unflatten view_as reshape_as squeeze unsqueeze ravel unsafe_view "
+        "viewas "
         "unsafeview pixelshuffle pixelunshuffle pixel_shuffle pixel_unshuffle fold unfold",
     ),
     **_named(
         shapes.permuted,
-        "permute transpose t mt h mh movedim moveaxis swapaxes swapdims channelshuffle channel_shuffle "
+        "permute transpose t mt h mh movedim moveaxis swapaxes swapdims channelshuffle "
+        "channel_shuffle "
         "adjoint",
     ),
     **_named(
         shapes.selected,
-        "getitem select narrow chunk split unbind index_select gather take_along_dim tensor_split index "
+        "getitem select narrow chunk split unbind index_select gather take_along_dim "
+        "tensor_split index "
         "masked_select slice diagonal topk splitwithsizes split_with_sizes",
     ),
     **_named(shapes.joined, "cat concat concatenate stack hstack vstack"),

@@ -1,7 +1,11 @@
-"""Architectures of timm, pytorchcv, torchvision and transformers, small and randomly initialised."""
+"""Architectures of timm, pytorchcv, torchvision and transformers.
+
+Small and randomly initialised.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -10,21 +14,31 @@ from torch import nn
 from tests.theory.measured import Network, network
 
 TIMM = (
-    "resnet18 resnet50 resnetv2_50 resnext50_32x4d seresnet18 wide_resnet50_2 densenet121 vgg11 vgg11_bn "
-    "mobilenetv2_100 mobilenetv3_small_100 efficientnet_b0 efficientnetv2_rw_t regnetx_002 regnety_002 "
-    "mnasnet_100 ghostnet_100 convnext_atto convnextv2_atto vit_tiny_patch16_224 deit_tiny_patch16_224 "
-    "swin_tiny_patch4_window7_224 mixer_s16_224 resmlp_12_224 gmlp_ti16_224 poolformer_s12 xcit_nano_12_p16_224 "
-    "cait_xxs24_224 dm_nfnet_f0 nf_resnet26 inception_v3 xception41 hardcorenas_a repvgg_a0 dla34 dpn48b "
-    "hrnet_w18_small res2net50_26w_4s skresnet18 tresnet_m rexnet_100 cspresnet50 darknet53 levit_128s "
-    "mobilevit_xxs edgenext_xx_small pvt_v2_b0 twins_svt_small eva02_tiny_patch14_224 beit_base_patch16_224 "
-    "selecsls42 fbnetc_100 lcnet_050 tinynet_e semnasnet_075 visformer_tiny crossvit_tiny_240 coat_tiny "
+    "resnet18 resnet50 resnetv2_50 resnext50_32x4d seresnet18 wide_resnet50_2 densenet121 vgg11 "
+    "vgg11_bn "
+    "mobilenetv2_100 mobilenetv3_small_100 efficientnet_b0 efficientnetv2_rw_t regnetx_002 "
+    "regnety_002 "
+    "mnasnet_100 ghostnet_100 convnext_atto convnextv2_atto vit_tiny_patch16_224 "
+    "deit_tiny_patch16_224 "
+    "swin_tiny_patch4_window7_224 mixer_s16_224 resmlp_12_224 gmlp_ti16_224 poolformer_s12 "
+    "xcit_nano_12_p16_224 "
+    "cait_xxs24_224 dm_nfnet_f0 nf_resnet26 inception_v3 xception41 hardcorenas_a repvgg_a0 "
+    "dla34 dpn48b "
+    "hrnet_w18_small res2net50_26w_4s skresnet18 tresnet_m rexnet_100 cspresnet50 darknet53 "
+    "levit_128s "
+    "mobilevit_xxs edgenext_xx_small pvt_v2_b0 twins_svt_small eva02_tiny_patch14_224 "
+    "beit_base_patch16_224 "
+    "selecsls42 fbnetc_100 lcnet_050 tinynet_e semnasnet_075 visformer_tiny crossvit_tiny_240 "
+    "coat_tiny "
     "maxvit_rmlp_pico_rw_256 focalnet_tiny_srf volo_d1_224 convmixer_768_32 sequencer2d_s"
 ).split()
 PYTORCHCV = (
     "resnet10 preresnet10 densenet121 mobilenet_w1 squeezenet_v1_1 shufflenetv2_wd2 alexnet vgg11 "
     "resnext14_16x4d seresnet10 bamresnet18 cbamresnet18 igcv3_w1 mnasnet_b1 darknet_tiny peleenet "
-    "diracnet18v2 sqnxt23_w1 airnet50_1x64d_r2 condensenet74_c4_g4 fishnet99 nin_cifar10 wrn16_10_cifar10 "
-    "ror3_56_cifar10 rir_cifar10 pyramidnet110_a48_cifar10 xdensenet40_2_k24_bc_cifar10 shakeshakeresnet20_2x16d_cifar10"
+    "diracnet18v2 sqnxt23_w1 airnet50_1x64d_r2 condensenet74_c4_g4 fishnet99 nin_cifar10 "
+    "wrn16_10_cifar10 "
+    "ror3_56_cifar10 rir_cifar10 pyramidnet110_a48_cifar10 xdensenet40_2_k24_bc_cifar10 "
+    "shakeshakeresnet20_2x16d_cifar10"
 ).split()
 
 
@@ -72,9 +86,20 @@ _OTHER: dict[str, dict[str, object]] = {
     "gemma2": {**_SMALL, "num_key_value_heads": 2, "head_dim": 16},
     "phi3": {**_SMALL, "num_key_value_heads": 4, "pad_token_id": 0},
     "olmo2": {**_SMALL, "num_key_value_heads": 4, "pad_token_id": 0},
-    "cohere": {**_SMALL, "num_key_value_heads": 4, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2},
+    "cohere": {
+        **_SMALL,
+        "num_key_value_heads": 4,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "bos_token_id": 2,
+    },
     "mamba": {"hidden_size": 64, "num_hidden_layers": 4, "vocab_size": 200},
-    "rwkv": {"hidden_size": 64, "num_hidden_layers": 4, "vocab_size": 200, "attention_hidden_size": 64},
+    "rwkv": {
+        "hidden_size": 64,
+        "num_hidden_layers": 4,
+        "vocab_size": 200,
+        "attention_hidden_size": 64,
+    },
     "mixtral": {**_SMALL, "num_key_value_heads": 2, "num_local_experts": 4},
     "opt": {**_SMALL, "ffn_dim": 128, "word_embed_proj_dim": 64},
     "granite": {**_SMALL, "num_key_value_heads": 4},
@@ -83,7 +108,8 @@ _OTHER: dict[str, dict[str, object]] = {
 }
 _PLAIN = (
     "bert roberta camembert deberta deberta-v2 ernie convbert mobilebert mpnet nezha squeezebert "
-    "rembert roformer megatron-bert fnet nystromformer bert-generation xlm-roberta gpt_neox phi persimmon "
+    "rembert roformer megatron-bert fnet nystromformer bert-generation xlm-roberta gpt_neox phi "
+    "persimmon "
     "stablelm data2vec-text xmod ibert roc_bert splinter yoso biogpt"
 ).split()
 
@@ -96,7 +122,8 @@ def _transformer(name: str) -> Network:
     def build() -> nn.Module:
         config = AutoConfig.for_model(name, **settings)
         config.use_cache = False
-        return AutoModel.from_config(config)
+        model: nn.Module = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+        return model
 
     return Network(build, lambda: (torch.randint(3, 199, (8, 16)),))
 
@@ -110,4 +137,4 @@ def architectures(family: str) -> Iterator[tuple[str, Callable[[], Network]]]:
     }
     names, make = makers[family]
     for name in names:
-        yield name, lambda name=name: make(name)
+        yield name, functools.partial(make, name)

@@ -1,4 +1,7 @@
-"""Live models traced in this process, with the gradients and moments that the theory is held against."""
+"""Live models traced in this process.
+
+With the gradients and moments that the theory is held against.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from torch import nn
 
 from gradlint.graph import LayerGraph
 from gradlint.worker.construction import watch_construction
-from gradlint.worker.forward import Forward, forward, gradients, run, seed_everything
 from gradlint.worker.describe import edges_of, nodes_of
-from gradlint.worker.trace import Source
+from gradlint.worker.forward import forward, gradients, run, seed_everything
+from gradlint.worker.trace import Forward, Source
 
 Inputs = Callable[[], tuple[object, ...]]
 
