@@ -135,20 +135,23 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
     Raises:
         UserError: no form of the candidate gives a model with parameters and inputs that run.
     """
-    queue, seen = [candidate], {candidate.constructor}
+    queue: list[tuple[Candidate, str]] = [(candidate, "")]
+    seen = {candidate.constructor}
     first: UserError | None = None
     for _ in range(_REPAIRS):
         if not queue:
             break
-        form = queue.pop(0)
+        form, before = queue.pop(0)
         try:
             torch.manual_seed(request.seed)
             model = _made(module, form, limit)
         except UserError as error:
             first = first or error
-            new = [c for c in _repaired(module, form, error) if c.constructor not in seen]
-            seen.update(item.constructor for item in new)
-            queue = [*new, *queue]
+            now = str(error.error)
+            new = [(c, now) for c in _repaired(module, form, error) if c.constructor not in seen]
+            seen.update(item.constructor for item, _ in new)
+            # because a change after which the same is wrong was not the right one
+            queue = [*queue, *new] if now == before else [*new, *queue]
             continue
         if next(model.parameters(), None) is None:
             raise UserError("build", NoParametersError(request.name))

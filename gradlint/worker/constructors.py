@@ -136,6 +136,11 @@ class Construction:
         frame = self.frame()
         return frame.text if frame else ""
 
+    def innermost(self) -> str:
+        """The innermost line of the user's own code, perhaps in the constructor of a part."""
+        lines = [frame.text for frame in frames_of(self.error) if frame.users]
+        return lines[-1] if lines else ""
+
     def frame(self) -> Frame | None:
         """The level of the stack in which the constructor of the model itself ran."""
         frames = frames_of(self.error)
@@ -210,6 +215,7 @@ def _single(case: Construction) -> Iterator[Candidate]:
     lists = {
         n: v for n, v in case.given().items() if isinstance(v, (ast.List, ast.Tuple)) and v.elts
     }
+    lists = {name: lists[name] for name in (*_mentioned(case), *lists) if name in lists}
     if re.search(r"'(list|tuple)' object|got (list|tuple)|'list' and|and 'list'", case.text):
         for name, value in lists.items():
             yield case.having(name, ast.unparse(value.elts[0]))
@@ -217,7 +223,7 @@ def _single(case: Construction) -> Iterator[Candidate]:
         for name in [name for name in _mentioned(case) if name in lists] or lists:
             elements = ", ".join(map(ast.unparse, lists[name].elts))
             yield case.having(name, f"({elements},)")
-    for length in re.findall(r"(?:expected|length|len)\D{0,20}(\d+)", case.text):
+    for length in re.findall(r"(?:expected|length|len|tuple of|list of)\D{0,20}(\d+)", case.text):
         for name in lists:
             yield case.having(
                 name, f"[{', '.join([ast.unparse(lists[name].elts[0])] * int(length))}]"
@@ -356,12 +362,11 @@ def _numbers(case: Construction) -> dict[str, int]:
 
 
 def _mentioned(case: Construction) -> list[str]:
-    """Parameters that the failing line or the message names, the given ones first."""
-    line = f"{case.line()} {case.text}"
-    names = [
-        name for name in (*case.given(), *case.parameters()) if re.search(rf"\b{name}\b", line)
-    ]
-    return list(dict.fromkeys(names))
+    """Parameters that the failing lines or the message name, those on the innermost line first."""
+    names = (*case.given(), *case.parameters())
+    lines = (case.innermost(), f"{case.line()} {case.text}")
+    found = [name for line in lines for name in names if re.search(rf"\b{name}\b", line)]
+    return list(dict.fromkeys(found))
 
 
 def _suspects(case: Construction, kind: type) -> list[str]:

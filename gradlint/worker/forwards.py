@@ -114,6 +114,8 @@ def _is_view(value: ast.expr, name: str) -> bool:
             return found == name
         case ast.Call(func=ast.Attribute(value=inner, attr=attr)) if attr in _VIEWS:
             return _is_view(inner, name)
+        case ast.Subscript(slice=key) if "None" in ast.unparse(key):
+            return False
         case ast.Subscript(value=inner) | ast.Attribute(value=inner, attr="T"):
             return _is_view(inner, name)
         case ast.Call(args=[inner, *_]) if _submodule(value.func) == "":
@@ -126,7 +128,8 @@ def _annotation(annotation: object) -> str:
     if annotation is inspect.Parameter.empty:
         return ""
     if isinstance(annotation, str):
-        return annotation
+        quoted = annotation[:1] in ("'", '"') and annotation[:1] == annotation[-1:]
+        return annotation[1:-1] if quoted else annotation
     dims = getattr(annotation, "dim_str", None)
     if isinstance(dims, str):
         kinds = ",".join(str(kind) for kind in getattr(annotation, "dtypes", ()))

@@ -116,26 +116,52 @@ _PATTERN = re.compile(r"pattern [\"'](.*?)->")
 
 
 def _einops(case: Case) -> Iterator[Guess]:
-    pattern = _PATTERN.search(case.failure.text)
-    if not pattern:
+    modules = case.failure.modules()
+    layer = getattr(modules[0], "pattern", "") if modules else ""
+    found = _PATTERN.search(case.failure.text) or re.match(r"(.*?)->", str(layer))
+    if not found:
         return
-    axes = re.findall(r"\([^)]*\)|\S+", pattern[1])
-    expected = re.search(r"[Ee]xpected (\d+) dims", case.failure.text)
+    axes = re.findall(r"\([^)]*\)|\S+", found[1])
     frame = next((f for f in reversed(case.failure.frames) if "tensor" in f.variables), None)
     value = frame.variables["tensor"] if frame else None
-    divide = re.search(r"can't divide axis of length (\d+) in chunks of (\d+)", case.failure.text)
     items = case.blamed(value)
-    if divide:
-        yield from resize(case, items, int(divide[1]), int(divide[2]) * 2)
-        yield from larger(case)
-    if expected or (isinstance(value, torch.Tensor) and value.dim() != len(axes)):
-        for item in items:
-            for shape in usual_shapes(case, item, len(axes)):
-                yield with_shape(case, item, shape)
+    if isinstance(case.failure.error, KeyError) or re.search(
+        r"xpected \d+ dims", case.failure.text
+    ):
+        yield from _as_pattern(case, items, axes)
+    yield from _in_chunks(case, items)
     numbers = re.search(r"Shape mismatch, (\d+) != (\d+)", case.failure.text)
     if numbers:
         yield from resize(case, items, int(numbers[1]), int(numbers[2]))
         yield from resize(case, items, int(numbers[2]), int(numbers[1]))
+
+
+_AXES = {"b": "batch", "n": "time", "l": "time", "s": "time", "h": "height", "w": "width"}
+_FRAMES = {"f": "depth", "t": "depth", "d": "depth", "frames": "depth"}
+
+
+def _as_pattern(case: Case, items: list[Argument], axes: list[str]) -> Iterator[Guess]:
+    """The dimensions that the left side of a pattern names."""
+    known = {**_AXES, **(_FRAMES if len(axes) > 4 else {"t": "time"})}
+    names = [re.sub(r"[()\d]", "", axis).split(" ")[0] for axis in axes]
+    for item in items:
+        usual = list(usual_shapes(case, item, len(axes)))
+        if usual and all(name in known or name in ("c", "ch", "channels") for name in names):
+            channels = next((dim for dim in usual[0] if isinstance(dim, int)), 3)
+            yield with_shape(case, item, tuple(known.get(name, channels) for name in names))
+        yield from (with_shape(case, item, shape) for shape in usual)
+
+
+def _in_chunks(case: Case, items: list[Argument]) -> Iterator[Guess]:
+    """An axis must be a multiple of the size of a patch or window."""
+    divide = re.search(r"divide axis of length (\d+) in chunks of (\d+)", case.failure.text)
+    if divide:
+        have, chunk = int(divide[1]), int(divide[2])
+        yield from resize(case, items, have, chunk * 2)
+        yield from larger(case)
+        if uses(case.guess, "height"):
+            side = case.guess.size["height"] * chunk // max(have, 1)
+            yield from (case.guess.sized(height=side * k, width=side * k) for k in (1, 2, 4, 8))
 
 
 def _dimensions(case: Case) -> Iterator[Guess]:

@@ -110,6 +110,7 @@ def _distribution_parts(value: Distribution) -> list[object]:
     """The parameters a distribution was given; those it derives lazily would count twice."""
     if isinstance(value, (Independent, TransformedDistribution)):
         return [value.base_dist]
-    given = [vars(value)[name] for name in sorted(value.arg_constraints) if name in vars(value)]
+    names = sorted(name for name in value.arg_constraints if name in vars(value))
+    given = [vars(value)[name] for name in names if name != "probs" or "logits" not in names]
     nested = [part for part in vars(value).values() if isinstance(part, Distribution)]
     return [*given, *nested]

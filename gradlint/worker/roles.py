@@ -289,9 +289,9 @@ def _mask(role: Role) -> Iterator[Spec]:
     grid: Shape = main.shape[2:] if isinstance(main, Normal) and len(main.shape) == 4 else ("time",)
     yield Filled(("batch", *grid), value, "bool" if value == 0 else "int64")
     shapes: tuple[Shape, ...] = (
-        ("batch", 1, 1, "time"),
         ("time", "time"),
         ("batch", "time", "time"),
+        ("batch", 1, 1, "time"),
         ("batch", 1, *grid),
     )
     yield from (Filled(shape, value) for shape in shapes)

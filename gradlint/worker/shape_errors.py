@@ -302,6 +302,8 @@ def _elementwise(case: Case) -> Iterator[Guess]:
         for o, n in offset:
             yield from resize(case, case.blamed(tensor), o, n)
         if any(dims_of(item.spec) & SIDES for item in case.blamed(tensor)):
+            yield from _one_side(case, old, new)
+            yield from _one_side(case, old - 1, new - 1)
             if tensor.dim() == 4:
                 yield from rescale(case, (new / old) ** 2)
             yield from rescale(case, new / old)
@@ -309,6 +311,14 @@ def _elementwise(case: Case) -> Iterator[Guess]:
                 yield from rescale(case, (new - 1) / (old - 1))
             if both:
                 yield from larger(case)
+
+
+def _one_side(case: Case, have: int, want: int) -> Iterator[Guess]:
+    """Only one side of a volume, such as its frames, has the wrong size."""
+    for name in ("depth", "width", "height") if have > 0 < want else ():
+        size = case.guess.size[name] * want
+        if uses(case.guess, "depth") and uses(case.guess, name) and size % have == 0:
+            yield case.guess.sized(**{name: size // have})
 
 
 def _concatenation(case: Case) -> Iterator[Guess]:

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from gradlint.worker.build import build
+from gradlint.worker.failure import UserError
+from gradlint.worker.inputs import Search
+from gradlint.worker.outputs import tensors_of
+from gradlint.worker.specs import described
+from tests.worker.models import module_of, request
+
+
+def found(source: str, constructor: str = "Net()", sequence_length: int = 0) -> tuple[str, ...]:
+    """The inputs that the search finds for a model; they run with a gradient."""
+    module = module_of(source)
+    built = build(module, request(constructor, sequence_length=sequence_length))
+    args, kwargs = built.inputs()
+    assert tensors_of(built.make()(*args, **kwargs))
+    return built.described
+
+
+def net(init: str, forward: str, arguments: str = "x") -> str:
+    """The source of a model with these bodies."""
+    lines = ["class Net(nn.Module):", "    def __init__(self):", "        super().__init__()"]
+    lines += [f"        {line.strip()}" for line in init.split(";")]
+    lines += [f"    def forward(self, {arguments}):"]
+    lines += [f"        {line.strip()}" for line in forward.split(";")]
+    return "\n".join(lines) + "\n"
+
+
+CASES = {
+    "a linear layer takes vectors": (
+        net("self.l = nn.Linear(20, 3)", "return self.l(x)"),
+        ("float32[8,20]",),
+    ),
+    "a flattened image is a vector for a view": (
+        net("self.l = nn.Linear(784, 3)", "return self.l(x.view(-1, 784))"),
+        ("float32[8,784]",),
+    ),
+    "an embedding takes integers": (
+        net("self.e = nn.Embedding(50, 8)", "return self.e(x)"),
+        ("int64[8,32]",),
+    ),
+    "an image size follows from the first dense layer": (
+        net(
+            "self.c = nn.Conv2d(1, 4, 3); self.l = nn.Linear(4 * 13 * 13, 5)",
+            "x = F.max_pool2d(self.c(x), 2); return self.l(x.flatten(1))",
+        ),
+        ("float32[8,1,28,28]",),
+    ),
+    "an image size follows from a view": (
+        net(
+            "self.c = nn.Conv2d(3, 4, 4, 4); self.l = nn.Linear(4 * 24 * 24, 5)",
+            "return self.l(self.c(x).view(x.size(0), 4 * 24 * 24))",
+        ),
+        ("float32[8,3,96,96]",),
+    ),
+    "an image grows until a pooling window fits": (
+        net(
+            "self.c = nn.Conv2d(3, 4, 3, 32, 1); self.l = nn.Linear(4, 5)",
+            "return self.l(F.avg_pool2d(self.c(x), 7).flatten(1))",
+        ),
+        ("float32[8,3,224,224]",),
+    ),
+    "an assertion about sizes is obeyed": (
+        net(
+            "self.c = nn.Conv2d(3, 4, 8, 8)",
+            "assert x.shape[2] == 96, f'Input height ({x.shape[2]}) does not match model (96)'; "
+            "return self.c(x)",
+        ),
+        ("float32[8,3,96,96]",),
+    ),
+    "layers are tried in the order in which they run": (
+        net(
+            "self.l = nn.Linear(6, 2); self.c = nn.Conv1d(5, 6, 1)",
+            "return self.l(self.c(x).mean(-1))",
+        ),
+        ("float32[8,5,64]",),
+    ),
+    "a sequence has three dimensions where the shape is unpacked": (
+        net("self.l = nn.Linear(12, 3)", "b, t, c = x.shape; return self.l(x)"),
+        ("float32[8,32,12]",),
+    ),
+    "positions limit the length": (
+        net(
+            "self.e = nn.Embedding(50, 8); self.p = nn.Embedding(20, 8)",
+            "return self.e(x) + self.p(torch.arange(x.size(1)))",
+        ),
+        ("int64[8,20]",),
+    ),
+    "learned positions fix the number of patches": (
+        net(
+            "self.c = nn.Conv2d(3, 6, 8, 8); self.p = nn.Parameter(torch.zeros(1, 65, 6)); "
+            "self.k = nn.Parameter(torch.zeros(1, 1, 6))",
+            "x = self.c(x).flatten(2).transpose(1, 2); "
+            "return torch.cat([self.k.expand(len(x), -1, -1), x], 1) + self.p",
+        ),
+        ("float32[8,3,64,64]",),
+    ),
+    "a recurrent layer decides where time stands": (
+        net("self.r = nn.GRU(7, 5)", "return self.r(x)[0]"),
+        ("float32[32,8,7]",),
+    ),
+    "lengths fall from the full length": (
+        net(
+            "self.e = nn.Embedding(9, 4); self.r = nn.LSTM(4, 5, batch_first=True)",
+            "p = nn.utils.rnn.pack_padded_sequence(self.e(tokens), lengths, batch_first=True); "
+            "return self.r(p)[1]",
+            "tokens, lengths",
+        ),
+        ("int64[8,32]", "int64[8]"),
+    ),
+    "a hidden state is left to the model": (
+        net("self.r = nn.LSTM(7, 5)", "return self.r(x, hidden)", "x, hidden"),
+        ("float32[32,8,7]", "None"),
+    ),
+    "a hidden state that is concatenated has the model's hidden size": (
+        net(
+            "self.hidden_size = 9; self.l = nn.Linear(4 + 9, 9)",
+            "return self.l(torch.cat((x, hidden), 1))",
+            "x, hidden",
+        ),
+        ("float32[8,4]", "float32[8,9]"),
+    ),
+    "two images share one size": (
+        net(
+            "self.c = nn.Conv2d(1, 2, 1); self.l = nn.Linear(2 * 48 * 48, 3)",
+            "return [self.l(self.c(v).flatten(1)) for v in (one, two)]",
+            "one, two",
+        ),
+        ("float32[8,1,48,48]", "float32[8,1,48,48]"),
+    ),
+    "source and target are texts": (
+        net(
+            "self.a = nn.Embedding(30, 8); self.b = nn.Embedding(40, 8); "
+            "self.t = nn.Transformer(8, 2, 1, 1, 16, batch_first=True)",
+            "return self.t(self.a(src), self.b(tgt))",
+            "src, tgt",
+        ),
+        ("int64[8,32]", "int64[8,32]"),
+    ),
+    "labels are one for each sample": (
+        net(
+            "self.e = nn.Embedding(10, 4); self.l = nn.Linear(12, 3)",
+            "return self.l(torch.cat([self.e(labels), noise], 1))",
+            "noise, labels",
+        ),
+        ("float32[8,8]", "int64[8]"),
+    ),
+    "timesteps are one for each image": (
+        net(
+            "self.c = nn.Conv2d(3, 4, 1); self.l = nn.Linear(1, 4)",
+            "return self.c(x) + self.l(t[:, None].float())[:, :, None, None]",
+            "x, t",
+        ),
+        ("float32[8,3,32,32]", "int64[8]"),
+    ),
+    "a graph has nodes and edges": (
+        net(
+            "self.l = nn.Linear(6, 3)",
+            "h = self.l(x); return torch.zeros_like(h).index_add(0, edge_index[1], "
+            "h[edge_index[0]])",
+            "x, edge_index",
+        ),
+        ("float32[32,6]", "int64[2,96]"),
+    ),
+    "a mask masks nothing": (
+        net(
+            "self.l = nn.Linear(6, 6)",
+            "b, t, c = x.shape; s = self.l(x) @ x.transpose(1, 2); "
+            "return s.masked_fill(mask == 0, -1e9)",
+            "x, mask",
+        ),
+        ("float32[8,32,6]", "bool[32,32]"),
+    ),
+    "a batch is a dictionary of what it is asked for": (
+        net(
+            "self.c = nn.Conv2d(3, 4, 1); self.e = nn.Embedding(9, 4)",
+            'return self.c(batch["image"]).mean((2, 3)) + self.e(batch["tokens"]).mean(1)',
+            "batch",
+        ),
+        ("{image: float32[8,3,32,32], tokens: int64[8,32]}",),
+    ),
+    "a tuple is unpacked": (
+        net("self.a = nn.Linear(3, 4)", "a, b = pair; return self.a(a) + self.a(b)", "pair"),
+        ("(float32[8,3], float32[8,3])",),
+    ),
+    "a mode is one that the code knows": (
+        net(
+            "self.l = nn.Linear(3, 4)",
+            "assert mode in ('a', 'b'); return self.l(x) if mode == 'b' else self.l(x)",
+            "x, mode",
+        ),
+        ("float32[8,3]", "'b'"),
+    ),
+    "double precision is followed": (
+        net("self.l = nn.Linear(3, 4).double()", "return self.l(x)"),
+        ("float64[8,3]",),
+    ),
+    "a batch size of the model's own is kept": (
+        net(
+            "self.batch_size = 20; self.r = nn.GRU(3, 4); self.h = torch.zeros(1, 20, 4)",
+            "return self.r(x, self.h)[0]",
+        ),
+        ("float32[32,20,3]",),
+    ),
+    "an optional argument is given where the error names it": (
+        net(
+            "self.l = nn.Linear(3, 4)",
+            "if y is None: raise ValueError('y is required'); return self.l(x) + self.l(y)",
+            "x, y=None",
+        ),
+        ("float32[8,3]", "y: float32[8,3]"),
+    ),
+    "the main argument is given where all are optional": (
+        net(
+            "self.e = nn.Embedding(9, 4)",
+            "return self.e(input_ids)",
+            "attention_mask=None, input_ids=None",
+        ),
+        ("input_ids: int64[8,32]",),
+    ),
+    "jaxtyping names the dimensions": (
+        net(
+            "self.w = nn.Parameter(torch.randn(5, 4))",
+            "return x @ self.w",
+            "x: \"Float[T, 'b t 5']\"",
+        ),
+        ("float32[8,32,5]",),
+    ),
+}
+
+
+class TestSearch:
+    @pytest.mark.parametrize(("source", "expected"), CASES.values(), ids=CASES.keys())
+    def test_inputs_are_found(self, source: str, expected: tuple[str, ...]) -> None:
+        assert found(source) == expected
+
+    def test_the_sequence_length_that_was_asked_for_is_used(self) -> None:
+        source = net("self.r = nn.GRU(7, 5, batch_first=True)", "return self.r(x)[0]")
+        assert found(source, sequence_length=50) == ("float32[8,50,7]",)
+
+    def test_a_model_that_takes_nothing_fails_with_the_error_of_the_latest_pass(self) -> None:
+        source = net("self.l = nn.Linear(3, 4)", "y = self.l(x); raise RuntimeError('never runs')")
+        with pytest.raises(UserError) as caught:
+            found(source)
+        assert caught.value.stage == "forward"
+        assert str(caught.value.error) == "never runs"
+
+    def test_inputs_without_a_gradient_are_taken_only_where_nothing_better_runs(self) -> None:
+        class Counter(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = nn.Linear(3, 4)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return self.layer(x).argmax(-1)
+
+        args, _ = Search(Counter()).found().drawn()
+        assert described(args[0]) == "float32[8,3]"
+
+    def test_a_search_ends_after_its_attempts(self) -> None:
+        class Picky(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = nn.Linear(3, 4)
+                self.calls = 0
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                self.calls += 1
+                raise ValueError("expected 5 got 3")
+
+        model = Picky()
+        with pytest.raises(UserError):
+            Search(model, attempts=7).found()
+        assert model.calls <= 7
