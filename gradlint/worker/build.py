@@ -96,7 +96,7 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         built = _attempt(module, candidate, request, parameter_limit())
         if isinstance(built, Built):
             return built
-        failures.append(built)
+        failures.append(_sized(module, candidate, built))
     error = _latest(failures, request.name)
     raise error
 
@@ -245,6 +245,18 @@ def _constructed(text: str, namespace: dict[str, object], limit: int) -> object:
     try:
         with limited(limit):
             return evaluated(text, namespace)
-    except TooLargeError:
-        count = tried(lambda: counted(lambda: evaluated(text, namespace)))
-        raise TooLargeError(count.value if isinstance(count.value, int) else 0, limit) from None
+    except (RuntimeError, MemoryError) as error:
+        if "can't allocate memory" not in str(error) and not isinstance(error, MemoryError):
+            raise
+        raise TooLargeError(0, limit) from None
+
+
+def _sized(module: ModuleType, candidate: Candidate, error: UserError) -> UserError:
+    """The same error, with the size of the model where that is why it was not built."""
+    if not isinstance(error.error, TooLargeError):
+        return error
+    namespace = _namespace(module, candidate)
+    with on_cpu(), without_weights():
+        count = tried(lambda: counted(lambda: evaluated(candidate.constructor, namespace)))
+    parameters = count.value if isinstance(count.value, int) else 0
+    return UserError("build", TooLargeError(parameters, parameter_limit()))

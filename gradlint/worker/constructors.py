@@ -251,7 +251,7 @@ def _callables(case: Construction) -> Iterator[Candidate]:
 
 def _configuration(case: Construction) -> Iterator[Candidate]:
     """An object with attributes, or a mapping, was expected, or has too few entries."""
-    attribute = re.search(r"'(\w+)' object has no attribute '(\w+)'", case.text)
+    attribute = re.search(r"'([\w.]+)' object has no attribute '(\w+)'", case.text)
     key = case.error.args[0] if isinstance(case.error, KeyError) and case.error.args else None
     name = attribute[2] if attribute else key
     if not isinstance(name, str) or not name.isidentifier():

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from gradlint.wire import BuiltFrom, TraceModel
+from gradlint.worker.build import build, on_cpu
+from gradlint.worker.failure import UserError
+from gradlint.worker.size import TooLargeError, limited
+from gradlint.worker.widths import narrower
+from tests.worker.models import module_of, request
+
+LINEAR = """
+    class Net(nn.Module):
+        def __init__(self, width=4):
+            super().__init__()
+            self.layer = nn.Linear(3, width)
+
+        def forward(self, x):
+            return self.layer(x)
+"""
+
+
+class TestCandidates:
+    def test_the_first_candidate_that_works_is_taken(self) -> None:
+        built = build(module_of(LINEAR), request("Missing()", "Net(width=7)", "Net()"))
+        assert built.candidate.constructor == "Net(width=7)"
+
+    def test_bindings_that_fail_are_skipped(self) -> None:
+        asked = request("Net(width=size)", bindings=(("bad", "nowhere.x"), ("size", "2 * 3")))
+        model = build(module_of(LINEAR), asked).make()
+        assert isinstance(model.layer, nn.Linear)
+        assert model.layer.out_features == 6
+
+    def test_a_model_inside_a_tuple_is_found(self) -> None:
+        assert isinstance(build(module_of(LINEAR), request("('x', Net())")).make(), nn.Module)
+
+    def test_a_class_is_not_a_model(self) -> None:
+        with pytest.raises(UserError, match="build") as caught:
+            build(module_of(LINEAR), request("Net"))
+        assert "gives the class itself, not a model" in str(caught.value.error)
+
+    def test_without_candidates_the_signature_is_read(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, in_channels, num_classes):
+                    super().__init__()
+                    self.layer = nn.Conv2d(in_channels, num_classes, 1)
+
+                def forward(self, x):
+                    return self.layer(x)
+        """
+        built = build(module_of(source), TraceModel("Net", (), 0))
+        assert built.candidate.constructor == "Net(in_channels=3, num_classes=10)"
+        assert built.candidate.built_from is BuiltFrom.NAMES
+
+    def test_what_nobody_can_guess_is_asked_for(self) -> None:
+        source = LINEAR.replace("width=4", "encoder")
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), TraceModel("Net", (), 0))
+        assert "[[tool.gradlint.model]]" in str(caught.value.error)
+
+    def test_the_failure_that_came_furthest_is_reported(self) -> None:
+        source = LINEAR.replace("return self.layer(x)", "raise KeyError('lost')")
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), request("Missing()", "Net()"))
+        assert (caught.value.stage, str(caught.value.error)) == ("forward", "'lost'")
+
+
+class TestMake:
+    def test_each_model_is_fresh_and_follows_the_random_state(self) -> None:
+        built = build(module_of(LINEAR), request("Net()"))
+        torch.manual_seed(5)
+        one, two = built.make(), built.make()
+        torch.manual_seed(5)
+        again = built.make()
+        assert torch.equal(next(one.parameters()), next(again.parameters()))
+        assert not torch.equal(next(one.parameters()), next(two.parameters()))
+        assert one.training
+
+    def test_a_model_of_the_module_itself_is_copied(self) -> None:
+        module = module_of(LINEAR + "\n    model = Net()\n")
+        made = build(module, request("model")).make()
+        assert made is not module.model
+
+    def test_code_for_a_gpu_runs_on_the_cpu(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layer = nn.Linear(3, 4).cuda()
+                    self.register_buffer("shift", torch.zeros(4, device="cuda:0"))
+
+                def forward(self, x):
+                    state = torch.zeros(4).to(torch.device("cuda")) + torch.ones(4).cuda()
+                    return self.layer(x.to("cuda", non_blocking=True)) + state + self.shift
+        """
+        built = build(module_of(source), request("Net().to('cuda')"))
+        args, kwargs = built.inputs()
+        with on_cpu():
+            assert built.make()(*args, **kwargs).device.type == "cpu"
+
+    def test_weights_are_not_fetched(self) -> None:
+        source = """
+            from torch.hub import load_state_dict_from_url
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layer = nn.Linear(3, 4)
+                    self.load_state_dict(load_state_dict_from_url("https://nowhere.invalid/x.pth"))
+
+                def forward(self, x):
+                    return self.layer(x)
+        """
+        assert isinstance(build(module_of(source), request("Net()")).make(), nn.Module)
+
+
+class TestGivenInputs:
+    def test_a_small_batch_is_enlarged(self) -> None:
+        built = build(module_of(LINEAR), request("Net()", inputs=("torch.randn(1, 3)",)))
+        assert built.described == ("float32[8,3]",)
+
+    def test_a_large_batch_is_kept(self) -> None:
+        built = build(module_of(LINEAR), request("Net()", inputs=("torch.randn(12, 3)",)))
+        assert built.described == ("float32[12,3]",)
+
+    def test_whole_numbers_stay_in_their_range(self) -> None:
+        source = LINEAR.replace("nn.Linear(3, width)", "nn.Embedding(5, width)")
+        given = request("Net()", inputs=("torch.tensor([[0, 1, 2, 3, 4]])",))
+        args, _ = build(module_of(source), given).inputs()
+        assert isinstance(args[0], torch.Tensor)
+        assert tuple(args[0].shape) == (8, 5)
+        assert int(args[0].max()) < 5
+
+    def test_arguments_are_spread_and_named(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layer = nn.Linear(3, 4)
+
+                def forward(self, x, y, scale, flag=False):
+                    assert flag
+                    return (self.layer(x) + self.layer(y)) * scale
+        """
+        inputs = ("*[torch.randn(8, 3)] * 2", "scale=2.0", "**{'flag': True}")
+        built = build(module_of(source), request("Net()", inputs=inputs))
+        assert built.described == ("float32[8,3]", "float32[8,3]", "scale: 2.0", "flag: True")
+
+    def test_an_example_input_of_the_model_is_used(self) -> None:
+        source = LINEAR.replace(
+            "self.layer = ", "self.example_input_array = torch.randn(9, 3); self.layer = "
+        )
+        given = request("Net()", inputs=("self.example_input_array",))
+        assert build(module_of(source), given).described == ("float32[9,3]",)
+
+    def test_inputs_that_do_not_run_are_searched_instead(self) -> None:
+        given = request("Net()", inputs=("torch.randn(1, 99)",), built_from=BuiltFrom.USE_IN_FILE)
+        assert build(module_of(LINEAR), given).described == ("float32[8,3]",)
+
+    def test_inputs_that_the_user_asked_for_are_not_replaced(self) -> None:
+        given = request("Net()", inputs=("torch.randn(1, 99)",), built_from=BuiltFrom.COMMAND_LINE)
+        with pytest.raises(UserError) as caught:
+            build(module_of(LINEAR), given)
+        assert caught.value.stage == "forward"
+
+
+GUARDED = {
+    "sizes that must divide each other": (
+        "assert dim % heads == 0, f'{dim} is not divisible by {heads}'",
+        "dim, heads",
+        "Net(dim=64, heads=7)",
+    ),
+    "a number where a list is wanted": ("len(dims)", "dims", "Net(dims=64)"),
+    "a list where a number is wanted": ("list(range(count))", "count", "Net(count=[2, 2])"),
+    "an unknown argument": ("", "dim", "Net(dim=4, surprise=1)"),
+    "a forgotten argument": ("", "dim, num_heads", "Net(dim=4)"),
+    "a choice that is listed": (
+        "if mode not in ('sum', 'mean'): raise ValueError(f\"{mode}: 'sum' or 'mean'\")",
+        "mode",
+        "Net(mode='relu')",
+    ),
+    "a configuration with attributes": (
+        "config.n_embd + config.n_layer",
+        "config",
+        "Net(config=1)",
+    ),
+    "a configuration with keys": ("cfg['dim'] + cfg['depth']", "cfg", "Net(cfg=1)"),
+    "a class to be called": ("norm_layer(8)", "norm_layer", "Net(norm_layer=1)"),
+}
+
+
+class TestConstructorErrors:
+    @pytest.mark.parametrize(
+        ("guard", "parameters", "constructor"), GUARDED.values(), ids=GUARDED.keys()
+    )
+    def test_guessed_arguments_are_corrected(
+        self, guard: str, parameters: str, constructor: str
+    ) -> None:
+        source = f"""
+            class Net(nn.Module):
+                def __init__(self, {parameters}):
+                    super().__init__()
+                    {guard or "pass"}
+                    self.layer = nn.Linear(3, 4)
+
+                def forward(self, x):
+                    return self.layer(x)
+        """
+        built = build(module_of(source), request(constructor, built_from=BuiltFrom.NAMES))
+        assert isinstance(built.make(), nn.Module)
+
+    def test_arguments_of_the_user_are_not_corrected(self) -> None:
+        source = LINEAR.replace("super()", "assert width == 8, 'width must be 8'; super()")
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), request("Net(4)", built_from=BuiltFrom.USE_IN_FILE))
+        assert str(caught.value.error) == "width must be 8"
+
+
+class TestSize:
+    def test_a_model_above_the_limit_is_left_before_its_memory_is_touched(self) -> None:
+        with pytest.raises(TooLargeError), limited(1000):
+            nn.Sequential(*(nn.Linear(20, 20) for _ in range(10)))
+
+    def test_a_model_below_the_limit_is_built(self) -> None:
+        with limited(1000):
+            assert isinstance(nn.Linear(20, 20), nn.Module)
+
+    def test_the_size_of_a_huge_model_is_told(self) -> None:
+        source = LINEAR.replace("nn.Linear(3, width)", "nn.Linear(1 << 20, 1 << 20)")
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), request("Net()"))
+        assert "1,099,512,676,352 parameters" in str(caught.value.error)
+
+    def test_a_smaller_model_of_the_class_is_preferred(self) -> None:
+        source = LINEAR.replace("nn.Linear(3, width)", "nn.Linear(width, 20000)")
+        built = build(module_of(source), request("Net(20000)", "Net(20)"))
+        assert built.candidate.constructor == "Net(20)"
+
+    def test_a_configuration_is_made_narrower_at_its_depth(self) -> None:
+        wide = {
+            "hidden_size": 4096,
+            "intermediate_size": 11008,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "num_hidden_layers": 32,
+            "vocab_size": 32000,
+        }
+        sizes = {**wide, **narrower(wide)}
+        assert sizes["hidden_size"] < wide["hidden_size"]
+        assert sizes["hidden_size"] % sizes["num_attention_heads"] == 0
+        assert sizes["num_attention_heads"] % sizes["num_key_value_heads"] == 0
+        assert sizes["num_hidden_layers"] == wide["num_hidden_layers"]
