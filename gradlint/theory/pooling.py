@@ -28,8 +28,7 @@ def reduced_axes(before: Moments, call: Call) -> tuple[int, ...]:
 def _missing(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
     missing, place = [], 0
     for axis, size in enumerate(before):
-        left = len(before) - axis
-        if place < len(after) and size == after[place] and (left > len(after) - place or True):
+        if place < len(after) and size == after[place]:
             place += 1
         else:
             missing.append(axis)
@@ -107,13 +106,7 @@ def average_pool(call: Call) -> Step:
         before.axes if len(before.axes) == len(call.shape) else "bc" + "s" * (len(call.shape) - 2)
     )
     after = settled(replace(after, shape=call.shape, axes=axes))
-    return Step(after, (Gain(min(_ratio(before, call) / count, 1.0)),))
-
-
-def _ratio(before: Moments, call: Call) -> float:
-    """The number of windows that an input lies in, times the window size, over that size."""
-    del before, call
-    return 1.0
+    return Step(after, (Gain(1.0 / count),))
 
 
 def _window(call: Call, before: Moments) -> int:
@@ -181,8 +174,3 @@ def interpolation(call: Call) -> Step:
     smoothed = before.local + (before.square - before.local) * share
     after = replace(before, square=smoothed, shape=call.shape, spread=(), curve=None)
     return Step(after, (Gain(share),) * len(call.operands))
-
-
-def embed_role(axis: int, before: Moments) -> str:
-    """The role of one axis."""
-    return before.axes[axis] if -len(before.axes) <= axis < len(before.axes) else POSITION
