@@ -125,17 +125,11 @@ def attend(
     logit_gain *= own / value.square if value.square > 0.0 else 0.0
     return Mixture(
         square=bounded(value.local + own * peak),
-        local=value.local + own * peak * _alike(query),
+        local=value.local + own * peak,
         query=logit_gain * keys * spread,
         key=logit_gain * keys * query.square,
         value=peak,
     )
-
-
-def _alike(query: Moments) -> float:
-    """How much two queries attend to the same places: even attention does so entirely."""
-    del query
-    return 1.0
 
 
 def fused_attention(call: Call) -> Step:

@@ -13,6 +13,7 @@ from gradlint.theory.activations import (
     affine,
     as_point_function,
     respond,
+    sigmoid,
 )
 from gradlint.theory.moments import (
     BATCH,
@@ -23,7 +24,6 @@ from gradlint.theory.moments import (
     bounded,
     compose,
     curve_of,
-    identity,
     through,
 )
 from gradlint.theory.quadrature import PointFunction, Response, expect
@@ -385,7 +385,7 @@ def raising(call: Call) -> Step:
 def gated(call: Call) -> Step:
     """GLU: a sigmoid(b) for the two halves: q' = q E s^2, gain E s^2 + q E s'^2 (Dauphin 2017)."""
     before = call.first
-    gate = respond(as_point_function(_sigmoid()), before.mean, before.sigma)
+    gate = respond(sigmoid, before.mean, before.sigma)
     after = replace(
         before,
         square=bounded(before.square * gate.square),
@@ -396,12 +396,6 @@ def gated(call: Call) -> Step:
         curve=None,
     )
     return Step(after, (Gain(gate.square + before.square * gate.slope_square),))
-
-
-def _sigmoid() -> Activation:
-    from gradlint.theory.activations import sigmoid
-
-    return sigmoid
 
 
 def dropout(call: Call) -> Step:
@@ -418,6 +412,3 @@ def dropout(call: Call) -> Step:
 def passing(call: Call) -> Step:
     """A copy, or an operation of which nothing is known: moments and gradient are passed on."""
     return Step(replace(call.first, shape=call.shape), (Gain(1.0),) * len(call.operands))
-
-
-del identity

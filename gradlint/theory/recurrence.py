@@ -207,7 +207,6 @@ def recurrent(call: Call) -> Step:
     gain = 1.0
     for layer in found:
         gain *= layer.entry * geometric(layer.step, steps)
-    directions = 2.0 if call.layer.setting("bidirectional", 0.0) else 1.0
     square = found[-1].square
     after = replace(
         before,
@@ -219,7 +218,6 @@ def recurrent(call: Call) -> Step:
         spread=(),
         curve=None,
     )
-    del directions
     return Step(after, (Gain(bounded(gain)),) + (Gain(0.0),) * (len(call.operands) - 1))
 
 

@@ -29,14 +29,8 @@ def _moved(call: Call, axes: str) -> Step:
     before = call.first
     after = replace(before.shaped(call.shape, axes), curve=None)
     if POSITION in before.axes and POSITION not in axes:
-        after = replace(after, local=_features_from_positions(before, axes))
+        after = replace(after, local=before.square)
     return Step(after, (Gain(1.0),) * len(call.operands))
-
-
-def _features_from_positions(before: Moments, axes: str) -> float:
-    """Once positions have become features (or inputs), one position is left."""
-    del axes
-    return before.square
 
 
 def _regrouped(old: tuple[int, ...], roles: str, new: tuple[int, ...]) -> str:

@@ -17,6 +17,7 @@ LONGEST_MESSAGE = 300
 """Characters of an exception's text that are kept; the rest is cut with an ellipsis."""
 
 _LINES_KEPT = 3
+_NO_MEMORY = ("std::bad_alloc", "DefaultCPUAllocator: can't allocate memory")
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _ADDRESS = re.compile(r"\s+at 0x[0-9a-fA-F]{4,}|\b0x[0-9a-fA-F]{6,}\b")
 
@@ -117,7 +118,7 @@ def _message(error: BaseException, opened: OpenFile) -> str:
         return clean(f"the code tried to exit with status {error.code!r}", opened)
     if isinstance(error, KeyboardInterrupt):
         return "the code raised KeyboardInterrupt"
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
         return f"out of memory: more than {opened.memory_mb} MB were asked for"
     if isinstance(error, EOFError):
         return clean(f"{_text(error)} (linted code has no standard input)", opened)

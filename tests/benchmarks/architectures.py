@@ -122,7 +122,7 @@ def _transformer(name: str) -> Network:
     def build() -> nn.Module:
         config = AutoConfig.for_model(name, **settings)
         config.use_cache = False
-        model: nn.Module = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+        model: nn.Module = AutoModel.from_config(config)
         return model
 
     return Network(build, lambda: (torch.randint(3, 199, (8, 16)),))
