@@ -232,7 +232,7 @@ RAISING = [
         "import torch\ndef net():\n    return torch.empty(25 * 10**9)",
         3,
         "RuntimeError",
-        "allocate",
+        "out of memory",
         "build",
     ),
     Trouble("input", "def net():\n    input('?')", 2, "EOFError", "no standard input"),

@@ -118,7 +118,7 @@ def _message(error: BaseException, opened: OpenFile) -> str:
         return clean(f"the code tried to exit with status {error.code!r}", opened)
     if isinstance(error, KeyboardInterrupt):
         return "the code raised KeyboardInterrupt"
-    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
+    if isinstance(error, MemoryError) or any(sign in _text(error) for sign in _NO_MEMORY):
         return f"out of memory: more than {opened.memory_mb} MB were asked for"
     if isinstance(error, EOFError):
         return clean(f"{_text(error)} (linted code has no standard input)", opened)
