@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from gradlint import cli, engine, loader
+from gradlint.cli.options import FORMATS
 from gradlint.config import Config, ModelSettings
 from gradlint.evidence import Severity
 from gradlint.report import FileReport, Finding, Report
@@ -25,7 +26,7 @@ from gradlint.span import Span
 from tests.reporters import reports
 
 CODE = "from gradlint.cli import main; main()"
-ROOT = str(Path(cli.__file__).parents[1])
+ROOT = str(Path(cli.__file__).parents[2])
 HEALTHY = Report((FileReport("model.py", lines=("x = 1",)),), "0.1.0", "", 0, 3, 0.1)
 
 
@@ -262,7 +263,7 @@ def test_control_characters_do_not_pass_any_format(
 ) -> None:
     nasty = reports.finding(message="a\x1b]0;title\x07b\nc", notes=())
     fake.report = reports.report(nasty)
-    for format_ in cli.FORMATS:
+    for format_ in FORMATS:
         cli.run(["--format", format_])
         out = capsys.readouterr().out
         assert "a]0;titleb c" in out

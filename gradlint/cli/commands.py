@@ -1,0 +1,109 @@
+"""The commands beside `check`: what there is to know about rules, models and the environment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gradlint import __version__
+from gradlint.cli.checking import FINDINGS
+from gradlint.cli.options import COLOR, CONFIG, PYTHON, TRACING, VERBOSE, Tracing
+from gradlint.cli.output import colored, complain, style_for, write
+from gradlint.cli.settings import configured
+from gradlint.toml import ConfigError
+
+if TYPE_CHECKING:
+    from gradlint.graph import LayerGraph
+    from gradlint.report import ModelSummary
+
+
+@click.command()
+@click.argument("name")
+@COLOR
+@VERBOSE
+def rule(name: str, color: str) -> None:
+    """Explain a rule: why, how it is measured, what to do, examples."""
+    from gradlint.config import check_selectors
+    from gradlint.loader import rule_named
+    from gradlint.reporters import manual
+
+    check_selectors([name], names_only=True)
+    write(manual.render(rule_named(name), color=colored(color)), None, color=colored(color))
+
+
+@click.command()
+@COLOR
+@VERBOSE
+def rules(color: str) -> None:
+    """List the rules by family."""
+    from gradlint import loader
+    from gradlint.reporters import manual
+
+    write(manual.render_all(loader.rules(), color=colored(color)), None, color=colored(color))
+
+
+@click.command()
+@click.argument("target", metavar="FILE[:CLASS]")
+@TRACING
+@COLOR
+@VERBOSE
+def graph(target: str, color: str, **options: object) -> int:
+    """Show a model as a tree with lines, shapes and gradient decades."""
+    from gradlint.reporters import tree
+    from gradlint.reporters.presentation import cleaned
+
+    tracing = Tracing(**options)  # type: ignore[arg-type]  # as click made them
+    style = style_for(color)
+    models = _examined(target, tracing)
+    for summary, traced in models:
+        if traced is None:
+            complain(f"{summary.span}: {summary.name}: {summary.reason}")
+        else:
+            write(tree.render(cleaned(summary), traced, style), None, color=style.color)
+    return FINDINGS if any(traced is None for _, traced in models) else 0
+
+
+def _examined(target: str, tracing: Tracing) -> tuple[tuple[ModelSummary, LayerGraph | None], ...]:
+    from gradlint.engine import layer_graphs
+
+    path, name = _file_and_class(target)
+    models = layer_graphs(path, name, *configured([path], tracing))
+    if not models:
+        raise ConfigError(f"{path}: no model{f' called {name!r}' if name else ''} is in it")
+    return models
+
+
+def _file_and_class(target: str) -> tuple[Path, str]:
+    file, colon, name = target.rpartition(":")
+    if colon and file and all(part.isidentifier() for part in name.split(".")):
+        path = Path(file)
+    else:
+        path, name = Path(target), ""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file; give FILE or FILE:CLASS")
+    return path, name
+
+
+@click.command()
+@PYTHON
+@CONFIG
+@VERBOSE
+def env(python: str, config: Path | None, isolated: bool) -> None:
+    """Say which interpreter, torch and configuration a run here would use, and why."""
+    from gradlint.interpreter import choose_interpreter
+    from gradlint.loader import rules as all_rules
+
+    tracing = Tracing(python, (), (), None, None, None, None, config, isolated)
+    settings, root = configured([Path()], tracing)
+    chosen = choose_interpreter(settings.python, root)
+    version, torch = chosen.versions()
+    click.echo(f"gradlint      {__version__}, in {sys.executable}")
+    click.echo(f"project root  {root}")
+    click.echo(f"configuration {settings.source or 'none'}")
+    click.echo(f"interpreter   {chosen.path}, because {chosen.reason}")
+    click.echo(f"python        {version or 'does not start'}")
+    click.echo(f"torch         {torch or 'not installed there; choose another with --python'}")
+    click.echo(f"rules         {len(all_rules())}")

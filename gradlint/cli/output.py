@@ -1,0 +1,98 @@
+"""Where reports go and how they look there: files, pipes, terminals."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gradlint.toml import ConfigError
+
+if TYPE_CHECKING:
+    from gradlint.cli.options import Checking
+    from gradlint.report import Report
+    from gradlint.reporters.presentation import Style
+
+
+def complain(message: str) -> None:
+    """Say on standard error what is wrong."""
+    from gradlint.reporters.presentation import cleaned
+
+    click.echo(f"gradlint: {cleaned(message)}", err=True)
+
+
+def rendered(report: Report, format_: str, asked: Checking, root: Path, *, to_file: bool) -> str:
+    """The report in one of `FORMATS`, for a file or for standard output."""
+    from gradlint.reporters import concise, json_, text
+    from gradlint.reporters.presentation import cleaned, rebased
+
+    report = cleaned(report)
+    if format_ == "json":
+        return json_.render(report, show_all=asked.show == "all")
+    here = rebased(report, _from_here(report, root))
+    style = style_for(asked.color if not to_file else "never", utf8=to_file)
+    style = replace(style, show_all=asked.show == "all", statistics=asked.statistics)
+    return text.render(here, style) if format_ == "text" else concise.render(here, style)
+
+
+def _from_here(report: Report, root: Path) -> dict[str, str]:
+    """Paths as an editor started here finds them, for those below the working directory."""
+    here, names = Path.cwd(), {}
+    for file in report.files:
+        path = root / file.path
+        if path.is_relative_to(here):
+            names[file.path] = path.relative_to(here).as_posix()
+        elif path.exists() and root != here:
+            names[file.path] = os.path.relpath(path, here)
+    return names
+
+
+def style_for(color: str, *, utf8: bool = False) -> Style:
+    """How a report looks on standard output, or in a file of UTF-8."""
+    from gradlint.reporters.presentation import Style
+
+    return Style(color=colored(color), unicode=utf8 or _encodes_blocks())
+
+
+def colored(color: str) -> bool:
+    """Whether `--color` means colours on this standard output."""
+    if color != "auto":
+        return color == "always"
+    return (
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
+
+
+def _encodes_blocks() -> bool:
+    try:
+        "▁█→├│…".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def write(text: str, file: Path | None, *, color: bool) -> None:
+    """Write a report to a file, or to standard output in what encoding it has.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    if file is None:
+        encoding = sys.stdout.encoding or "ascii"
+        printable = text.encode(encoding, "backslashreplace").decode(encoding)
+        try:
+            click.echo(printable, nl=False, color=color)
+            sys.stdout.flush()
+        except BrokenPipeError:  # because `gradlint | head` is no error; the rest has no reader
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    try:
+        file.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write the report to {file}: {error.strerror or error}"
+        ) from error
