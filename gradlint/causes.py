@@ -11,13 +11,19 @@ from gradlint.evidence import Evidence, RemedyVerdict, Severity, Verdict
 from gradlint.quantity import Quantity
 from gradlint.remedy import (
     Action,
+    Activate,
     AddSkip,
+    Bypass,
     ClipGradients,
     Initialise,
     Normalise,
+    Orthogonalise,
     Remedy,
     ReplaceActivation,
     ReplaceRecurrent,
+    SetBias,
+    SetGateBias,
+    SkipRecurrent,
 )
 from gradlint.report import Finding, TriedRemedy
 from gradlint.rule import Hypothesis, Rule
@@ -190,11 +196,11 @@ def _kind(action: Action) -> str:
     match action:
         case Normalise(norm=norm):
             return f"{norm}-norm"
-        case AddSkip():
+        case AddSkip() | SkipRecurrent():
             return "skip"
-        case ReplaceActivation():
+        case ReplaceActivation() | Activate() | Bypass():
             return "activation"
-        case Initialise():
+        case Initialise() | SetBias() | SetGateBias() | Orthogonalise():
             return "initialise"
         case ReplaceRecurrent():
             return "gate"

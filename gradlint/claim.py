@@ -32,6 +32,7 @@ class Bound:
 class Claim:
     """`quantity` of node `of` breaks `bound`; beyond `error` it is an error, not a warning.
 
+    `since` is the node at whose output a quantity of several layers begins; "" means `of` alone.
     `steps` is the sequence length at which a decay per step is judged; 0 where it plays no part.
     `after_step` asks for the measurement after one optimizer step, as zero-initialised layers need.
     """
@@ -42,3 +43,4 @@ class Claim:
     error: Bound | None = None
     steps: int = 0
     after_step: bool = False
+    since: str = ""

@@ -22,6 +22,11 @@ class Quantity(str, Enum):
     TRAINING_SPIKE = "training-spike"
     GRADIENT_RANK = "gradient-rank"
     TOKEN_CORRELATION = "token-correlation"
+    GRADIENT_GAIN = "gradient-gain"
+    NONLINEARITY = "nonlinearity"
+    ZERO_SHARE = "zero-share"
+    FORGET_GATE = "forget-gate"
+    REPRESENTATION_SPREAD = "representation-spread"
 
     @property
     def unit(self) -> str:
@@ -46,4 +51,9 @@ _UNITS = {
     Quantity.TRAINING_SPIKE: "decade",
     Quantity.GRADIENT_RANK: "share",
     Quantity.TOKEN_CORRELATION: "1",
+    Quantity.GRADIENT_GAIN: "decade",
+    Quantity.NONLINEARITY: "share",
+    Quantity.ZERO_SHARE: "share",
+    Quantity.FORGET_GATE: "share",
+    Quantity.REPRESENTATION_SPREAD: "decade",
 }

@@ -52,7 +52,65 @@ class ClipGradients:
     max_norm: float
 
 
-Action = ReplaceActivation | Initialise | Normalise | AddSkip | ReplaceRecurrent | ClipGradients
+@dataclass(frozen=True, slots=True)
+class Bypass:
+    """Hand the first input of each of `nodes` on in place of its output; shapes must agree."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Call `by` (a function of `torch.nn.functional`) on the output of each of `nodes`."""
+
+    nodes: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetBias:
+    """Set every bias that `layers` consume, and no other parameter, to `value`."""
+
+    layers: tuple[str, ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetGateBias:
+    """Set the bias of the gate that keeps the state of an LSTM or GRU `layer` to `value`."""
+
+    layer: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Orthogonalise:
+    """Draw the weights between the steps of recurrent `layer` as orthogonal matrices."""
+
+    layer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkipRecurrent:
+    """Add the input of each recurrent layer in `layers`, stacked ones too, to its output."""
+
+    layers: tuple[str, ...]
+
+
+Action = (
+    ReplaceActivation
+    | Initialise
+    | Normalise
+    | AddSkip
+    | ReplaceRecurrent
+    | ClipGradients
+    | Bypass
+    | Activate
+    | SetBias
+    | SetGateBias
+    | Orthogonalise
+    | SkipRecurrent
+)
 
 
 @dataclass(frozen=True, slots=True)

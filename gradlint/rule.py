@@ -26,20 +26,28 @@ from gradlint.patterns import (
 from gradlint.program import StepKind, TrainingLoop
 from gradlint.quantity import Quantity
 from gradlint.remedy import (
+    Activate,
     AddSkip,
+    Bypass,
     ClipGradients,
     Initialise,
     Normalise,
+    Orthogonalise,
     Remedy,
     ReplaceActivation,
     ReplaceRecurrent,
+    SetBias,
+    SetGateBias,
+    SkipRecurrent,
 )
 from gradlint.span import Span
 from gradlint.training import OptimizerFamily
 
 __all__ = [
+    "Activate",
     "AddSkip",
     "Bound",
+    "Bypass",
     "Claim",
     "ClipGradients",
     "Family",
@@ -52,6 +60,7 @@ __all__ = [
     "LoopRule",
     "Normalise",
     "OptimizerFamily",
+    "Orthogonalise",
     "Parameter",
     "Quantity",
     "Remedy",
@@ -59,7 +68,10 @@ __all__ = [
     "ReplaceRecurrent",
     "Role",
     "Rule",
+    "SetBias",
+    "SetGateBias",
     "Severity",
+    "SkipRecurrent",
     "Span",
     "StepKind",
     "TrainingLoop",

@@ -25,6 +25,11 @@ _WORDS = {
     Quantity.TRAINING_SPIKE: "highest loss of a short training run, relative to the first",
     Quantity.GRADIENT_RANK: "rank of the gradient of {of}, as a share of its rows",
     Quantity.TOKEN_CORRELATION: "correlation of the positions of one sequence at {of}",
+    Quantity.GRADIENT_GAIN: "gradient that {of} hands down, relative to what it receives",
+    Quantity.NONLINEARITY: "share of the gradient through {of} that differs between inputs",
+    Quantity.ZERO_SHARE: "share of zeros in the output of {of}",
+    Quantity.FORGET_GATE: "share that the forget gate of {of} keeps in one step",
+    Quantity.REPRESENTATION_SPREAD: "difference between inputs at {of}, relative to its size",
 }
 _RELATIVE = (Quantity.GRADIENT_DECADES, Quantity.RECURRENT_DECAY)
 _SMALLEST_SPREAD = 3.0  # decades; because a bar must not blow up noise into a slope

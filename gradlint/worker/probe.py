@@ -17,7 +17,12 @@ from gradlint.worker.remedy import Weights, apply
 from gradlint.worker.run import Run, UnmeasurableError
 
 _SAME = 1e-3  # relative difference that two runs of one seed may show, from parallel summation
-_TAKE_GRADIENTS = (Quantity.GRADIENT_DECADES, Quantity.WEAKEST_GRADIENT, Quantity.GRADIENT_NORM)
+_TAKE_GRADIENTS = (
+    Quantity.GRADIENT_DECADES,
+    Quantity.WEAKEST_GRADIENT,
+    Quantity.GRADIENT_NORM,
+    Quantity.GRADIENT_RANK,
+)
 
 
 def probe(built: Built, request: ProbeModel, weights: Weights) -> Probed:
@@ -64,7 +69,8 @@ def _run(built: Built, request: ProbeModel, seed: int, prepare: Preparation | No
 
 
 def _kept(claims: tuple[Claim, ...]) -> tuple[str, ...]:
-    nodes = [claim.of for claim in claims if claim.quantity not in _TAKE_GRADIENTS]
+    kept = (claim for claim in claims if claim.quantity not in _TAKE_GRADIENTS)
+    nodes = [node for claim in kept for node in (claim.of, claim.since) if node]
     return tuple(name for node in nodes for name in (node, node.partition("#")[0]))
 
 

@@ -10,21 +10,30 @@ from torch import nn
 
 from gradlint.remedy import (
     Action,
+    Activate,
     AddSkip,
+    Bypass,
     ClipGradients,
     Initialise,
     Normalise,
+    Orthogonalise,
     Remedy,
     ReplaceActivation,
     ReplaceRecurrent,
+    SetBias,
+    SetGateBias,
+    SkipRecurrent,
 )
-from gradlint.worker.run import UnmeasurableError
+from gradlint.worker.recurrent import (
+    add_skips,
+    orthogonalise,
+    replace_recurrent,
+    set_gate_bias,
+)
 from gradlint.worker.trace import Call, Intervention
 
 Weights = Mapping[str, tuple[str, ...]]
 
-REPLACEMENT = "_gradlint_replacement"
-"""Where a recurrent layer carries the gated layer that a remedy would put in its place."""
 CLIP_NORM = "_gradlint_clip_norm"
 """The attribute under which a model carries the norm that a remedy clips its gradients to."""
 
@@ -49,18 +58,43 @@ def _apply(model: nn.Module, action: Action, weights: Weights) -> dict[str, Inte
     match action:
         case ReplaceActivation(nodes, by):
             return dict.fromkeys(nodes, _activation(by))
+        case Activate(nodes, by):
+            return dict.fromkeys(nodes, _activate(by))
+        case Bypass(nodes):
+            return dict.fromkeys(nodes, _bypass)
         case Normalise(nodes, norm):
             return dict.fromkeys(nodes, _batch_norm if norm == "batch" else _layer_norm)
         case AddSkip(pairs):
             return _skips(pairs)
+    _change(model, action, weights)
+    return {}
+
+
+def _change(model: nn.Module, action: Action, weights: Weights) -> None:
+    match action:
         case Initialise(layers, gain):
             for layer in layers:
                 _initialise(model, weights.get(layer, ()), gain)
-        case ReplaceRecurrent(layer, cell, forget_bias):
-            _replace_recurrent(model, layer.partition("#")[0], cell, forget_bias)
+        case SetBias(layers, value):
+            for layer in layers:
+                _set_bias(model, weights.get(layer, ()), value)
         case ClipGradients(max_norm):
             object.__setattr__(model, CLIP_NORM, max_norm)
-    return {}
+        case ReplaceRecurrent(layer, cell, forget_bias):
+            replace_recurrent(_module(model, layer), cell, forget_bias)
+        case SetGateBias(layer, value):
+            set_gate_bias(_module(model, layer), value)
+        case Orthogonalise(layer):
+            orthogonalise(_module(model, layer), weights.get(layer, ()))
+        case SkipRecurrent(layers):
+            for layer in layers:
+                add_skips(_module(model, layer))
+
+
+def _module(model: nn.Module, node: str) -> nn.Module:
+    """The module that made the call `node`, the model itself where that is the only one."""
+    modules: dict[str, nn.Module] = dict(model.named_modules())
+    return modules.get(node.partition("#")[0], model)
 
 
 def _then(first: Intervention, second: Intervention) -> Intervention:
@@ -79,6 +113,22 @@ def _activation(by: str) -> Intervention:
         return result if isinstance(result, torch.Tensor) else output
 
     return replaced
+
+
+def _activate(by: str) -> Intervention:
+    function = getattr(nn.functional, by)
+
+    def activated(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
+        result = function(output)
+        return result if isinstance(result, torch.Tensor) else output
+
+    return activated
+
+
+def _bypass(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
+    given = args[0] if args else None
+    fits = isinstance(given, torch.Tensor) and given.shape == output.shape
+    return given if fits and isinstance(given, torch.Tensor) else output
 
 
 def _batch_norm(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
@@ -138,38 +188,8 @@ def _initialise(model: nn.Module, names: tuple[str, ...], gain: float) -> None:
                 parameter.normal_(0.0, gain / math.sqrt(fan_in))
 
 
-def _replace_recurrent(model: nn.Module, path: str, cell: str, forget_bias: float) -> None:
-    """Hang a gated layer of the same sizes on the recurrent one; quantities measure it instead."""
-    old = dict(model.named_modules()).get(path, model)
-    new = _gated(old, cell)
-    if isinstance(new, nn.LSTM):
-        _set_forget_bias(new, forget_bias)
-    object.__setattr__(old, REPLACEMENT, new)
-
-
-def _gated(old: nn.Module, cell: str) -> nn.RNNBase:
-    kind = nn.LSTM if cell == "LSTM" else nn.GRU
-    if isinstance(old, nn.RNNBase):
-        return kind(
-            old.input_size,
-            old.hidden_size,
-            num_layers=old.num_layers,
-            batch_first=old.batch_first,
-            bidirectional=old.bidirectional,
-        )
-    if isinstance(old, nn.RNNCellBase):
-        return kind(old.input_size, old.hidden_size, batch_first=True)
-    if isinstance(old, nn.Linear):
-        return kind(old.out_features, old.out_features, batch_first=True)
-    raise UnmeasurableError(f"a {type(old).__name__} is no recurrent layer that a {cell} replaces")
-
-
-def _set_forget_bias(lstm: nn.RNNBase, value: float) -> None:
-    """Set the forget gate's bias, the second quarter of the four gates, to `value` in all."""
-    size = lstm.hidden_size
-    with torch.no_grad():
-        for name, parameter in lstm.named_parameters():
-            if name.startswith("bias_ih"):
-                parameter[size : 2 * size] = value
-            elif name.startswith("bias_hh"):
-                parameter[size : 2 * size] = 0.0
+def _set_bias(model: nn.Module, names: tuple[str, ...], value: float) -> None:
+    for name in names:
+        if "bias" in name.rpartition(".")[2]:
+            with torch.no_grad():
+                model.get_parameter(name).fill_(value)

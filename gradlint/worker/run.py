@@ -98,10 +98,18 @@ class Run:
         Raises:
             UnmeasurableError: this run made no such call, or its output was not kept.
         """
+        return self.live(node).detach()
+
+    def live(self, node: str) -> torch.Tensor:
+        """The output of the call `node` with the graph that made it.
+
+        Raises:
+            UnmeasurableError: this run made no such call, or its output was not kept.
+        """
         output = self.call(node).output
         if output is None:
             raise UnmeasurableError(f"the output of {node} was not kept")
-        return output.detach()
+        return output
 
     def forward_values(self) -> None:
         """Run the forward pass if it has not run yet."""

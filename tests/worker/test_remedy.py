@@ -20,7 +20,8 @@ from gradlint.training import Training
 from gradlint.wire import ProbeModel
 from gradlint.worker.probe import probe
 from gradlint.worker.quantities import Example
-from gradlint.worker.remedy import REPLACEMENT, apply
+from gradlint.worker.recurrent import REPLACEMENT
+from gradlint.worker.remedy import apply
 
 DEPTH = 10
 

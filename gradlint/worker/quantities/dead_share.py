@@ -12,7 +12,8 @@ def measure(run: Run, claim: Claim) -> float:
     """Share of the units at layer `of` whose output is exactly 0 for every sample and position.
 
     A unit is a channel (axis 1) of images and volumes, shape (N, C, …) with four or more axes, and
-    an entry of the last axis otherwise.
+    an entry of the last axis of (N, C). Three axes may be (N, T, C) or (N, C, L): the larger of
+    both shares counts, because whole units are dead only along the axis that holds them.
 
     Raises:
         UnmeasurableError: the output has no axis of units.
@@ -33,5 +34,9 @@ def measure(run: Run, claim: Claim) -> float:
     output = run.output(claim.of)
     if output.ndim < 2:
         raise UnmeasurableError(f"{claim.of} has no axis of units: {tuple(output.shape)}")
-    units = torch.movedim(output, 1 if output.ndim >= 4 else -1, 0).flatten(1)
+    axes = (1, 2) if output.ndim == 3 else (1,)
+    return max(_dead(torch.movedim(output, axis, 0).flatten(1)) for axis in axes)
+
+
+def _dead(units: torch.Tensor) -> float:
     return float((units == 0).all(dim=1).double().mean())

@@ -38,7 +38,7 @@ def measure(run: Run, claim: Claim) -> float:
     weight = getattr(module, "weight", None) if isinstance(module, nn.Module) else None
     if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
         raise UnmeasurableError(f"{claim.of} is no layer with a weight of rows")
-    _ = run.gradients
+    run.gradients_for(claim)
     if weight.grad is None:
         raise UnmeasurableError(f"no gradient arrives at the weight of {claim.of}")
     rows = weight.grad.double().flatten(1)

@@ -9,7 +9,7 @@ from torch import nn
 
 from gradlint.claim import Claim
 from gradlint.worker.forward import seed_everything
-from gradlint.worker.remedy import REPLACEMENT
+from gradlint.worker.recurrent import REPLACEMENT
 from gradlint.worker.run import Run, UnmeasurableError
 
 _LONG_ENOUGH = 40  # steps over which a slope is fitted where the model's own sequence is shorter

@@ -1,0 +1,46 @@
+"""How far the map from one layer to another is from an affine one."""
+
+from __future__ import annotations
+
+import torch
+
+from gradlint.claim import Claim
+from gradlint.worker.forward import seed_everything
+from gradlint.worker.run import Run, UnmeasurableError
+
+
+def measure(run: Run, claim: Claim) -> float:
+    """N = ‖g - mean g‖₂ / ‖g‖₂ in [0, 1], where gₙ = ∂⟨R, yₙ⟩/∂xₙ for the samples n.
+
+    x is the output of layer `since` and y that of layer `of`, both of shape (N, …); R is one
+    random direction for all samples, the mean is taken over samples. The gradient through an affine
+    map is the same for every input, so N is 0; a ReLU between the two gives about .7.
+
+    Raises:
+        UnmeasurableError: no gradient flows from y to x, or there are fewer than two samples.
+
+    Source: definition; y = A x + b has ∂⟨R, y⟩/∂x = Aᵀ R, whatever x is.
+
+    >>> from torch import nn
+    >>> from gradlint.claim import Bound, Claim
+    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.worker.quantities import Example
+    >>> model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 4))
+    >>> run = Run(Example(lambda: model, (16, 8)), 0, keep=["0", "1", "3"])
+    >>> round(measure(run, Claim(Quantity.NONLINEARITY, "1", Bound(), since="0")), 6)
+    0.0
+    >>> measure(run, Claim(Quantity.NONLINEARITY, "3", Bound(), since="1")) > 0.5
+    True
+    """
+    x, y = run.live(claim.since), run.live(claim.of)
+    if x.ndim < 2 or x.shape[0] < 2 or y.shape[:1] != x.shape[:1]:
+        raise UnmeasurableError(f"{claim.since} and {claim.of} do not give the same samples")
+    seed_everything(run.seed)
+    target = (y * torch.randn_like(y[:1])).sum()
+    (gradient,) = torch.autograd.grad(target, x, retain_graph=True, allow_unused=True)
+    if gradient is None:
+        raise UnmeasurableError(f"no gradient flows from {claim.of} to {claim.since}")
+    samples = gradient.double().flatten(1)
+    size = float(torch.linalg.vector_norm(samples))
+    varying = float(torch.linalg.vector_norm(samples - samples.mean(0)))
+    return varying / size if size > 0 else 0.0
