@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gradlint.theory.dense import is_rigid, weight_square
+from gradlint.theory.dense import is_rigid, weight_square, with_mean_weight
 from gradlint.theory.elementwise import passing
 from gradlint.theory.moments import BATCH, FEATURE, POSITION
 from gradlint.theory.step import Call, Step, weighted_gain
@@ -42,16 +42,12 @@ def convolution(call: Call) -> Step:
         after,
         shape=call.shape,
         axes=BATCH + FEATURE + POSITION * spatial,
-        mean=_mean_through(channels, share, weight.mean, before.mean),
     )
+    after = with_mean_weight(after, before, weight, channels * share)
     gain = weighted_gain(
         channel_square, before, after, call.bias_square, taps, rigid=is_rigid(weight)
     )
     return Step(after, (gain,) * len(call.operands))
-
-
-def _mean_through(channels: int, share: float, weight_mean: float, mean: float) -> float:
-    return channels * share * weight_mean * mean
 
 
 def _forward(

@@ -46,7 +46,7 @@ def dense(call: Call) -> Step:
     square = count * weight_square(weight)
     after = before.scaled(square, call.bias_square)
     after = after.shaped(call.shape, _dense_axes(before, call.shape))
-    after = _with_mean_weight(after, before, weight, count)
+    after = with_mean_weight(after, before, weight, count)
     gain = weighted_gain(square, before, after, call.bias_square, rigid=is_rigid(weight))
     return Step(after, (gain,) * len(call.operands))
 
@@ -59,12 +59,16 @@ def _dense_axes(before: Moments, shape: tuple[int, ...]) -> str:
     return (BATCH + POSITION * (len(shape) - 2) + FEATURE)[-len(shape) :]
 
 
-def _with_mean_weight(after: Moments, before: Moments, weight: Parameter, count: int) -> Moments:
-    """Add what weights with a mean make of a signal with a mean: the same value in every unit."""
-    common = count * weight.mean * before.mean
-    extra = common * common * (1.0 - 1.0 / max(count, 1))
-    if extra < 1e-3 * after.square:
+def with_mean_weight(after: Moments, before: Moments, weight: Parameter, count: float) -> Moments:
+    """Add what weights with a mean make of a signal with a mean: the same value in every unit.
+
+    A sample of weights of mean 0 has a mean too; only one beyond three standard errors counts.
+    """
+    error = max(weight.mean_square - weight.mean**2, 0.0) / max(math.prod(weight.shape), 1)
+    if weight.mean**2 <= 9.0 * error:
         return after
+    common = count * weight.mean * before.mean
+    extra = common * common * (1.0 - 1.0 / max(count, 1.0))
     return replace(
         after,
         square=bounded(after.square + extra),

@@ -29,6 +29,8 @@ from gradlint.theory.moments import (
 from gradlint.theory.quadrature import PointFunction, Response, expect
 from gradlint.theory.step import Call, Gain, Operand, Step
 
+_NOTHING = 1e-4  # the share of a sum below which a term does not change its distribution
+
 
 def activation(call: Call) -> Step:
     """q' = E phi(z)^2 and gain E phi'(z)^2 for z ~ N(m, q - m^2) (Poole 2016, Schoenholz 2017)."""
@@ -196,12 +198,31 @@ def addition(call: Call) -> Step:
     if joint is not None:
         return joint
     terms = [broadcast(operand, call) for operand in call.operands]
+    alone = _dominant(call, terms, sign)
+    if alone is not None:
+        return alone
     after = terms[0]
     for term in terms[1:]:
         after = _sum(after, term, sign)
     cross = 0.5 * (after.square - sum(term.square for term in terms))
     gains = tuple(_term_gain(term, after, cross) for term in terms)
     return Step(replace(after, shape=call.shape), gains)
+
+
+def _dominant(call: Call, terms: list[Moments], sign: float) -> Step | None:
+    """A sum of which all but one term is nothing, as at a zero-initialised last norm.
+
+    It stays a function of the same Gaussian, so that a ReLU behind a ReLU changes nothing.
+    """
+    total = sum(term.square for term in terms)
+    place = max(range(len(terms)), key=lambda index: terms[index].square)
+    kept = terms[place]
+    if kept.curve is None or kept.square < (1.0 - _NOTHING) * total:
+        return None
+    if kept.shape != call.shape or (place and sign < 0):
+        return None
+    gains = (Gain(1.0, along=1.0 if index == place else 0.0) for index in range(len(terms)))
+    return Step(kept, tuple(gains))
 
 
 def _term_gain(term: Moments, after: Moments, cross: float) -> Gain:
@@ -374,6 +395,15 @@ def _constant(number: float, like: Moments) -> Moments:
     return replace(like, square=square, shared=square, local=square, mean=number)
 
 
+def addition_of_product(call: Call) -> Step:
+    """`addcmul`: a + b c."""
+    if len(call.operands) != 3:
+        return addition(call)
+    product = multiplication(replace(call, operands=call.operands[1:]))
+    whole = addition(replace(call, operands=(call.operands[0], Operand("", product.moments))))
+    return Step(whole.moments, (whole.gains[0], *product.gains), product.direct)
+
+
 def raising(call: Call) -> Step:
     """x ** k."""
     exponent = scalar_of(call)
@@ -412,3 +442,9 @@ def dropout(call: Call) -> Step:
 def passing(call: Call) -> Step:
     """A copy, or an operation of which nothing is known: moments and gradient are passed on."""
     return Step(replace(call.first, shape=call.shape), (Gain(1.0),) * len(call.operands))
+
+
+def moving(call: Call) -> Step:
+    """Elements in other places, so that they are no longer those of the tensor they come from."""
+    step = passing(call)
+    return replace(step, moments=replace(step.moments, curve=None))

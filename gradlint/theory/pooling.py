@@ -97,6 +97,26 @@ def total(call: Call) -> Step:
     return Step(after, (Gain(count),) * len(call.operands))
 
 
+def length(call: Call) -> Step:
+    """The norm over K elements: q' = K q, nearly the same everywhere; a gradient keeps its norm."""
+    before = call.first
+    count = before.elements / max(math.prod(call.shape), 1)
+    square = bounded(before.square * count)
+    axes = _without(before, reduced_axes(before, call), call)
+    after = replace(
+        before,
+        square=square,
+        shared=square,
+        local=square,
+        mean=math.sqrt(square),
+        shape=call.shape,
+        axes=axes,
+        spread=(),
+        curve=None,
+    )
+    return Step(after, (Gain(1.0),) * len(call.operands))
+
+
 def average_pool(call: Call) -> Step:
     """Mean over windows of k^d positions, or over as many as lie in each adaptive window."""
     before = call.first

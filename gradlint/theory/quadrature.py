@@ -15,7 +15,7 @@ from operator import mul
 PointFunction = Callable[[float], tuple[float, float]]
 """Maps x to (f(x), f'(x))."""
 
-_STEP = 0.25
+_STEP = 0.15
 _REACH = 7.0
 
 
@@ -47,18 +47,20 @@ class Response:
         """
         constant, linear = self.mean**2, self.linear**2
         rest = max(self.square - constant - linear, 0.0)
+        correlation = max(-1.0, min(correlation, 1.0))
         if correlation <= 0.0 or rest <= 1e-12 * self.square:
             return constant + linear * correlation
         order = max((sigma * sigma * self.slope_square - linear) / rest, 2.0)
         return constant + linear * correlation + rest * math.pow(min(correlation, 1.0), order)
 
 
-@lru_cache(maxsize=64)
-def _nodes(octave: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+@lru_cache(maxsize=512)
+def _nodes(octave: int, centre: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     scale = 2.0**-octave
-    count = math.ceil(math.asinh(_REACH / scale) / _STEP)
-    places = [(index + 0.5) * _STEP for index in range(-count, count)]
-    nodes = tuple(scale * math.sinh(place) for place in places)
+    low = math.asinh((-_REACH - centre) / scale) / _STEP
+    high = math.asinh((_REACH - centre) / scale) / _STEP
+    places = [(index + 0.5) * _STEP for index in range(math.floor(low), math.ceil(high))]
+    nodes = tuple(centre + scale * math.sinh(place) for place in places)
     raw = [
         math.exp(-0.5 * node * node) * math.cosh(place)
         for node, place in zip(nodes, places, strict=True)
@@ -67,15 +69,16 @@ def _nodes(octave: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return nodes, tuple(weight / total for weight in raw)
 
 
-def gaussian_nodes(sigma: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def gaussian_nodes(mean: float, sigma: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Nodes t and weights with E f(t) = sum of weights times f(nodes) for t ~ N(0, 1).
 
-    The nodes are spaced by sinh, the finer near 0 the larger `sigma` is, because saturating
-    functions of sigma t change within 1 / sigma of 0, where Gauss-Hermite nodes leave a gap
-    (Takahasi & Mori 1974).
+    The nodes are spaced by sinh around the place where mean + sigma t = 0, the finer the larger
+    `sigma` is: saturating functions change within 1 / sigma of it, where Gauss-Hermite nodes leave
+    a gap, and kinks lie at it, halfway between two nodes (Takahasi & Mori 1974).
     """
     octave = 0 if sigma <= 1.0 else min(math.ceil(math.log2(sigma)), 24)
-    return _nodes(octave)
+    centre = max(-_REACH, min(_REACH, -mean / sigma))
+    return _nodes(octave, round(centre, 4))
 
 
 def expect(function: PointFunction, mean: float, sigma: float, largest_of: float = 1.0) -> Response:
@@ -85,7 +88,7 @@ def expect(function: PointFunction, mean: float, sigma: float, largest_of: float
 
     The largest of K independent values has density K Phi^(K-1) phi; K need not be whole.
     """
-    nodes, weights = gaussian_nodes(sigma)
+    nodes, weights = gaussian_nodes(mean, sigma)
     if largest_of > 1.0:
         weights = _weights_of_largest(nodes, weights, largest_of)
     places = [mean + sigma * node for node in nodes]

@@ -41,7 +41,7 @@ class Weights:
     entry: float
     step: float
     offset: float
-    offset_means: tuple[float, ...] = (0.0,)
+    forget_bias: float = 0.0
 
 
 def weights_of(parameters: tuple[Parameter, ...]) -> tuple[Weights, ...]:
@@ -55,15 +55,29 @@ def weights_of(parameters: tuple[Parameter, ...]) -> tuple[Weights, ...]:
         if entry is None or step is None:
             break
         biases = [p for name, p in named.items() if name in _bias_names(index)]
+        gated = entry.shape[0] == 4 * step.shape[-1]
+        forget = [_forget_bias(bias) if gated else 0.0 for bias in biases]
         found.append(
             Weights(
                 entry=entry.shape[-1] * entry.mean_square,
                 step=step.shape[-1] * step.mean_square,
-                offset=sum(bias.mean_square for bias in biases),
-                offset_means=(sum(bias.mean for bias in biases),),
+                offset=sum(
+                    bias.mean_square - 0.25 * set_to**2
+                    for bias, set_to in zip(biases, forget, strict=True)
+                ),
+                forget_bias=sum(forget),
             )
         )
     return tuple(found)
+
+
+def _forget_bias(bias: Parameter) -> float:
+    """The bias of the forget gate, taken as the only one of an LSTM's four that is set on purpose.
+
+    0 unless the mean of the whole vector is beyond three standard errors (Jozefowicz 2015).
+    """
+    error = max(bias.mean_square - bias.mean**2, 0.0) / max(bias.shape[0], 1)
+    return 4.0 * bias.mean if bias.mean**2 > 9.0 * error else 0.0
 
 
 def _bias_names(index: int) -> tuple[str, ...]:
@@ -117,10 +131,9 @@ def gru(weights: Weights, square: float) -> Recurrence:
         slope = renew * new.slope_square
         update = (new.square + state) * gate.slope_square
         reset = slope * weights.step * state * gate.slope_square
+        radius = gate.mean + math.sqrt(weights.step * (slope * gate.square + update + reset))
         result = Recurrence(
-            bounded(following),
-            stay + weights.step * (slope * gate.square + update + reset),
-            weights.entry * (slope + update + reset),
+            bounded(following), radius * radius, weights.entry * (slope + update + reset)
         )
         if abs(following - state) < 1e-4 * following:
             break
@@ -128,13 +141,11 @@ def gru(weights: Weights, square: float) -> Recurrence:
     return result
 
 
-def lstm(weights: Weights, square: float, forget_bias: float = 0.0) -> Recurrence:
-    """c' = f c + i g, h = o tanh(c) (Hochreiter 1997).
+def lstm(weights: Weights, square: float) -> Recurrence:
+    """c' = f c + i g, h = o tanh(c) (Hochreiter 1997), the cell being what remembers.
 
-    Spectral radius of the map of (h, c) gradients.
-
-    The squared gradient (G_h, G_c) of one step becomes a 2 x 2 nonnegative matrix times it, one
-    step earlier; its largest eigenvalue is the gain.
+    The map of one step of the cell is f plus a random matrix: out through o tanh(c), back in
+    through the weights and gates. Its spectral radius is E f plus that matrix's (Girko 1985).
     """
     state = cell = 0.0
     forget = entry = out = _gate(0.0)
@@ -142,7 +153,7 @@ def lstm(weights: Weights, square: float, forget_bias: float = 0.0) -> Recurrenc
     for _ in range(_SETTLED):
         variance = weights.entry * square + weights.step * state + weights.offset
         entry = out = _gate(variance)
-        forget = _gate(variance, forget_bias)
+        forget = _gate(variance, weights.forget_bias)
         new = _squash(variance)
         cell = min(entry.square * new.square / max(1.0 - forget.square, 1e-3), 1e4)
         squashed = _squash(cell)
@@ -157,22 +168,10 @@ def lstm(weights: Weights, square: float, forget_bias: float = 0.0) -> Recurrenc
         + entry.square * new.slope_square
     )
     reads = squashed.square * out.slope_square
-    matrix = (
-        weights.step * (reads + writes * through_cell),
-        weights.step * writes,
-        forget.square * through_cell,
-        forget.square,
-    )
-    gain = _largest_eigenvalue(matrix)
-    reached = 1.0 / max(1.0 - forget.square, 1e-3)
-    enter = weights.entry * (reads + writes * through_cell * min(reached, 50.0))
-    return Recurrence(bounded(state), gain, enter)
-
-
-def _largest_eigenvalue(matrix: tuple[float, float, float, float]) -> float:
-    a, b, c, d = matrix
-    half, product = 0.5 * (a + d), a * d - b * c
-    return half + math.sqrt(max(half * half - product, 0.0))
+    loop = math.sqrt(weights.step * (writes * through_cell + reads))
+    radius = forget.mean + loop
+    enter = weights.entry * (reads + writes * through_cell)
+    return Recurrence(bounded(state), radius * radius, enter)
 
 
 def recurrences(layer: Layer, parameters: tuple[Parameter, ...], square: float) -> list[Recurrence]:

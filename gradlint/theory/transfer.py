@@ -44,7 +44,8 @@ TRANSFERS: dict[str, Transfer] = {
         "erf log log1p abs sin cos neg square sqrt rsqrt reciprocal clamp clip clamp_min quickgelu",
     ),
     **_named(elementwise.gated, "glu"),
-    **_named(elementwise.addition, "add iadd radd sub isub rsub subtract addcmul"),
+    **_named(elementwise.addition, "add iadd radd sub isub rsub subtract"),
+    **_named(elementwise.addition_of_product, "addcmul"),
     **_named(elementwise.multiplication, "mul imul rmul multiply"),
     **_named(elementwise.division, "div truediv idiv itruediv rdiv rtruediv divide"),
     **_named(elementwise.raising, "pow ipow"),
@@ -57,7 +58,7 @@ TRANSFERS: dict[str, Transfer] = {
         elementwise.passing,
         "identity contiguous to float double half bfloat16 type type_as clone alias masked_fill "
         "where "
-        "roll flip maximum minimum triu tril checkpoint detach data copyslices",
+        "maximum minimum triu tril checkpoint detach data copyslices",
     ),
     **_named(
         spectral.fourier,
@@ -67,7 +68,9 @@ TRANSFERS: dict[str, Transfer] = {
     ),
     **_named(spectral.real_part, "real imag view_as_real"),
     **_named(pooling.average, "mean adaptiveavgpool"),
+    **_named(elementwise.moving, "roll flip fliplr flipud rot90 sort"),
     **_named(pooling.total, "sum"),
+    **_named(pooling.length, "norm linalg_norm linalg_vector_norm vector_norm"),
     **_named(
         pooling.average_pool,
         "avgpool1d avgpool2d avgpool3d adaptiveavgpool1d adaptiveavgpool2d adaptiveavgpool3d "

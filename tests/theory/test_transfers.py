@@ -1,0 +1,138 @@
+"""Every kind of operation changes variance and gradient as the theory says."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gradlint.theory import predict
+from tests.theory.measured import Network, decades, network, traced
+
+SEEDS = range(4)
+
+
+class Function(nn.Module):
+    """A function between two layers with weights, so that the gradient has to pass it."""
+
+    def __init__(
+        self, before: nn.Module, function: Callable[[torch.Tensor], torch.Tensor], after: nn.Module
+    ) -> None:
+        super().__init__()
+        self.before, self.function, self.after = before, function, after
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.after(self.function(self.before(x)))
+
+
+def dense(function: Callable[[torch.Tensor], torch.Tensor], width: int = 128) -> Network:
+    return network(lambda: Function(nn.Linear(64, 128), function, nn.Linear(width, 64)), 32, 64)
+
+
+def image(make: Callable[[], nn.Module], channels: int = 32) -> Network:
+    return network(
+        lambda: nn.Sequential(nn.Conv2d(3, 32, 3), make(), nn.Conv2d(channels, 16, 1)), 8, 3, 18, 18
+    )
+
+
+def tokens(make: Callable[[], nn.Module]) -> Network:
+    return network(lambda: nn.Sequential(nn.Linear(32, 64), make(), nn.Linear(64, 32)), 8, 12, 32)
+
+
+class SelfAttention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(64, 4, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.attention(x, x, x, need_weights=False)[0]
+
+
+class Spelled(nn.Module):
+    def __init__(self, fused: bool) -> None:
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(64, 64) for _ in range(3))
+        self.fused = fused
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.q(x), self.k(x), self.v(x)
+        if self.fused:
+            heads = (part[:, None] for part in (q, k, v))
+            return functional.scaled_dot_product_attention(*heads)[:, 0]
+        return functional.softmax(q @ k.transpose(1, 2) / 8.0, dim=-1) @ v
+
+
+class RootMeanSquare(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+
+
+class LastStep(nn.Module):
+    def __init__(self, make: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.stem, self.rnn, self.head = nn.Linear(32, 32), make(), nn.Linear(64, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.rnn(self.stem(x))[0])
+
+
+NETWORKS: dict[str, Network] = {
+    "dense": dense(lambda x: x),
+    "silu spelled out": dense(lambda x: x * torch.sigmoid(x)),
+    "gelu spelled out": dense(
+        lambda x: 0.5 * x * (1 + torch.tanh(0.7978846 * (x + 0.044715 * x**3)))
+    ),
+    "scaled and shifted": dense(lambda x: 3.0 * x + 0.5),
+    "glu": dense(functional.glu, 64),
+    "gate of two halves": dense(lambda x: x[:, :64] * torch.sigmoid(x[:, 64:]), 64),
+    "concatenation": dense(lambda x: torch.cat([x, 2 * x], 1), 256),
+    "residual sum": dense(lambda x: x + torch.relu(x).flip(1)),
+    "softmax": dense(lambda x: 10 * torch.softmax(x, -1)),
+    "dropout": dense(lambda x: functional.dropout(x, 0.4)),
+    "square root of a sum": dense(lambda x: x / (1e-3 + x.pow(2).mean(-1, keepdim=True)).sqrt()),
+    "norm of the features": dense(functional.normalize),
+    "convolution": image(lambda: nn.Conv2d(32, 32, 3, padding=1)),
+    "strided convolution": image(lambda: nn.Conv2d(32, 32, 3, stride=2, padding=1)),
+    "dilated convolution": image(lambda: nn.Conv2d(32, 32, 3, dilation=2, padding=2)),
+    "grouped convolution": image(lambda: nn.Conv2d(32, 32, 3, groups=4)),
+    "depthwise convolution": image(lambda: nn.Conv2d(32, 32, 5, groups=32, padding=2)),
+    "transposed convolution": image(lambda: nn.ConvTranspose2d(32, 32, 2, stride=2)),
+    "batch norm": image(lambda: nn.BatchNorm2d(32)),
+    "group norm": image(lambda: nn.GroupNorm(4, 32)),
+    "instance norm": image(lambda: nn.InstanceNorm2d(32, affine=True)),
+    "average pooling": image(lambda: nn.AvgPool2d(2)),
+    "max pooling": image(lambda: nn.MaxPool2d(2)),
+    "max pooling behind relu": image(lambda: nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))),
+    "global pooling": image(lambda: nn.AdaptiveAvgPool2d(1)),
+    "nearest interpolation": image(lambda: nn.Upsample(scale_factor=2)),
+    "pixel shuffle": image(lambda: nn.PixelShuffle(2), 8),
+    "layer norm": tokens(lambda: nn.LayerNorm(64)),
+    "rms norm": tokens(lambda: nn.RMSNorm(64)),
+    "rms norm spelled out": tokens(RootMeanSquare),
+    "multi-head attention": tokens(SelfAttention),
+    "attention fused": tokens(lambda: Spelled(fused=True)),
+    "attention spelled out": tokens(lambda: Spelled(fused=False)),
+    "embedding": Network(
+        lambda: nn.Sequential(nn.Embedding(50, 64), nn.Linear(64, 16)),
+        lambda: (torch.randint(0, 50, (8, 12)),),
+    ),
+    "tanh recurrence": network(
+        lambda: LastStep(lambda: nn.RNN(32, 64, batch_first=True)), 8, 20, 32
+    ),
+    "GRU": network(lambda: LastStep(lambda: nn.GRU(32, 64, batch_first=True)), 8, 20, 32),
+    "LSTM": network(lambda: LastStep(lambda: nn.LSTM(32, 64, batch_first=True)), 8, 20, 32),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_gradient_before_the_operation_is_the_predicted_one(name: str) -> None:
+    graph, _ = traced(NETWORKS[name])
+    prediction = predict(graph)
+    assert prediction.unknown == ()
+    first = graph.trunk[0].id
+    measured = statistics.median(decades(NETWORKS[name], (first,), SEEDS)[first])
+    assert prediction.decades(first) == pytest.approx(measured, abs=0.08)
