@@ -40,10 +40,12 @@ from gradlint.remedy import (
     SetGateBias,
     SkipRecurrent,
 )
+from gradlint.scales import CRITICAL, HiddenWeight, at_critical_scale, hidden_weights
 from gradlint.span import Span
 from gradlint.training import OptimizerFamily
 
 __all__ = [
+    "CRITICAL",
     "Activate",
     "AddSkip",
     "Bound",
@@ -52,6 +54,7 @@ __all__ = [
     "ClipGradients",
     "Family",
     "GraphRule",
+    "HiddenWeight",
     "Hypothesis",
     "Initialisation",
     "Initialise",
@@ -75,10 +78,12 @@ __all__ = [
     "Span",
     "StepKind",
     "TrainingLoop",
+    "at_critical_scale",
     "attends",
     "fitting_norm",
     "gates",
     "gradient_claim",
+    "hidden_weights",
     "is_saturating",
     "is_weighted",
     "name_of",

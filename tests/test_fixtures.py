@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gradlint.loader import rules
 from tests.command import ROOT, Lint, lint
 
 FIXTURES = ROOT / "fixtures"
 PROGRAMS = sorted(folder.name for folder in FIXTURES.iterdir() if folder.is_dir())
-RULES = {"init-scale", "missing-clipping", "missing-skip", "saturating-stack", "vanilla-rnn"}
 NEEDS_LIGHTNING = "lightning_classifier"
 
 _MARKER = re.compile(r"# expect: ([\w-]+)$")
@@ -53,9 +53,9 @@ def test_a_sick_program_has_one_marker_and_its_healthy_twin_none(program: str) -
     assert not markers(FIXTURES / program / "healthy.py")
 
 
-def test_every_rule_has_a_sick_program() -> None:
-    expected = {rule for path in FIXTURES.glob("*/sick.py") for _, _, rule in markers(path)}
-    assert expected == RULES
+def test_every_marker_names_a_rule() -> None:
+    named = {rule for path in FIXTURES.glob("*/sick.py") for _, _, rule in markers(path)}
+    assert named <= {rule.name() for rule in rules()}
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=PROGRAMS)

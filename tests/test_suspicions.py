@@ -8,12 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from gradlint.loader import rule_named
-from gradlint.nodes import Edge, Initialisation, Input
+from gradlint.nodes import Edge, Initialisation, Input, Parameter
 from gradlint.program import LoopStep, StepKind, TrainingLoop
 from gradlint.quantity import Quantity
 from gradlint.remedy import AddSkip, ClipGradients, Initialise, Normalise, ReplaceRecurrent
-from gradlint.rule import GraphRule, Hypothesis, LayerGraph, LoopRule
-from gradlint.rules.init_scale import CRITICAL
+from gradlint.rule import CRITICAL, GraphRule, Hypothesis, LayerGraph, LoopRule
 from gradlint.span import Span
 from gradlint.training import OptimizerFamily, Training
 from tests.graphs import Sketch, chain
@@ -217,46 +216,6 @@ def test_the_remedy_draws_each_layer_at_its_own_scale() -> None:
     assert gains == {1.0, 2.0}
 
 
-def test_zero_hidden_weights_are_judged_after_a_step() -> None:
-    sketch = Sketch()
-    sketch.dense(id="zero", variance=0.0, rows=1)
-    sketch.layer("torch.nn.ReLU")
-    sketch.dense(id="head")
-    found = the_suspicion("init-scale", sketch.graph())
-    assert "hidden weights start at zero" in found.message
-    assert found.claims[0].after_step
-
-
-def test_a_zero_head_is_a_good_choice() -> None:
-    sketch = Sketch()
-    sketch.dense(variance=1.0)
-    sketch.layer("torch.nn.Tanh")
-    sketch.dense(id="head", variance=0.0, rows=1)
-    assert suspicions("init-scale", sketch.graph()) == []
-
-
-def test_a_zero_layer_at_the_end_of_a_branch_is_a_good_choice() -> None:
-    sketch = Sketch()
-    state = sketch.dense(variance=1.0)
-    for _ in range(4):
-        sketch.dense(state, variance=2.0)
-        sketch.layer("torch.nn.ReLU")
-        inner = sketch.dense(variance=0.0, rows=1)
-        state = sketch.layer("aten.add", state, inner)
-    sketch.dense(id="head")
-    assert suspicions("init-scale", sketch.graph()) == []
-
-
-def test_equal_rows_are_judged_by_the_rank_of_their_gradient() -> None:
-    sketch = Sketch()
-    sketch.dense(id="copies", variance=1.0, rows=1)
-    sketch.layer("torch.nn.Tanh")
-    sketch.dense(id="head")
-    found = the_suspicion("init-scale", sketch.graph())
-    assert found.claims[0].quantity is Quantity.GRADIENT_RANK
-    assert 1 / 64 < found.claims[0].bound.at_least <= 2 / 64
-
-
 def gaussian(function: Callable[[float], float], variance: float) -> float:
     """E[f(√v z)²] for a standard normal z, by the trapezoidal rule."""
     steps, width = 40001, 12.0
@@ -307,6 +266,60 @@ def test_the_critical_scale_of_sigmoids_keeps_the_gradient_at_the_fixed_point(
     for _ in range(8):
         signal = variance * gaussian(function, signal)
     assert variance * gaussian(slope(function), signal) == pytest.approx(1, abs=0.01)
+
+
+# symmetric-init
+
+
+def test_zero_hidden_weights_are_judged_after_a_step() -> None:
+    sketch = Sketch()
+    sketch.dense(id="zero", variance=0.0, rows=1)
+    sketch.layer("torch.nn.ReLU")
+    sketch.dense(id="head")
+    found = the_suspicion("symmetric-init", sketch.graph())
+    assert "hidden weights start at zero" in found.message
+    assert found.claims[0].quantity is Quantity.GRADIENT_RANK
+    assert found.claims[0].after_step
+
+
+def test_a_zero_head_is_a_good_choice() -> None:
+    sketch = Sketch()
+    sketch.dense(variance=1.0)
+    sketch.layer("torch.nn.Tanh")
+    sketch.dense(id="head", variance=0.0, rows=1)
+    assert suspicions("symmetric-init", sketch.graph()) == []
+
+
+def test_a_zero_layer_at_the_end_of_a_branch_is_a_good_choice() -> None:
+    sketch = Sketch()
+    state = sketch.dense(variance=1.0)
+    for _ in range(4):
+        sketch.dense(state, variance=2.0)
+        sketch.layer("torch.nn.ReLU")
+        inner = sketch.dense(variance=0.0, rows=1)
+        state = sketch.layer("aten.add", state, inner)
+    sketch.dense(id="head")
+    assert suspicions("symmetric-init", sketch.graph()) == []
+
+
+def test_equal_rows_are_judged_by_the_rank_of_their_gradient() -> None:
+    sketch = Sketch()
+    sketch.dense(id="copies", variance=1.0, rows=1)
+    sketch.layer("torch.nn.Tanh")
+    sketch.dense(id="head")
+    found = the_suspicion("symmetric-init", sketch.graph())
+    assert found.claims[0].quantity is Quantity.GRADIENT_RANK
+    assert 1 / 64 < found.claims[0].bound.at_least <= 2 / 64
+
+
+def test_weights_that_are_not_trained_may_be_alike() -> None:
+    sketch = Sketch()
+    layer = sketch.layer("torch.nn.Linear", id="average")
+    sketch.nodes.append(Parameter("w", (64, 64), "float32", 0.1, 0.01, 0.1, 64, 64, 1, False, None))
+    sketch.edges.append(Edge("w", layer, (64, 64), "float32"))
+    sketch.layer("torch.nn.ReLU")
+    sketch.dense(id="head")
+    assert suspicions("symmetric-init", sketch.graph()) == []
 
 
 # vanilla-rnn
