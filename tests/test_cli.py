@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from gradlint import cli, engine, loader
-from gradlint.cli.options import FORMATS
 from gradlint.config import Config, ModelSettings
 from gradlint.evidence import Severity
 from gradlint.report import FileReport, Finding, Report
+from gradlint.reporters.formats import FORMATS
 from gradlint.span import Span
 from tests.reporters import reports
 

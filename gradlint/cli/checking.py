@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradlint.cli.options import CHECKING, FORMATS, TRACING, Checking, Tracing
+from gradlint.cli.options import CHECKING, TRACING, Checking, Tracing
 from gradlint.cli.output import colored, rendered, write
 from gradlint.cli.settings import checked, configured
+from gradlint.reporters.formats import FORMATS
 
 if TYPE_CHECKING:
     from gradlint.config import Config

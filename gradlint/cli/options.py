@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import click
 
-FORMATS = ("text", "concise", "json")
+from gradlint.reporters.formats import FORMATS
 
 Command = TypeVar("Command", bound=Callable[..., object])
 

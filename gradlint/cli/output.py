@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gradlint.reporters.formats import FOR_MACHINES, render
 from gradlint.toml import ConfigError
 
 if TYPE_CHECKING:
@@ -27,28 +30,44 @@ def complain(message: str) -> None:
 
 def rendered(report: Report, format_: str, asked: Checking, root: Path, *, to_file: bool) -> str:
     """The report in one of `FORMATS`, for a file or for standard output."""
-    from gradlint.reporters import concise, json_, text
     from gradlint.reporters.presentation import cleaned, rebased
 
     report = cleaned(report)
-    if format_ == "json":
-        return json_.render(report, show_all=asked.show == "all")
-    here = rebased(report, _from_here(report, root))
+    if format_ != "json":
+        base = _repository() if format_ in FOR_MACHINES else Path.cwd()
+        report = rebased(report, _seen_from(base, report, root))
     style = style_for(asked.color if not to_file else "never", utf8=to_file)
     style = replace(style, show_all=asked.show == "all", statistics=asked.statistics)
-    return text.render(here, style) if format_ == "text" else concise.render(here, style)
+    if format_ == "github":
+        _add_to_step_summary(report, style)
+    return render(format_, report, style)
 
 
-def _from_here(report: Report, root: Path) -> dict[str, str]:
-    """Paths as an editor started here finds them, for those below the working directory."""
-    here, names = Path.cwd(), {}
+def _repository() -> Path:
+    """The root of the repository where a CI service names it, else the working directory."""
+    named = os.environ.get("GITHUB_WORKSPACE") or os.environ.get("CI_PROJECT_DIR")
+    return Path(named).resolve() if named and Path(named).is_dir() else Path.cwd()
+
+
+def _seen_from(base: Path, report: Report, root: Path) -> dict[str, str]:
+    """The paths of a report, which are relative to `root`, as they are found from `base`."""
+    names = {}
     for file in report.files:
         path = root / file.path
-        if path.is_relative_to(here):
-            names[file.path] = path.relative_to(here).as_posix()
-        elif path.exists() and root != here:
-            names[file.path] = os.path.relpath(path, here)
+        if path.is_relative_to(base):
+            names[file.path] = path.relative_to(base).as_posix()
+        elif path.exists() and root != base:
+            names[file.path] = os.path.relpath(path, base)
     return names
+
+
+def _add_to_step_summary(report: Report, style: Style) -> None:
+    from gradlint.reporters import github
+
+    file = os.environ.get("GITHUB_STEP_SUMMARY")
+    if file:
+        with _writing(Path(file)), open(file, "a", encoding="utf-8") as page:
+            page.write(github.summary(report, style))
 
 
 def style_for(color: str, *, utf8: bool = False) -> Style:
@@ -90,8 +109,14 @@ def write(text: str, file: Path | None, *, color: bool) -> None:
         except BrokenPipeError:  # because `gradlint | head` is no error; the rest has no reader
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
-    try:
+    with _writing(file):
         file.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigError(
             f"cannot write the report to {file}: {error.strerror or error}"

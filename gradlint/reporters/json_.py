@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePath
 
 from gradlint.claim import Bound
 from gradlint.evidence import Evidence, Severity, Verdict
 from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary, Report, TriedRemedy
+from gradlint.reporters.fingerprints import Fingerprints
 from gradlint.reporters.numbers import rounded, typical
 from gradlint.reporters.presentation import stands
 
@@ -86,16 +85,16 @@ def _decades(model: ModelSummary) -> Json:
 
 
 def _findings(report: Report, show_all: bool) -> Iterator[Json]:
-    seen: Counter[str] = Counter()
+    fingerprint = Fingerprints()
     for finding in report.findings:
         if finding.verdict is Verdict.REFUTED and not show_all:
             continue
-        yield _finding(finding, finding.severity, seen)
+        yield _finding(finding, finding.severity, fingerprint(finding))
         for note in finding.notes:
-            yield _finding(note, Severity.NOTE, seen)
+            yield _finding(note, Severity.NOTE, fingerprint(note))
 
 
-def _finding(finding: Finding, severity: Severity, seen: Counter[str]) -> Json:
+def _finding(finding: Finding, severity: Severity, fingerprint: str) -> Json:
     span = finding.span
     return {
         "rule": finding.rule,
@@ -114,7 +113,7 @@ def _finding(finding: Finding, severity: Severity, seen: Counter[str]) -> Json:
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
         "remedies": [_remedy(remedy) for remedy in finding.remedies],
         "suppressed": finding.suppressed,
-        "fingerprint": _fingerprint(finding, seen),
+        "fingerprint": fingerprint,
     }
 
 
@@ -150,13 +149,6 @@ def _measured(value: float) -> float | str:
 
 def _predicted(value: float | None) -> float | str | None:
     return None if value is None else _measured(value)
-
-
-def _fingerprint(finding: Finding, seen: Counter[str]) -> str:
-    """A name that survives moved lines: rule, path, model and layer, counted where they repeat."""
-    key = "\0".join((finding.rule, _posix(finding.span.path), finding.model, finding.layer))
-    seen[key] += 1
-    return hashlib.sha256(f"{key}\0{seen[key]}".encode()).hexdigest()[:20]
 
 
 def _posix(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The documentation of rules, as text."""
+"""The documentation of rules, as text and as pages of Markdown."""
 
 from __future__ import annotations
 
@@ -6,16 +6,36 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from gradlint.loader import documentation
-from gradlint.reporters.ink import BOLD, Ink
+from gradlint.reporters.ink import BOLD, DIM, Ink
 from gradlint.rule import Family, Rule
+
+
+def sections(rule: type[Rule]) -> tuple[tuple[str, str], ...]:
+    """The documentation of a rule as (heading, text), lines joined to paragraphs; "" comes first.
+
+    Raises:
+        InvalidRuleError: the docstring does not have the headings that every rule has.
+    """
+    return tuple((heading, _joined(text)) for heading, text in documentation(rule))
+
+
+def _joined(text: str) -> str:
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(
+        paragraph if _is_list(paragraph) else " ".join(paragraph.split())
+        for paragraph in paragraphs
+    )
+
+
+def _is_list(paragraph: str) -> bool:
+    return any(line.lstrip().startswith(("- ", "* ", "| ")) for line in paragraph.splitlines())
 
 
 def render(rule: type[Rule], *, color: bool = False) -> str:
     """The rule's name, its documentation under its headings, its examples and its references."""
     ink = Ink(color)
-    sections = documentation(rule)
     lines = [f"{ink(rule.name(), BOLD)} ({rule.family.value})"]
-    for heading, text in sections:
+    for heading, text in documentation(rule):
         lines += ["", *([ink(heading, BOLD)] if heading else []), text]
     lines += _examples(rule, ink)
     if rule.references:
@@ -29,6 +49,24 @@ def _examples(rule: type[Rule], ink: Ink) -> Iterator[str]:
         yield textwrap.indent(textwrap.dedent(example).strip("\n"), "    ")
 
 
+def page(rule: type[Rule]) -> str:
+    """The same as a page of Markdown."""
+    blocks = [f"# {rule.name()}", f"Family `{rule.family.value}`."]
+    for heading, text in sections(rule):
+        blocks += [*([f"## {heading}"] if heading else []), text]
+    blocks.append("## Examples")
+    blocks.append(
+        "The comment in a program is the verdict on its line; a program without one is healthy."
+    )
+    blocks += [
+        f"```python\n{textwrap.dedent(example).strip(chr(10))}\n```" for example in rule.examples
+    ]
+    if rule.references:
+        blocks += ["## References", "\n".join(f"- <{address}>" for address in rule.references)]
+    blocks += ["## Suppress it", f"`# gradlint: ignore[{rule.name()}] why`"]
+    return "\n\n".join(blocks) + "\n"
+
+
 def render_all(rules: Sequence[type[Rule]], *, color: bool = False) -> str:
     """All rules by family, each with the first sentence of its documentation."""
     ink = Ink(color)
@@ -39,6 +77,7 @@ def render_all(rules: Sequence[type[Rule]], *, color: bool = False) -> str:
         if members:
             lines += [ink(family.value, BOLD)]
             lines += [f"  {rule.name().ljust(width)}  {summary(rule)}" for rule in members]
+    lines += ["", ink("gradlint rule NAME explains one.", DIM)] if lines else []
     return "\n".join(lines) + "\n"
 
 

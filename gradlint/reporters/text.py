@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from functools import partial
 
-from gradlint.evidence import Evidence, RemedyVerdict, Severity, Verdict
+from gradlint.evidence import Severity, Verdict
 from gradlint.quantity import Quantity
-from gradlint.report import FileReport, Finding, ModelSummary, Report, TriedRemedy
+from gradlint.report import FileReport, Finding, ModelSummary, Report
 from gradlint.reporters import footer
 from gradlint.reporters.ink import BOLD, DIM, Ink
-from gradlint.reporters.numbers import bar, factor, healthy, number, numbers, subject, typical, unit
+from gradlint.reporters.numbers import bar, number, typical
 from gradlint.reporters.presentation import Style, stands
+from gradlint.reporters.proof import evidence_lines, remedy_lines
 from gradlint.span import Span
 
-_OFFERED = (RemedyVerdict.RESTORES, RemedyVerdict.IMPROVES)
 _BAR = 40
 _INDENT = "    "
 
@@ -61,13 +60,13 @@ def _finding(finding: Finding, file: FileReport, style: Style, ink: Ink) -> Iter
     yield header(finding, ink)
     yield from _source(finding.span, file.lines, finding.severity, ink)
     for evidence in finding.evidence:
-        yield from (_INDENT + line for line in _evidence(evidence))
+        yield from (_INDENT + line for line in evidence_lines(evidence))
     if finding.verdict is Verdict.REFUTED:
         return
     model = next((model for model in file.models if model.name == finding.model), None)
     if model is not None and _speaks_of_gradient(finding):
         yield from (_INDENT + line for line in _trunk(model, style))
-    yield from (_INDENT + line for line in _remedies(finding, style, ink))
+    yield from (_INDENT + line for line in remedy_lines(finding, style, ink))
     for note in finding.notes:
         yield f"{_INDENT}{ink('note', BOLD)}: {note.span}: {note.message} [{note.rule}]"
 
@@ -94,23 +93,6 @@ def _width(text: str) -> int:
     )
 
 
-def _evidence(evidence: Evidence) -> Iterator[str]:
-    claim = evidence.claim
-    suffix = unit(claim.quantity)
-    seeds = len(evidence.measured)
-    each = f" ({footer.counted(seeds, 'seed')})" if seeds else ""
-    value = f"{numbers(evidence.measured, claim.quantity)}{suffix if seeds else ''}{each}"
-    if evidence.verdict is Verdict.INCONCLUSIVE and evidence.reason:
-        value += f", inconclusive: {evidence.reason}"
-    elif evidence.verdict is not Verdict.REFUTED:
-        meaning = factor(claim.quantity, typical(evidence.measured))
-        value += f", {meaning}" if meaning else ""
-    yield f"{subject(claim)}: {value}"
-    if evidence.predicted is not None:
-        yield f"predicted without data: {number(evidence.predicted, claim.quantity)}{suffix}"
-    yield f"healthy is {healthy(claim.bound)}{suffix}"
-
-
 def _speaks_of_gradient(finding: Finding) -> bool:
     return any(e.claim.quantity is Quantity.GRADIENT_DECADES for e in finding.evidence)
 
@@ -124,28 +106,3 @@ def _trunk(model: ModelSummary, style: Style) -> Iterator[str]:
     arrow = "→" if style.unicode else "->"
     yield f"gradient in decades by layer, {first.layer} {arrow} {last.layer}:"
     yield f"  {number(values[0])} {drawn} {number(values[-1])}"
-
-
-def _remedies(finding: Finding, style: Style, ink: Ink) -> Iterator[str]:
-    offered = [remedy for remedy in finding.remedies if remedy.verdict in _OFFERED]
-    offered.sort(key=lambda remedy: _OFFERED.index(remedy.verdict))
-    line = partial(_remedy, finding=finding, style=style)
-    for remedy in offered:
-        yield f"{ink('to do', BOLD)}: {line(remedy)}"
-    if not offered and finding.advice:
-        yield f"{ink('to do', BOLD)}: {finding.advice}"
-    if style.show_all:
-        others = (remedy for remedy in finding.remedies if remedy.verdict not in _OFFERED)
-        yield from (f"tried in vain: {line(remedy)}" for remedy in others)
-
-
-def _remedy(remedy: TriedRemedy, *, finding: Finding, style: Style) -> str:
-    if not finding.evidence:
-        return remedy.title
-    quantity = finding.evidence[0].claim.quantity
-    arrow = "→" if style.unicode else "->"
-    before, after = (
-        number(typical(values), quantity)
-        for values in (finding.evidence[0].measured, remedy.measured)
-    )
-    return f"{remedy.title} ({before} {arrow} {after}{unit(quantity)}, {remedy.verdict.value})"
