@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gradlint.evidence import Severity
@@ -63,6 +64,10 @@ class ModelSettings:
         )
 
 
+Ignores = tuple[tuple[str, tuple[str, ...]], ...]
+"""Patterns, each with the selectors that are ignored where it fits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All settings of a run, checked.
@@ -74,7 +79,8 @@ class Config:
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    per_file_ignores: Ignores = ()
+    per_module_ignores: Ignores = ()
     severity: tuple[tuple[str, Severity], ...] = ()
     fail_on: Severity = Severity.WARNING
     exclude: tuple[str, ...] = ()
@@ -102,6 +108,20 @@ class Config:
         wanted = _particular(self.select, rule, family) if self.select else 0
         return wanted > _particular(ignored, rule, family)
 
+    def ignores_in(self, rule: str, family: str, model: str, module: str) -> bool:
+        """Whether findings of `rule` about the module or layer `module` of a model are unwanted.
+
+        A pattern speaks of `module` or of `Model.module`; `backbone.*` also of `backbone` itself.
+        """
+        names = (module, f"{model}.{module}")
+        ignored = [
+            selector
+            for pattern, selectors in self.per_module_ignores
+            if any(_covers_module(pattern, name) for name in names)
+            for selector in selectors
+        ]
+        return _particular(ignored, rule, family) >= 0
+
     def severity_of(self, rule: str, severity: Severity) -> Severity:
         """The severity that the user gives to `rule`, or `severity`."""
         return dict(self.severity).get(rule, severity)
@@ -127,6 +147,10 @@ def _covers(pattern: str, path: str) -> bool:
     from pathspec import GitIgnoreSpec  # because few configurations have such patterns
 
     return GitIgnoreSpec.from_lines([pattern]).match_file(path)
+
+
+def _covers_module(pattern: str, name: str) -> bool:
+    return fnmatchcase(name, pattern) or name == pattern.removesuffix(".*")
 
 
 def load_config(
@@ -232,7 +256,7 @@ def check_selectors(selectors: Iterable[str], *, names_only: bool = False) -> No
             raise ConfigError(f"no {kind} is called {selector!r}{nearest(selector, known)}")
 
 
-def _per_file_ignores(value: TomlValue) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _ignores(value: TomlValue) -> Ignores:
     return tuple((pattern, _selectors(selectors)) for pattern, selectors in value.table())
 
 
@@ -400,7 +424,8 @@ def model_settings(text: str | None, inputs: Sequence[str]) -> ModelSettings:
 _READERS: dict[str, Callable[[TomlValue], object]] = {
     "select": _selectors,
     "ignore": _selectors,
-    "per_file_ignores": _per_file_ignores,
+    "per_file_ignores": _ignores,
+    "per_module_ignores": _ignores,
     "severity": _severities,
     "fail_on": _severity,
     "exclude": TomlValue.strings,

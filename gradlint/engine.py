@@ -1,288 +1,84 @@
-"""The pipeline over files: discover, examine every model in the worker, report."""
+"""A whole run over files: find them, lint each, report."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gradlint import __version__
-from gradlint.config import Config, ModelSettings, interpreter
+from gradlint.config import Config
 from gradlint.discovery import discover
 from gradlint.discovery.files import FoundFile, find_files
-from gradlint.discovery.optimizers import family_of
-from gradlint.evidence import Severity, Verdict
-from gradlint.examine import Examined, Settings, examine
 from gradlint.graph import LayerGraph
-from gradlint.loader import rules
-from gradlint.process import Lost, Session, Worker
-from gradlint.program import ModelDefinition, Program, Suppression, TrainingLoop, Unreadable
-from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary, Report
-from gradlint.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserFailure
+from gradlint.linting import Linted, Linter
+from gradlint.program import Unreadable
+from gradlint.progress import Step, Watch
+from gradlint.report import ModelSummary, Report
 
 
-def lint(paths: Sequence[Path], config: Config, root: Path) -> Report:
-    """Lint the Python files that `paths` mean; shown paths are relative to the project's `root`."""
+def lint(
+    paths: Sequence[Path],
+    config: Config,
+    root: Path,
+    *,
+    contents: Mapping[Path, bytes] | None = None,
+    watch: Watch | None = None,
+) -> Report:
+    """Lint the Python files that `paths` mean; shown paths are relative to the project's `root`.
+
+    `contents` are what absolute paths hold instead of what is on the disk. `watch` is told what is
+    being done, for those who wait.
+    """
     start = time.perf_counter()
-    with contextlib.closing(_Run(config, root)) as run:
-        found = find_files(paths, root, exclude=config.exclude, force_exclude=config.force_exclude)
-        files = tuple(run.lint(file) for file in found)
-        return Report(
-            files=files,
-            gradlint=__version__,
-            torch=run.torch,
-            seed=config.seed,
-            seeds=config.seeds,
-            seconds=time.perf_counter() - start,
-            traced=config.trace,
-        )
+    found = find_files(
+        paths,
+        root,
+        exclude=config.exclude,
+        force_exclude=config.force_exclude,
+        contents=contents or {},
+    )
+    run = _Progress(len(found), watch)
+    with contextlib.closing(Linter(config, root, run.say)) as linter:
+        linted = [run.finished(linter.lint(file)) for file in found]
+    return Report(
+        files=tuple(item.report for item in linted),
+        gradlint=__version__,
+        torch=next((item.torch for item in linted if item.torch), ""),
+        seed=config.seed,
+        seeds=config.seeds,
+        seconds=time.perf_counter() - start,
+        traced=config.trace,
+    )
+
+
+class _Progress:
+    """Counts the files that are done and tells the one who watches."""
+
+    def __init__(self, total: int, watch: Watch | None) -> None:
+        self._done = 0
+        self._total = total
+        self._watch = watch
+
+    def say(self, path: str, model: str) -> None:
+        if self._watch is not None:
+            self._watch(Step(path, model, self._done, self._total))
+
+    def finished(self, linted: Linted) -> Linted:
+        self._done += 1
+        return linted
 
 
 def layer_graphs(
     path: Path, name: str, config: Config, root: Path
 ) -> tuple[tuple[ModelSummary, LayerGraph | None], ...]:
     """Trace and probe the models of one file (`name` alone, or all roots where it is empty)."""
-    with contextlib.closing(_Run(config, root)) as run:
-        found = find_files([path], root)[0]
-        program = discover(found.path, found.shown, root) if isinstance(found, FoundFile) else found
-        if isinstance(program, Unreadable):
-            return ()
-        wanted = tuple(m for m in program.models if (m.name == name if name else m.root))
-        examined = run.examine(found, program, wanted) if isinstance(found, FoundFile) else ()
-        return tuple((item.summary, item.graph) for item in examined)
-
-
-class _Run:
-    """The worker of one run, started when the first file needs it, and what all files share."""
-
-    def __init__(self, config: Config, root: Path) -> None:
-        self._config = config
-        self._root = root
-        self._worker: Worker | None = None
-        self._ready: Ready | UserFailure | Lost | None = None
-        self._rules = rules()
-
-    def close(self) -> None:
-        """End the worker, if one was started."""
-        if self._worker is not None:
-            self._worker.close()
-
-    @property
-    def torch(self) -> str:
-        """The version of torch in the worker, "" where none was started."""
-        return self._ready.torch if isinstance(self._ready, Ready) else ""
-
-    def lint(self, file: FoundFile | Unreadable) -> FileReport:
-        """Discover what the file holds and examine its models."""
-        program = (
-            file if isinstance(file, Unreadable) else discover(file.path, file.shown, self._root)
-        )
-        if isinstance(program, Unreadable) or isinstance(file, Unreadable):
-            return _unreadable(program)
-        examined = tuple(self.examine(file, program, _roots_first(program)))
-        found = [finding for item in examined for finding in item.findings]
-        return FileReport(
-            path=program.path,
-            models=_summaries(program, examined),
-            findings=tuple(_suppressed(found, program, examined)),
-            lines=program.lines,
-        )
-
-    def examine(
-        self, file: FoundFile, program: Program, models: Sequence[ModelDefinition]
-    ) -> Iterator[Examined]:
-        """Examine `models` in order; a class that an examined model is made of is covered by it."""
-        if not models or not self._config.trace:
-            return
-        covered: set[str] = set()
-        session: Session | None = None
-        for model in models:
-            if model.name in covered or self._config.model(program.path, model.name).skip:
-                continue
-            if session is None:
-                opened = self._open(file)
-                if not isinstance(opened, Session):
-                    yield _failed(model, opened)
-                    continue
-                session = opened
-            item = self._examine(model, program, session)
-            covered.update(item.classes)
-            if item.lost:
-                session.close()
-                session = None
-            yield item
-        if session is not None:
-            session.close()
-
-    def _open(self, file: FoundFile) -> Session | UserFailure | Lost:
-        """A session in which the file is imported, or why there is none."""
-        if self._worker is None:
-            self._worker = Worker(
-                interpreter(self._config, self._root),
-                memory_mb=self._config.memory,
-                timeout=self._config.timeout,
-            )
-        if self._ready is None:
-            self._ready = self._worker.ready()
-        if not isinstance(self._ready, Ready):
-            return self._ready
-        session = self._worker.open(_open_request(file, self._root, self._config))
-        if isinstance(session, Lost):
-            return session
-        imported = session.import_file()
-        if isinstance(imported, Imported):
-            return session
-        session.close()
-        return imported
-
-    def _examine(self, model: ModelDefinition, program: Program, session: Session) -> Examined:
-        wishes = self._config.model(program.path, model.name)
-        loops = tuple(_wished(loop, wishes) for loop in _loops_of(model, program))
-        first = self._config.seed
-        settings = Settings(
-            rules=tuple(
-                rule
-                for rule in self._rules
-                if self._config.selects(rule.name(), rule.family.value, program.path)
-            ),
-            seeds=tuple(range(first, first + self._config.seeds)),
-            optimizer=family_of(wishes.optimizer) if wishes.optimizer else None,
-            sequence_length=wishes.sequence_length,
-        )
-        described = replace(model, candidates=_candidates(model, wishes))
-        item = examine(described, loops, session, settings)
-        return replace(item, findings=tuple(self._weighed(f) for f in item.findings))
-
-    def _weighed(self, finding: Finding) -> Finding:
-        severity = self._config.severity_of(finding.rule, finding.severity)
-        return replace(finding, severity=severity)
-
-
-def _candidates(model: ModelDefinition, wishes: ModelSettings) -> tuple[Candidate, ...]:
-    """The ways to build the model, what the user wishes first."""
-    if wishes.arguments is None and wishes.inputs is None:
-        return model.candidates
-    source = BuiltFrom.COMMAND_LINE if wishes.command_line else BuiltFrom.CONFIGURATION
-    if wishes.arguments is not None:
-        constructor = f"{model.name}({wishes.arguments})"
-        return (Candidate(source, constructor, wishes.inputs),)
-    return tuple(
-        replace(candidate, built_from=source, inputs=wishes.inputs)
-        for candidate in model.candidates
-    )
-
-
-def _wished(loop: TrainingLoop, wishes: ModelSettings) -> TrainingLoop:
-    if not wishes.optimizer:
-        return loop
-    training = replace(
-        loop.training, optimizer=wishes.optimizer, family=family_of(wishes.optimizer)
-    )
-    return replace(loop, training=training)
-
-
-def _open_request(file: FoundFile, root: Path, config: Config) -> OpenFile:
-    path = file.path.absolute()
-    package, parts = path.parent, [path.stem] if path.stem != "__init__" else []
-    while (package / "__init__.py").exists():
-        parts.insert(0, package.name)
-        package = package.parent
-    inside = package != path.parent
-    return OpenFile(
-        path=str(path),
-        shown=file.shown,
-        root=str(root),
-        module=".".join(parts) if inside else "",
-        import_paths=(str(package),),
-        memory_mb=config.memory,
-    )
-
-
-def _roots_first(program: Program) -> tuple[ModelDefinition, ...]:
-    return tuple(sorted(program.models, key=lambda model: not model.root))
-
-
-def _loops_of(model: ModelDefinition, program: Program) -> tuple[TrainingLoop, ...]:
-    """The loops that train `model`; one that names no model trains the file's only root."""
-    roots = [other for other in program.models if other.root]
-    only = len(roots) == 1 and roots[0] == model
-    return tuple(
-        loop for loop in program.loops if loop.model == model.name or (only and not loop.model)
-    )
-
-
-def _failed(model: ModelDefinition, failure: UserFailure | Lost) -> Examined:
-    reason = failure.reason if isinstance(failure, Lost) else f"{failure.stage}: {failure.message}"
-    return Examined(ModelSummary(model.name, model.span, ModelStatus.FAILED, reason))
-
-
-def _summaries(program: Program, examined: Sequence[Examined]) -> tuple[ModelSummary, ...]:
-    """One summary for each model of the file, in the order of lines."""
-    by_name = {item.summary.name: item.summary for item in examined}
-    covering = {name: item.summary for item in examined for name in item.classes}
-    return tuple(
-        by_name.get(model.name) or _covered(model, covering.get(model.name))
-        for model in program.models
-    )
-
-
-def _covered(model: ModelDefinition, by: ModelSummary | None) -> ModelSummary:
-    if by is None:
-        return ModelSummary(model.name, model.span, ModelStatus.NOT_RUN, "--no-trace")
-    return ModelSummary(
-        model.name, model.span, by.status, f"as part of {by.name}", covered_by=by.name
-    )
-
-
-def _unreadable(file: Unreadable | Program) -> FileReport:
-    if not isinstance(file, Unreadable):
-        raise TypeError(f"{file.path} was read")
-    finding = Finding(
-        rule="unreadable-file",
-        family="file",
-        severity=Severity.ERROR,
-        span=file.span,
-        model="",
-        layer="",
-        message=file.reason,
-        verdict=Verdict.CONFIRMED,
-    )
-    return FileReport(path=file.span.path, reason=file.reason, findings=(finding,))
-
-
-def _suppressed(
-    found: Sequence[Finding], program: Program, examined: Sequence[Examined]
-) -> Iterator[Finding]:
-    """The findings in the order of lines, the suppressed ones marked, unused suppressions added."""
-    by = {finding: _suppression(finding, program) for finding in found}
-    used = {s for finding, s in by.items() if s and finding.verdict is not Verdict.REFUTED}
-    marked = [
-        replace(finding, suppressed=True, suppression_reason=s.reason)
-        if s in used and s
-        else finding
-        for finding, s in by.items()
-    ]
-    if all(item.summary.status is ModelStatus.PROBED for item in examined):
-        marked += [_unused(item) for item in program.suppressions if item not in used]
-    yield from sorted(marked, key=lambda finding: (finding.span, finding.rule, finding.model))
-
-
-def _suppression(finding: Finding, program: Program) -> Suppression | None:
-    here = (s for s in program.suppressions if s.covers(finding.rule, finding.span.line))
-    return next(here, None)
-
-
-def _unused(suppression: Suppression) -> Finding:
-    named = ", ".join(suppression.rules) or "every rule"
-    return Finding(
-        rule="unused-suppression",
-        family="suppression",
-        severity=Severity.NOTE,
-        span=suppression.span,
-        model="",
-        layer="",
-        message=f"nothing here needs to be suppressed for {named}",
-        verdict=Verdict.CONFIRMED,
-    )
+    found = find_files([path], root)[0]
+    program = discover(found.path, found.shown, root) if isinstance(found, FoundFile) else found
+    if isinstance(program, Unreadable) or isinstance(found, Unreadable):
+        return ()
+    wanted = tuple(m for m in program.models if (m.name == name if name else m.root))
+    with contextlib.closing(Linter(config, root)) as linter:
+        examined = tuple(linter.examine(found, program, wanted))
+    return tuple((item.summary, item.graph) for item in examined)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gradlint.causes import Judged, findings, remedy_verdict
@@ -30,12 +30,16 @@ from gradlint.wire import (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to examine a model with; `optimizer` overrules what the source shows."""
+    """What to examine a model with; `optimizer` overrules what the source shows.
+
+    `ignores` says of a rule and the id of a layer whether nobody wants to hear of it there.
+    """
 
     rules: tuple[type[Rule], ...]
     seeds: tuple[int, ...]
     optimizer: OptimizerFamily | None = None
     sequence_length: int = 0
+    ignores: Callable[[type[Rule], str], bool] = lambda rule, layer: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,11 @@ def examine(
         )
     except InvalidGraphError as error:
         return Examined(replace(blank, reason=f"the trace makes no layer graph: {error}"))
-    suspicions = tuple(check(graph, loops, settings.rules))
+    suspicions = tuple(
+        suspicion
+        for suspicion in check(graph, loops, settings.rules)
+        if not settings.ignores(suspicion.rule, suspicion.hypothesis.layer)
+    )
     claims = tuple(dict.fromkeys(c for s in suspicions for c in s.hypothesis.claims))
     trunk = tuple(layer.id for layer in graph.trunk)
     probed = session.ask(ProbeModel(claims, (), trunk, settings.seeds, training))

@@ -26,6 +26,7 @@ from typing import Final, final
 from gradlint.child import Child, Garbage, Gone
 from gradlint.span import Span
 from gradlint.wire import (
+    Closed,
     CloseFile,
     Ended,
     Imported,
@@ -267,7 +268,11 @@ class Worker:
 
 @final
 class Session:
-    """One file, served by one process; all requests are about it."""
+    """One file, served by one process; all requests are about it.
+
+    After `close`, `read` are the files of the project that the process read, and `absent` those
+    that it looked for in vain; both are empty where it was lost.
+    """
 
     def __init__(self, worker: Worker, child: Child, request: OpenFile, pid: int) -> None:
         self.pid = pid
@@ -278,6 +283,8 @@ class Session:
         self._lost: Lost | None = None
         self._closed = False
         self._output = ""
+        self.read: tuple[str, ...] = ()
+        self.absent: tuple[str, ...] = ()
 
     def __enter__(self) -> Session:
         return self
@@ -417,6 +424,8 @@ class Session:
         deadline = time.monotonic() + seconds
         while True:
             match self._child.receive(deadline):
+                case Closed(read=read, absent=absent):
+                    self.read, self.absent = read, absent
                 case Ended():
                     self._child.output.wait_for_mark()
                     return True

@@ -99,10 +99,17 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One source file as read: models, training loops, suppressions, and its text by lines."""
+    """One source file as read: models, training loops, suppressions, and its text by lines.
+
+    `code` is what to run instead of what the file holds, None where that is the same. `read` are
+    other files of the project that decided what was read here, `absent` those looked for in vain.
+    """
 
     path: str
     lines: tuple[str, ...]
     models: tuple[ModelDefinition, ...] = ()
     loops: tuple[TrainingLoop, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
+    code: str | None = None
+    read: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()

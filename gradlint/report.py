@@ -22,13 +22,17 @@ class ModelStatus(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class TrunkLayer:
-    """One layer of the trunk and the gradient there, in decades relative to the root."""
+    """One layer of the trunk and the gradient there, in decades relative to the root.
+
+    `line` counts within `cell` where the file is a notebook, whose cells count from 1.
+    """
 
     layer: str
     op: str
     line: int
     measured: tuple[float, ...]
     predicted: float | None = None
+    cell: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,10 @@ class TriedRemedy:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A judged hypothesis. `notes` are the findings that speak of the same region."""
+    """A judged hypothesis. `notes` are the findings that speak of the same region.
+
+    `suppressed` is true where the user allows it: by a comment, or in a baseline (`baselined`).
+    """
 
     rule: str
     family: str
@@ -82,6 +89,7 @@ class Finding:
     advice: str = ""
     suppressed: bool = False
     suppression_reason: str = ""
+    baselined: bool = False
     notes: tuple[Finding, ...] = ()
 
 
@@ -89,7 +97,8 @@ class Finding:
 class FileReport:
     """One file: whether it could be linted, and what was found in it.
 
-    `reason` says why not. `lines` is the text, for reports that show source.
+    `reason` says why not. `lines` is the text, for reports that show source. `cells` are, for a
+    notebook, the indices in `lines` at which its cells begin.
     """
 
     path: str
@@ -97,6 +106,14 @@ class FileReport:
     models: tuple[ModelSummary, ...] = ()
     findings: tuple[Finding, ...] = ()
     lines: tuple[str, ...] = ()
+    cells: tuple[int, ...] = ()
+
+    def text_at(self, span: Span) -> str | None:
+        """The line of the source on which `span` begins, None where that is not known."""
+        index = span.line - 1
+        if span.cell:
+            index += self.cells[span.cell - 1] if span.cell <= len(self.cells) else len(self.lines)
+        return self.lines[index] if 0 <= index < len(self.lines) else None
 
     @property
     def linted(self) -> bool:

@@ -51,7 +51,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """Begin a file: fork, import it as `module` (dotted name, or "" for a plain file)."""
+    """Begin a file: fork, import it as `module` (dotted name, or "" for a plain file).
+
+    `text` is run in place of what stands in the file, None where that is meant.
+    """
 
     path: str
     shown: str
@@ -59,6 +62,7 @@ class OpenFile:
     module: str
     import_paths: tuple[str, ...]
     memory_mb: int
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +188,24 @@ class UserFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """The file is done with: what decided the answers, beside the file and what is installed.
+
+    `read` are the files of the project that were read, `absent` those that were looked for in vain.
+    """
+
+    read: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The process that served the file is gone; `status` is negative where a signal ended it."""
 
     status: int
 
 
-Reply = Ready | Opened | Imported | Traced | Probed | UserFailure | Ended
+Reply = Ready | Opened | Imported | Traced | Probed | UserFailure | Closed | Ended
 
 _TYPES: dict[str, type] = {}
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ import pytest
 from gradlint import cli, engine, loader
 from gradlint.config import Config, ModelSettings
 from gradlint.evidence import Severity
+from gradlint.progress import Watch
 from gradlint.report import FileReport, Finding, Report
 from gradlint.reporters.formats import FORMATS
 from gradlint.span import Span
@@ -37,12 +38,20 @@ class Engine:
     report: Report = HEALTHY
     paths: tuple[Path, ...] = ()
     configs: list[Config] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    contents: dict[Path, bytes] = field(default_factory=dict)
 
-    def lint(self, paths: Sequence[Path], config: Config, root: Path) -> Report:
+    def lint(
+        self,
+        paths: Sequence[Path],
+        config: Config,
+        root: Path,
+        *,
+        contents: Mapping[Path, bytes] | None = None,
+        watch: Watch | None = None,
+    ) -> Report:
         self.paths = tuple(paths)
         self.configs.append(config)
-        self.texts += [path.read_text() for path in paths if path.is_file()]
+        self.contents = dict(contents or {})
         assert root.is_dir()
         return self.report
 
@@ -168,7 +177,7 @@ def test_bad_configuration_gives_status_2_with_its_line(
 def test_an_internal_error_is_one_line_unless_more_is_wanted(
     fake: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def break_down(*_: object) -> Report:
+    def break_down(*_: object, **__: object) -> Report:
         raise ZeroDivisionError("of all things")
 
     monkeypatch.setattr(engine, "lint", break_down)
@@ -182,7 +191,7 @@ def test_an_internal_error_is_one_line_unless_more_is_wanted(
 def test_an_interrupt_gives_status_130(
     fake: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(*_: object) -> Report:
+    def interrupt(*_: object, **__: object) -> Report:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(engine, "lint", interrupt)
@@ -271,22 +280,42 @@ def test_control_characters_do_not_pass_any_format(
         assert "\\u001b" not in out
 
 
-def test_standard_input_is_linted_under_its_name(
-    fake: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        pytest.param(["--stdin-filename", "models/net.py"], "models/net.py", id="named"),
+        pytest.param([], "stdin.py", id="nameless"),
+    ],
+)
+def test_standard_input_is_linted_where_its_name_says(
+    fake: Engine, monkeypatch: pytest.MonkeyPatch, options: list[str], name: str
 ) -> None:
-    def lint(paths: Sequence[Path], config: Config, root: Path) -> Report:
-        fake.lint(paths, config, root)
-        finding = reports.finding(span=Span(str(paths[0]), 1), notes=())
-        file = FileReport(str(paths[0]), findings=(finding,), lines=("x = 1",))
-        return Report((file,), "0.1.0", "", 0, 3, 0.1)
-
-    monkeypatch.setattr(engine, "lint", lint)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x = 1\n")))
-    assert cli.run(["-", "--stdin-filename", "models/net.py", "--format", "concise"]) == 1
-    assert fake.texts == ["x = 1\n"]
-    assert fake.paths[0].parts[-2:] == ("models", "net.py")
-    assert capsys.readouterr().out.startswith("models/net.py:1:1: error: ")
-    assert not fake.paths[0].exists()
+    assert cli.run(["-", *options]) == 0
+    assert fake.contents == {Path(name).absolute(): b"x = 1\n"}
+    assert fake.paths == (Path(name).absolute(),)
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="needs a model that runs")
+def test_standard_input_imports_what_its_neighbours_define(tmp_path: Path) -> None:
+    package = tmp_path / "models"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "sizes.py").write_text("HIDDEN = 7\n")
+    (package / "net.py").write_text("what is on the disk is not Python\n")
+    source = (
+        "from torch import nn\n\nfrom .sizes import HIDDEN\n\n\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.out = nn.Linear(3, HIDDEN)\n\n"
+        "    def forward(self, x):\n        return self.out(x)\n"
+    )
+    done = gradlint(
+        *("-", "--stdin-filename", "models/net.py", "--format", "json"),
+        cwd=tmp_path,
+        stdin=source,
+    )
+    model = json.loads(done.stdout)["models"][0]
+    assert (model["path"], model["status"], model["parameters"]) == ("models/net.py", "probed", 28)
 
 
 def test_paths_are_shown_as_an_editor_here_finds_them(
@@ -347,13 +376,14 @@ def test_the_environment_is_told(fake: Engine, capsys: pytest.CaptureFixture[str
 
 
 def gradlint(
-    *arguments: str, cwd: Path, encoding: str = "utf-8"
+    *arguments: str, cwd: Path, encoding: str = "utf-8", stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line as a process of its own, which writes in `encoding`."""
     return subprocess.run(
         [sys.executable, "-c", CODE, *arguments],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": ROOT, "PYTHONIOENCODING": encoding},
+        input=stdin,
         capture_output=True,
         encoding=encoding,
         timeout=120,

@@ -42,6 +42,9 @@ init-scale = "note"
 [tool.gradlint.per-file-ignores]
 "tests/*" = ["init"]
 
+[tool.gradlint.per-module-ignores]
+"backbone.*" = ["init-scale"]
+
 [[tool.gradlint.model]]
 target = "net.py:Net"
 args = [10, "relu", "=torch.nn.ReLU()"]
@@ -70,6 +73,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         select=("activation", "init-scale"),
         ignore=("vanilla-rnn",),
         per_file_ignores=(("tests/*", ("init",)),),
+        per_module_ignores=(("backbone.*", ("init-scale",)),),
         severity=(("init-scale", Severity.NOTE),),
         fail_on=Severity.ERROR,
         exclude=("old/",),
@@ -267,6 +271,23 @@ def test_a_rule_can_be_ignored_in_some_files() -> None:
     assert not config.selects("init-scale", "init", "tests/a.py")
     assert config.selects("init-scale", "init", "src/a.py")
     assert config.selects("vanilla-rnn", "recurrent", "tests/a.py")
+
+
+@pytest.mark.parametrize(
+    ("module", "ignored"),
+    [
+        pytest.param("backbone.0.conv", True, id="below"),
+        pytest.param("backbone", True, id="the module itself"),
+        pytest.param("backbones", False, id="longer name"),
+        pytest.param("head.backbone", False, id="elsewhere"),
+        pytest.param("encoder.4", True, id="with the name of the model"),
+    ],
+)
+def test_a_rule_can_be_ignored_in_some_modules_of_models(module: str, ignored: bool) -> None:
+    patterns = (("backbone.*", ("init",)), ("Net.encoder.[0-9]", ("all",)))
+    config = Config(per_module_ignores=patterns)
+    assert config.ignores_in("init-scale", "init", "Net", module) is ignored
+    assert not config.ignores_in("vanilla-rnn", "recurrent", "Net", "backbone.0")
 
 
 def test_a_severity_can_be_changed() -> None:

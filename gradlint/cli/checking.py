@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +31,12 @@ def check(paths: tuple[Path, ...], **options: object) -> int:
 
     tracing, asked = _split(options)
     outputs = _outputs(asked)
-    with _source(paths or (Path(),), asked) as (files, names, place):
-        config, root = configured(place, tracing)
-        config = checked(config, asked)
-        report = lint(files, config, root)
-    report = _named(report, names)
+    _check_stdin(paths, asked)
+    contents = _from_stdin(paths, asked)
+    paths = tuple(contents) or paths or (Path(),)
+    config, root = configured(paths, tracing)
+    config = checked(config, asked)
+    report = lint(paths, config, root, contents=contents)
     for format_, file in outputs:
         text = rendered(report, format_, asked, root, to_file=file is not None)
         write(text, file, color=colored(asked.color) and file is None)
@@ -71,33 +70,12 @@ def _check_stdin(paths: tuple[Path, ...], asked: Checking) -> None:
         raise click.UsageError("- stands for standard input and takes no other paths beside it")
 
 
-@contextmanager
-def _source(
-    paths: tuple[Path, ...], asked: Checking
-) -> Iterator[tuple[tuple[Path, ...], dict[str, str], tuple[Path, ...]]]:
-    """The files to lint, other names for them in reports, and where configuration is looked for."""
-    _check_stdin(paths, asked)
+def _from_stdin(paths: tuple[Path, ...], asked: Checking) -> dict[Path, bytes]:
+    """What stands on standard input, under the path at which it is to be linted."""
     if Path("-") not in paths:
-        yield paths, {}, paths
-        return
-    import tempfile
-
+        return {}
     name = asked.stdin_filename or Path("stdin.py")
-    inside = Path(os.path.relpath(name)) if not name.is_absolute() else Path(name.name)
-    with tempfile.TemporaryDirectory(prefix="gradlint-") as directory:
-        file = Path(directory).resolve() / Path(*(part for part in inside.parts if part != ".."))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(sys.stdin.buffer.read())
-        yield (file,), {str(file): name.as_posix()}, (name.absolute(),)
-
-
-def _named(report: Report, names: dict[str, str]) -> Report:
-    from gradlint.reporters.presentation import rebased
-
-    if not names:
-        return report
-    shown = {file.path: names.get(str(Path(file.path).absolute())) for file in report.files}
-    return rebased(report, {path: name for path, name in shown.items() if name})
+    return {Path(os.path.normpath(name.absolute())): sys.stdin.buffer.read()}
 
 
 def _status(report: Report, config: Config, asked: Checking) -> int:

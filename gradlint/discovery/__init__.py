@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
+from gradlint.discovery.lookups import Lookups
 from gradlint.discovery.prefilter import may_train
 from gradlint.discovery.source import Source, parse, read, syntax_error
 from gradlint.discovery.suppressions import read_suppressions
@@ -14,31 +16,46 @@ from gradlint.span import Span
 __all__ = ["discover"]
 
 
-def discover(path: Path, shown: str, root: Path) -> Program | Unreadable:
+def discover(
+    path: Path, shown: str, root: Path, content: bytes | None = None
+) -> Program | Unreadable:
     """Read the models, training loops and suppressions of one file; raises nothing.
 
     `shown` is the path that spans carry. Imports of project files are followed below `root` and in
     the package around the file, as far as base classes need it. A file that is missing, too large,
-    not text or not Python is `Unreadable`, with the place of the error.
+    not text or not Python is `Unreadable`, with the place of the error. `content` stands for what
+    is on the disk.
     """
     path = path.absolute()
-    source = read(path, shown)
+    source = read(path, shown, content)
     if isinstance(source, Unreadable):
         return source
     try:
-        return _program(source, root.absolute())
+        program = _program(source, root.absolute())
     except RecursionError:
         # Because an expression may be too deep to be copied and yet shallow enough to be parsed.
         return Unreadable(Span(shown, 1), "is nested too deeply to be read")
+    if content is None or isinstance(program, Unreadable):
+        return program
+    return replace(program, code=source.text)
 
 
 def _program(source: Source, root: Path) -> Program | Unreadable:
-    if not may_train(source.text, source.path, root):
+    lookups = Lookups()
+    program = _looked_up(source, root, lookups)
+    if isinstance(program, Unreadable):
+        return program
+    read, absent = tuple(sorted(lookups.read)), tuple(sorted(lookups.absent))
+    return replace(program, read=read, absent=absent)
+
+
+def _looked_up(source: Source, root: Path, lookups: Lookups) -> Program | Unreadable:
+    if not may_train(source.text, source.path, root, lookups):
         return _without_models(source)
     tree = parse(source)
     if isinstance(tree, Unreadable):
         return tree
-    return _read(source, tree, root)
+    return _read(source, tree, root, lookups)
 
 
 def _without_models(source: Source) -> Program | Unreadable:
@@ -51,13 +68,13 @@ def _without_models(source: Source) -> Program | Unreadable:
     return Program(source.shown, source.lines, suppressions=suppressions)
 
 
-def _read(source: Source, tree: ast.Module, root: Path) -> Program:
+def _read(source: Source, tree: ast.Module, root: Path, lookups: Lookups) -> Program:
     # Because most files of most projects hold no model, and a run over those alone starts sooner.
     from gradlint.discovery.loops import read_loops
     from gradlint.discovery.models import read_models
     from gradlint.discovery.reading import read_outline
 
-    reading = read_outline(source, tree, root)
+    reading = read_outline(source, tree, root, lookups)
     models = read_models(reading)
     loops = read_loops(reading, models)
     suppressions = read_suppressions(source, tree)

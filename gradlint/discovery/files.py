@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,14 +25,23 @@ EXCLUDED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file to lint; `shown` is its path as reports print it, relative to the root if below it."""
+    """A file to lint; `shown` is its path as reports print it, relative to the root if below it.
+
+    `data` is what it holds, None for what is on the disk.
+    """
 
     path: Path
     shown: str
+    data: bytes | None = None
 
 
 def find_files(
-    paths: Sequence[Path], root: Path, *, exclude: Sequence[str] = (), force_exclude: bool = False
+    paths: Sequence[Path],
+    root: Path,
+    *,
+    exclude: Sequence[str] = (),
+    force_exclude: bool = False,
+    contents: Mapping[Path, bytes] | None = None,
 ) -> tuple[FoundFile | Unreadable, ...]:
     """The files that `paths` mean, in the order of `paths`, directories walked in name order.
 
@@ -40,12 +49,14 @@ def find_files(
     `root`), .gitignore files, .git/info/exclude and `EXCLUDED` name below it. A path that is named
     is taken whatever they say, unless `force_exclude`. No file comes twice, however it is reached.
     A path that does not exist is `Unreadable`; a directory without Python files yields nothing.
+    `contents` are what absolute paths hold instead of what is on the disk, if anything is.
     """
     root = root.absolute()
     excluded = _Layer(root, _spec(tuple(exclude))) if exclude else None
     found: dict[str, FoundFile | Unreadable] = {}
     for path in paths:
-        for item in _expand(path.absolute(), root, excluded, force_exclude):
+        data = contents.get(path.absolute()) if contents else None
+        for item in _expand(path.absolute(), root, excluded, force_exclude, data):
             key = item.span.path if isinstance(item, Unreadable) else os.path.realpath(item.path)
             found.setdefault(key, item)
     return tuple(found.values())
@@ -93,16 +104,18 @@ class _Ignores:
 
 
 def _expand(
-    path: Path, root: Path, exclude: _Layer | None, force_exclude: bool
+    path: Path, root: Path, exclude: _Layer | None, force_exclude: bool, data: bytes | None
 ) -> Iterator[FoundFile | Unreadable]:
     shown = _shown(path, root)
-    if not path.exists():
+    if data is None and not path.exists():
         reason = "broken link" if path.is_symlink() else "no such file or directory"
         yield Unreadable(Span(shown, 1), reason)
         return
     if force_exclude and _excluded(path, root, exclude):
         return
-    if path.is_dir():
+    if data is not None:
+        yield FoundFile(path, shown, data)
+    elif path.is_dir():
         yield from _walk(path, root, _Ignores(exclude, _outer(path, root)))
     else:
         yield FoundFile(path, shown)

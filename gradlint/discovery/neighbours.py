@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gradlint.discovery.frameworks import FOLLOWED_NEVER, Base, base_kind, is_known
 from gradlint.discovery.imports import Imports, package_of, read_imports
+from gradlint.discovery.lookups import Lookups
 from gradlint.discovery.outline import Outline, Scope, outline
 from gradlint.discovery.source import parse, read
 from gradlint.program import Unreadable
@@ -126,6 +127,7 @@ class Neighbourhood:
     """The project around one file, in which dotted names are looked up; remembers what it found."""
 
     root: Path
+    lookups: Lookups = field(default_factory=Lookups)
     _files: dict[tuple[str, Path], Path | None] = field(default_factory=dict)
 
     def lineage(self, name: str, module: ModuleOutline) -> Lineage:
@@ -191,7 +193,7 @@ class Neighbourhood:
         for folder in self._folders(module, dotted, origin):
             base = folder.joinpath(*parts)
             for file in (base / "__init__.py", base.with_name(base.name + ".py")):
-                if file.is_file():
+                if self.lookups.is_file(file):
                     return file
         return None
 

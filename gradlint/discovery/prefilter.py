@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gradlint.discovery.frameworks import is_known
 from gradlint.discovery.imports import absolute, package_of
+from gradlint.discovery.lookups import Lookups
 
 _WORDS = ("torch", "lightning", "transformers", ".backward(", "timm", "fairseq", "diffusers")
 _CLASS = re.compile(r"^[ \t]*class[ \t]+\w+[ \t]*\(\s*[\w.]", re.MULTILINE)
@@ -15,7 +16,7 @@ _FROM = re.compile(r"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import\b", re.MULTILINE
 _IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w.]+)", re.MULTILINE)
 
 
-def may_train(text: str, path: Path, root: Path) -> bool:
+def may_train(text: str, path: Path, root: Path, lookups: Lookups) -> bool:
     """Whether a file may hold a model or a loop.
 
     One of the words of the field is enough; without any, a class may still inherit from a model in
@@ -24,7 +25,7 @@ def may_train(text: str, path: Path, root: Path) -> bool:
     if any(word in text for word in _WORDS):
         return True
     return _CLASS.search(text) is not None and any(
-        file.is_file() for file in _imported(text, path, root)
+        lookups.is_file(file) for file in _imported(text, path, root)
     )
 
 

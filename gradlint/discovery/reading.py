@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gradlint.discovery.bindings import Placed, Tracer
 from gradlint.discovery.imports import Imports
+from gradlint.discovery.lookups import Lookups
 from gradlint.discovery.neighbours import Lineage, ModuleOutline, Neighbourhood, module_outline
 from gradlint.discovery.outline import Called, Outline, Scope, outline
 from gradlint.discovery.source import Source
@@ -117,9 +118,9 @@ def _instance(callee: ast.expr) -> ast.expr | None:
             return None
 
 
-def read_outline(source: Source, tree: ast.Module, root: Path) -> Reading:
+def read_outline(source: Source, tree: ast.Module, root: Path, lookups: Lookups) -> Reading:
     """The reading of a file that has been parsed."""
     outlined = outline(tree)
     module = module_outline(source.path, tree, outlined)
     tracer = Tracer(outlined, module.imports)
-    return Reading(source, outlined, module, Neighbourhood(root), tracer)
+    return Reading(source, outlined, module, Neighbourhood(root, lookups), tracer)

@@ -46,10 +46,13 @@ class Source:
         return len(text.encode()[:offset].decode(errors="replace")) + 1
 
 
-def read(path: Path, shown: str) -> Source | Unreadable:
-    """The text of a file, or the located reason why there is none; raises nothing."""
+def read(path: Path, shown: str, content: bytes | None = None) -> Source | Unreadable:
+    """The text of a file, or the located reason why there is none; raises nothing.
+
+    `content` stands for what is on the disk.
+    """
     try:
-        data = _bytes(path)
+        data = _bytes(path) if content is None else content
     except OSError as error:
         return Unreadable(Span(shown, 1), f"cannot be read: {_why(path, error)}")
     if isinstance(data, str):

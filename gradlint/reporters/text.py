@@ -58,7 +58,7 @@ def render(report: Report, style: Style | None = None) -> str:
 
 def _finding(finding: Finding, file: FileReport, style: Style, ink: Ink) -> Iterator[str]:
     yield header(finding, ink)
-    yield from _source(finding.span, file.lines, finding.severity, ink)
+    yield from _source(finding.span, file.text_at(finding.span), finding.severity, ink)
     for evidence in finding.evidence:
         yield from (_INDENT + line for line in evidence_lines(evidence))
     if finding.verdict is Verdict.REFUTED:
@@ -71,10 +71,9 @@ def _finding(finding: Finding, file: FileReport, style: Style, ink: Ink) -> Iter
         yield f"{_INDENT}{ink('note', BOLD)}: {note.span}: {note.message} [{note.rule}]"
 
 
-def _source(span: Span, lines: tuple[str, ...], severity: Severity, ink: Ink) -> Iterator[str]:
-    if not 1 <= span.line <= len(lines):
+def _source(span: Span, source: str | None, severity: Severity, ink: Ink) -> Iterator[str]:
+    if source is None:
         return
-    source = lines[span.line - 1]
     gutter = str(span.line).rjust(len(_INDENT) + 1)
     start, end = span.column - 1, len(source.rstrip())
     if span.end_line == span.line and span.end_column:

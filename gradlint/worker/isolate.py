@@ -47,6 +47,7 @@ from gradlint.wire import (
     decode,
     encode,
 )
+from gradlint.worker.dependencies import Dependencies
 from gradlint.worker.failure import brief, chain, describe
 from gradlint.worker.limits import adopt_orphans, confine, die_with_parent, seed_generators
 from gradlint.worker.load import Loaded, load
@@ -309,6 +310,7 @@ class _Session:
         self._process = os.getpid()
         self._loaded: Loaded | None = None
         self._service: Service | None = None
+        self._dependencies = Dependencies(opened)
 
     def run(self) -> None:
         """Answer requests until `CloseFile` or the end of the parent.
@@ -316,11 +318,13 @@ class _Session:
         Raises:
             OSError: the user's code closed the pipes.
         """
+        self._dependencies.listen()
         imported = self._attempt("import", self._import)
         self._reply(imported)
         while (request := self._pipes.receive()) is not None:
             match request, self._service:
                 case CloseFile(), _:
+                    self._reply(encode(self._dependencies.found()))
                     return
                 case ((TraceModel() | ProbeModel()), None):
                     self._reply(imported)

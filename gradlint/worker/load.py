@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import linecache
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -49,6 +50,10 @@ def load(opened: OpenFile) -> Loaded:
     Raises:
         BaseException: whatever the file raises when it is imported.
     """
+    if opened.text is not None:
+        lines = opened.text.splitlines(keepends=True)
+        # No time of change, so that tracebacks and inspect never look at the disk.
+        linecache.cache[opened.path] = (len(opened.text), None, lines, opened.path)
     journal = Journal(opened.shown)
     folders = _search_path(opened)
     sys.path[:0] = [folder for folder in folders if folder not in sys.path]
@@ -64,16 +69,20 @@ def load(opened: OpenFile) -> Loaded:
 
 
 class _FileLoader(SourceFileLoader):
-    """Loads a source file without the work that its top level may do."""
+    """Loads a source file, or a text in its place, without the work that its top level may do."""
 
-    def __init__(self, name: str, path: str, journal: Journal, tolerant: bool = False) -> None:
+    def __init__(
+        self, name: str, path: str, journal: Journal, tolerant: bool, text: str | None
+    ) -> None:
         super().__init__(name, path)
         self.journal = journal
         self.tolerant = tolerant
+        self.text = text
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        return compile_file(self.get_data(path), path, self.journal, self.tolerant)
+        source = self.get_data(path) if self.text is None else self.text
+        return compile_file(source, path, self.journal, self.tolerant)
 
     def exec_module(self, module: ModuleType) -> None:
         setattr(module, GUARD, self.journal.guard)
@@ -119,10 +128,11 @@ class _ProjectFinder(MetaPathFinder):
     def spec(self, name: str, path: str, journal: Journal, tolerant: bool = False) -> ModuleSpec:
         """How to load the file at `path` under the name `name`."""
         locations = [os.path.dirname(path)] if _is_package(path) else None
+        text = self.opened.text if path == self.opened.path else None
         spec = importlib.util.spec_from_file_location(
             name,
             path,
-            loader=_FileLoader(name, path, journal, tolerant),
+            loader=_FileLoader(name, path, journal, tolerant, text),
             submodule_search_locations=locations,
         )
         assert spec is not None

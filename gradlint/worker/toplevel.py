@@ -114,7 +114,9 @@ class Journal:
         return len(text[: offset or 0].decode("utf-8", "ignore")) + 1
 
 
-def compile_file(source: bytes, path: str, journal: Journal, tolerant: bool = False) -> CodeType:
+def compile_file(
+    source: bytes | str, path: str, journal: Journal, tolerant: bool = False
+) -> CodeType:
     """Code that defines what `source` defines, without doing the work of a script.
 
     A file whose top level holds definitions and plain statements only is compiled as it is. In any
@@ -125,7 +127,8 @@ def compile_file(source: bytes, path: str, journal: Journal, tolerant: bool = Fa
         SyntaxError: the source is not Python.
     """
     tree = ast.parse(source, path)
-    journal.lines = decode_source(source).split("\n")
+    text = source if isinstance(source, str) else decode_source(source)
+    journal.lines = text.split("\n")
     working = _working_functions(tree)
     if tolerant or not all(_is_plain(statement, working) for statement in tree.body):
         kept = _pruned(tree.body, working, journal)

@@ -1,0 +1,289 @@
+"""One file after the other, from source to report, with one worker to run what they define."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gradlint.config import Config, ModelSettings, interpreter
+from gradlint.discovery import discover
+from gradlint.discovery.files import FoundFile
+from gradlint.discovery.optimizers import family_of
+from gradlint.evidence import Severity, Verdict
+from gradlint.examine import Examined, Settings, examine
+from gradlint.loader import rules
+from gradlint.process import Lost, Session, Worker
+from gradlint.program import ModelDefinition, Program, Suppression, TrainingLoop, Unreadable
+from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary
+from gradlint.rule import Rule
+from gradlint.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserFailure
+
+Say = Callable[[str, str], None]
+"""Told the path and the model, "" for none yet, of what is being done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linted:
+    """The report of one file, and what it rests on.
+
+    `torch` is the version in the worker, "" where none was asked. `read` are the other files of the
+    project that were read, `absent` those that were looked for in vain. `settled` is false where
+    another run may end otherwise: a process was lost, or the worker did not start.
+    """
+
+    report: FileReport
+    torch: str = ""
+    read: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    settled: bool = True
+
+
+class Linter:
+    """A worker, started when the first file needs it; a context manager's inside, see `close`."""
+
+    def __init__(self, config: Config, root: Path, say: Say | None = None) -> None:
+        self._config = config
+        self._root = root
+        self._say = say or (lambda path, model: None)
+        self._worker: Worker | None = None
+        self._ready: Ready | UserFailure | Lost | None = None
+        self._rules = rules()
+        self._read: set[str] = set()
+        self._absent: set[str] = set()
+        self._settled = True
+
+    def close(self) -> None:
+        """End the worker, if one was started."""
+        if self._worker is not None:
+            self._worker.close()
+
+    def lint(self, file: FoundFile | Unreadable) -> Linted:
+        """Discover what the file holds and examine its models."""
+        if isinstance(file, Unreadable):
+            return Linted(_unreadable(file), settled=False)
+        self._say(file.shown, "")
+        program = discover(file.path, file.shown, self._root, file.data)
+        if isinstance(program, Unreadable):
+            return Linted(_unreadable(program), settled=False)
+        self._read, self._absent, self._settled = set(program.read), set(program.absent), True
+        examined = tuple(self.examine(file, program, _roots_first(program)))
+        found = [finding for item in examined for finding in item.findings]
+        report = FileReport(
+            path=program.path,
+            models=_summaries(program, examined),
+            findings=tuple(_suppressed(found, program, examined)),
+            lines=program.lines,
+        )
+        torch = self._ready.torch if examined and isinstance(self._ready, Ready) else ""
+        read, absent = tuple(sorted(self._read)), tuple(sorted(self._absent))
+        return Linted(report, torch, read, absent, self._settled)
+
+    def examine(
+        self, file: FoundFile, program: Program, models: Sequence[ModelDefinition]
+    ) -> Iterator[Examined]:
+        """Examine `models` in order; a class that an examined model is made of is covered by it."""
+        if not models or not self._config.trace:
+            return
+        covered: set[str] = set()
+        session: Session | None = None
+        for model in models:
+            if model.name in covered or self._config.model(program.path, model.name).skip:
+                continue
+            if session is None:
+                opened = self._open(file, program)
+                if not isinstance(opened, Session):
+                    self._settled = self._settled and isinstance(opened, UserFailure)
+                    yield _failed(model, opened)
+                    continue
+                session = opened
+            self._say(program.path, model.name)
+            item = self._examine(model, program, session)
+            covered.update(item.classes)
+            if item.lost:
+                self._settled = False
+                self._close(session)
+                session = None
+            yield item
+        if session is not None:
+            self._close(session)
+
+    def _close(self, session: Session) -> None:
+        session.close()
+        self._read.update(session.read)
+        self._absent.update(session.absent)
+
+    def _open(self, file: FoundFile, program: Program) -> Session | UserFailure | Lost:
+        """A session in which the file is imported, or why there is none."""
+        if self._worker is None:
+            self._worker = Worker(
+                interpreter(self._config, self._root),
+                memory_mb=self._config.memory,
+                timeout=self._config.timeout,
+            )
+        if self._ready is None:
+            self._ready = self._worker.ready()
+        if not isinstance(self._ready, Ready):
+            self._settled = False  # because torch may be there the next time
+            return self._ready
+        session = self._worker.open(_open_request(file, program, self._root, self._config))
+        if isinstance(session, Lost):
+            return session
+        imported = session.import_file()
+        if isinstance(imported, Imported):
+            return session
+        self._close(session)
+        return imported
+
+    def _examine(self, model: ModelDefinition, program: Program, session: Session) -> Examined:
+        wishes = self._config.model(program.path, model.name)
+        loops = tuple(_wished(loop, wishes) for loop in _loops_of(model, program))
+        first = self._config.seed
+        settings = Settings(
+            rules=tuple(
+                rule
+                for rule in self._rules
+                if self._config.selects(rule.name(), rule.family.value, program.path)
+            ),
+            seeds=tuple(range(first, first + self._config.seeds)),
+            optimizer=family_of(wishes.optimizer) if wishes.optimizer else None,
+            sequence_length=wishes.sequence_length,
+            ignores=lambda rule, layer: self._ignores(rule, model.name, layer),
+        )
+        described = replace(model, candidates=_candidates(model, wishes))
+        item = examine(described, loops, session, settings)
+        return replace(item, findings=tuple(self._weighed(f) for f in item.findings))
+
+    def _ignores(self, rule: type[Rule], model: str, layer: str) -> bool:
+        return self._config.ignores_in(rule.name(), rule.family.value, model, layer)
+
+    def _weighed(self, finding: Finding) -> Finding:
+        severity = self._config.severity_of(finding.rule, finding.severity)
+        return replace(finding, severity=severity)
+
+
+def _candidates(model: ModelDefinition, wishes: ModelSettings) -> tuple[Candidate, ...]:
+    """The ways to build the model, what the user wishes first."""
+    if wishes.arguments is None and wishes.inputs is None:
+        return model.candidates
+    source = BuiltFrom.COMMAND_LINE if wishes.command_line else BuiltFrom.CONFIGURATION
+    if wishes.arguments is not None:
+        constructor = f"{model.name}({wishes.arguments})"
+        return (Candidate(source, constructor, wishes.inputs),)
+    return tuple(
+        replace(candidate, built_from=source, inputs=wishes.inputs)
+        for candidate in model.candidates
+    )
+
+
+def _wished(loop: TrainingLoop, wishes: ModelSettings) -> TrainingLoop:
+    if not wishes.optimizer:
+        return loop
+    training = replace(
+        loop.training, optimizer=wishes.optimizer, family=family_of(wishes.optimizer)
+    )
+    return replace(loop, training=training)
+
+
+def _open_request(file: FoundFile, program: Program, root: Path, config: Config) -> OpenFile:
+    path = file.path.absolute()
+    package, parts = path.parent, [path.stem] if path.stem != "__init__" else []
+    while (package / "__init__.py").exists():
+        parts.insert(0, package.name)
+        package = package.parent
+    inside = package != path.parent
+    return OpenFile(
+        path=str(path),
+        shown=file.shown,
+        root=str(root),
+        module=".".join(parts) if inside else "",
+        import_paths=(str(package),),
+        memory_mb=config.memory,
+        text=program.code,
+    )
+
+
+def _roots_first(program: Program) -> tuple[ModelDefinition, ...]:
+    return tuple(sorted(program.models, key=lambda model: not model.root))
+
+
+def _loops_of(model: ModelDefinition, program: Program) -> tuple[TrainingLoop, ...]:
+    """The loops that train `model`; one that names no model trains the file's only root."""
+    roots = [other for other in program.models if other.root]
+    only = len(roots) == 1 and roots[0] == model
+    return tuple(
+        loop for loop in program.loops if loop.model == model.name or (only and not loop.model)
+    )
+
+
+def _failed(model: ModelDefinition, failure: UserFailure | Lost) -> Examined:
+    reason = failure.reason if isinstance(failure, Lost) else f"{failure.stage}: {failure.message}"
+    return Examined(ModelSummary(model.name, model.span, ModelStatus.FAILED, reason))
+
+
+def _summaries(program: Program, examined: Sequence[Examined]) -> tuple[ModelSummary, ...]:
+    """One summary for each model of the file, in the order of lines."""
+    by_name = {item.summary.name: item.summary for item in examined}
+    covering = {name: item.summary for item in examined for name in item.classes}
+    return tuple(
+        by_name.get(model.name) or _covered(model, covering.get(model.name))
+        for model in program.models
+    )
+
+
+def _covered(model: ModelDefinition, by: ModelSummary | None) -> ModelSummary:
+    if by is None:
+        return ModelSummary(model.name, model.span, ModelStatus.NOT_RUN, "--no-trace")
+    return ModelSummary(
+        model.name, model.span, by.status, f"as part of {by.name}", covered_by=by.name
+    )
+
+
+def _unreadable(file: Unreadable) -> FileReport:
+    finding = Finding(
+        rule="unreadable-file",
+        family="file",
+        severity=Severity.ERROR,
+        span=file.span,
+        model="",
+        layer="",
+        message=file.reason,
+        verdict=Verdict.CONFIRMED,
+    )
+    return FileReport(path=file.span.path, reason=file.reason, findings=(finding,))
+
+
+def _suppressed(
+    found: Sequence[Finding], program: Program, examined: Sequence[Examined]
+) -> Iterator[Finding]:
+    """The findings in the order of lines, the suppressed ones marked, unused suppressions added."""
+    by = {finding: _suppression(finding, program) for finding in found}
+    used = {s for finding, s in by.items() if s and finding.verdict is not Verdict.REFUTED}
+    marked = [
+        replace(finding, suppressed=True, suppression_reason=s.reason)
+        if s in used and s
+        else finding
+        for finding, s in by.items()
+    ]
+    if all(item.summary.status is ModelStatus.PROBED for item in examined):
+        marked += [_unused(item) for item in program.suppressions if item not in used]
+    yield from sorted(marked, key=lambda finding: (finding.span, finding.rule, finding.model))
+
+
+def _suppression(finding: Finding, program: Program) -> Suppression | None:
+    here = (s for s in program.suppressions if s.covers(finding.rule, finding.span.line))
+    return next(here, None)
+
+
+def _unused(suppression: Suppression) -> Finding:
+    named = ", ".join(suppression.rules) or "every rule"
+    return Finding(
+        rule="unused-suppression",
+        family="suppression",
+        severity=Severity.NOTE,
+        span=suppression.span,
+        model="",
+        layer="",
+        message=f"nothing here needs to be suppressed for {named}",
+        verdict=Verdict.CONFIRMED,
+    )
