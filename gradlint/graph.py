@@ -9,7 +9,7 @@ from sys import modules
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from gradlint.nodes import Edge, Input, Layer, Loss, Node, Parameter
+from gradlint.nodes import Edge, Input, Layer, Loss, Node, Parameter, Stop, Stray
 from gradlint.operations import Role, is_weighted, role_of
 from gradlint.training import OptimizerFamily
 
@@ -107,6 +107,16 @@ class LayerGraph:
         return tuple(node for node in self._nodes.values() if isinstance(node, Parameter))
 
     @cached_property
+    def stops(self) -> tuple[Stop, ...]:
+        """The calls at which the gradient of something ends that does not reach the loss."""
+        return tuple(node for node in self._nodes.values() if isinstance(node, Stop))
+
+    @cached_property
+    def strays(self) -> tuple[Stray, ...]:
+        """The trainable tensors that the model holds but does not register."""
+        return tuple(node for node in self._nodes.values() if isinstance(node, Stray))
+
+    @cached_property
     def inputs(self) -> tuple[Input, ...]:
         """The tensors that were fed to the model."""
         return tuple(node for node in self._nodes.values() if isinstance(node, Input))
@@ -185,6 +195,20 @@ class LayerGraph:
         """The layers that take the output of `layer`."""
         found = [self._nodes[id] for id in self._graph.successors(layer.id)]
         return tuple(node for node in found if isinstance(node, Layer))
+
+    def takers(self, parameter: Parameter) -> tuple[Layer, ...]:
+        """The layers that consume `parameter`."""
+        found = [self._nodes[id] for id in self._graph.successors(parameter.id)]
+        return tuple(node for node in found if isinstance(node, Layer))
+
+    def behind_all(self, ids: Iterable[str]) -> frozenset[str]:
+        """The nodes in `ids` and all that depend on any of them."""
+        ids = frozenset(ids)
+        return ids.union(*(nx.descendants(self._graph, id) for id in ids))
+
+    def feels(self, parameter: Parameter, avoiding: Iterable[Layer] = ()) -> bool:
+        """Whether the loss depends on `parameter` on a path through none of `avoiding`."""
+        return self._has_path(parameter.id, self.loss.id, avoiding)
 
     def reaches_loss(self, layer: Layer, avoiding: Iterable[Layer] = ()) -> bool:
         """Whether a path leads from `layer` to the loss that passes through none of `avoiding`."""

@@ -48,6 +48,11 @@ class Parameter:
     distinct_rows: int
     requires_grad: bool
     initialisation: Initialisation | None
+    constructed: Span | None = None
+    holder: str = ""
+    named: bool = True
+    copy_of: str = ""
+    rewritten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Layer:
     `op` is `torch.nn.Linear` for a module and `aten.add` for a function. `module` is the dotted
     path of the module that made the call ("" for the root); `call` counts the calls of the same
     operation at the same place. `span` is the line that made the call, `constructed` the line that
-    built the module.
+    built the module. `kept` says that the model returns the output or holds it in an attribute.
     """
 
     id: str
@@ -69,11 +74,54 @@ class Layer:
     span: Span | None
     constructed: Span | None
     settings: tuple[tuple[str, bool | int | float | str], ...] = ()
+    kept: bool = False
 
     def setting(self, name: str, default: float = 0.0) -> float:
         """The numeric setting `name` of the module or call, or `default`."""
         value = dict(self.settings).get(name, default)
         return default if isinstance(value, str) else float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A call whose output has no gradient although a tensor that it takes has one.
+
+    `cause` is the operation ("detach", "data", "argmax", "item", …) or what switched gradients off
+    ("no_grad", "inference_mode", "set_grad_enabled", "sample"); `span` is its line, that of the
+    switch where there is one. `takes` are the ids of the layers and parameters whose gradient ends
+    here, `feeds` those of the layers that take the value further, directly or through operations
+    without gradient. `leaves` says that the value left torch as a number or an array.
+    """
+
+    id: str
+    cause: str
+    module: str
+    span: Span | None
+    takes: tuple[str, ...]
+    feeds: tuple[str, ...]
+    leaves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A trainable tensor that the model holds where its `parameters()` do not look.
+
+    `id` is the way to it, such as `layers[0].weight`. `held` says by what: "list", "dict", "tuple",
+    "set" where a container of modules hides it, "tensor" where the attribute is a plain tensor.
+    `part` is the way to what should be registered: `layers` or the tensor itself. `feeds` are the
+    layers that take it. `named_outside` is true where code outside of the class names the part, as
+    a script does that hands it to the optimizer.
+    """
+
+    id: str
+    part: str
+    held: str
+    shape: tuple[int, ...]
+    dtype: str
+    requires_grad: bool
+    feeds: tuple[str, ...]
+    named_outside: bool
+    span: Span | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +131,7 @@ class Loss:
     id: str
 
 
-Node = Input | Parameter | Layer | Loss
+Node = Input | Parameter | Layer | Stop | Stray | Loss
 
 
 @dataclass(frozen=True, slots=True)

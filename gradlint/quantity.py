@@ -27,6 +27,8 @@ class Quantity(str, Enum):
     ZERO_SHARE = "zero-share"
     FORGET_GATE = "forget-gate"
     REPRESENTATION_SPREAD = "representation-spread"
+    REACHED_SHARE = "reached-share"
+    STRAY_SHARE = "stray-share"
 
     @property
     def unit(self) -> str:
@@ -56,4 +58,6 @@ _UNITS = {
     Quantity.ZERO_SHARE: "share",
     Quantity.FORGET_GATE: "share",
     Quantity.REPRESENTATION_SPREAD: "decade",
+    Quantity.REACHED_SHARE: "share",
+    Quantity.STRAY_SHARE: "share",
 }

@@ -12,7 +12,7 @@ from typing import ClassVar
 from gradlint.claim import Bound, Claim
 from gradlint.evidence import Severity
 from gradlint.graph import LayerGraph
-from gradlint.nodes import Initialisation, Layer, Parameter
+from gradlint.nodes import Initialisation, Layer, Parameter, Stop, Stray
 from gradlint.operations import Role, is_saturating, is_weighted, name_of, role_of
 from gradlint.patterns import (
     attends,
@@ -77,6 +77,8 @@ __all__ = [
     "SkipRecurrent",
     "Span",
     "StepKind",
+    "Stop",
+    "Stray",
     "TrainingLoop",
     "at_critical_scale",
     "attends",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
 from gradlint.claim import Claim
-from gradlint.nodes import Edge, Input, Layer, Loss, Parameter
+from gradlint.nodes import Edge, Input, Layer, Loss, Parameter, Stop, Stray
 from gradlint.remedy import Remedy
 from gradlint.span import Span
 from gradlint.training import Training
@@ -136,7 +136,7 @@ class Traced:
     constructor: str
     inputs: tuple[str, ...]
     parameters: int
-    nodes: tuple[Input | Parameter | Layer | Loss, ...]
+    nodes: tuple[Input | Parameter | Layer | Stop | Stray | Loss, ...]
     edges: tuple[Edge, ...]
     seconds: float
     classes: tuple[str, ...] = ()

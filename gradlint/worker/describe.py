@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from gradlint.nodes import Edge, Input, Layer, Loss, Parameter
+from dataclasses import dataclass
+
+from torch import nn
+
+from gradlint.nodes import Edge, Input, Layer, Loss, Parameter, Stop, Stray
 from gradlint.worker.construction import Construction
+from gradlint.worker.mentions import Mentions
 from gradlint.worker.parameters import parameter_nodes
-from gradlint.worker.trace import LOSS, Forward, shape_of
+from gradlint.worker.strays import Found, stray_nodes, strays
+from gradlint.worker.trace import LOSS, Forward, Source, shape_of
+from gradlint.worker.unreached import (
+    Fingerprints,
+    described,
+    fingerprints,
+    kept_calls,
+    reaching,
+    stop_nodes,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Newborn:
+    """What is to be seen of a model only before its first forward pass."""
+
+    fingerprints: Fingerprints
+    strays: tuple[Found, ...]
+
+    @staticmethod
+    def of(model: nn.Module) -> Newborn:
+        """Look at a model that was just built."""
+        return Newborn(fingerprints(model), strays(model))
 
 
 def nodes_of(
-    forward: Forward, construction: Construction
-) -> tuple[Input | Parameter | Layer | Loss, ...]:
-    """Inputs, parameters, layers in the order in which they ran, and the loss."""
+    forward: Forward, construction: Construction, newborn: Newborn, source: Source
+) -> tuple[Input | Parameter | Layer | Stop | Stray | Loss, ...]:
+    """Inputs, parameters, layers in the order in which they ran, stops, strays and the loss."""
+    edges = tuple(forward.edges())
+    reached, kept = reaching(edges), kept_calls(forward)
+    mentions = Mentions(source.path)
     inputs = tuple(
         Input(id, shape_of(tensor), str(tensor.dtype).removeprefix("torch."))
         for id, tensor in forward.inputs.items()
@@ -27,10 +57,22 @@ def nodes_of(
             span=call.span,
             constructed=construction.line_of(call.module),
             settings=call.settings,
+            kept=call.id in kept,
         )
         for call in forward.calls.values()
     )
-    return (*inputs, *parameter_nodes(forward.model, construction), *layers, Loss(LOSS))
+    stops = stop_nodes(forward, reached)
+    consumed = {source for source, _ in edges} | {id_ for stop in stops for id_ in stop.takes}
+    parameters = described(
+        parameter_nodes(forward.model, construction),
+        forward,
+        reached,
+        consumed,
+        newborn.fingerprints,
+        mentions,
+    )
+    hidden = stray_nodes(newborn.strays, forward, construction, mentions)
+    return (*inputs, *parameters, *layers, *stops, *hidden, Loss(LOSS))
 
 
 def edges_of(forward: Forward) -> tuple[Edge, ...]:

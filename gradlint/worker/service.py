@@ -13,7 +13,7 @@ from gradlint.nodes import Edge
 from gradlint.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
 from gradlint.worker.build import Built, build
 from gradlint.worker.construction import watch_construction
-from gradlint.worker.describe import edges_of, nodes_of
+from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.forward import run, seed_everything
 from gradlint.worker.probe import probe
 from gradlint.worker.trace import Source
@@ -43,6 +43,7 @@ class FileService:
         seed_everything(request.seed)
         with watch_construction(self._source) as construction:
             model = built.make()
+        newborn = Newborn.of(model)
         seed_everything(request.seed + 1)
         forward = run(built, model, source=self._source)
         self._built = built
@@ -53,7 +54,7 @@ class FileService:
             constructor=built.candidate.constructor,
             inputs=built.described,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
-            nodes=nodes_of(forward, construction),
+            nodes=nodes_of(forward, construction, newborn, self._source),
             edges=edges,
             seconds=time.perf_counter() - start,
             classes=_classes(model, self._module),

@@ -15,6 +15,14 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from gradlint.span import Span
+from gradlint.worker.stops import (
+    Stopped,
+    Switches,
+    carries_gradient,
+    hands_values_on,
+    leaves_torch,
+    with_gradient,
+)
 
 Setting = bool | int | float | str
 Intervention = Callable[["Call", tuple[object, ...], torch.Tensor], torch.Tensor]
@@ -60,14 +68,14 @@ class Source:
     """The linted file, and how a stack of frames is mapped to a line in it."""
 
     def __init__(self, path: str, shown: str) -> None:
-        self._path = path
+        self.path = path
         self._shown = shown
         self._spans: dict[tuple[CodeType, int], Span] = {}
 
     def locate(self, frame: FrameType | None, *, building: object = None) -> Span | None:
         """The innermost line of the linted file below `frame`, constructors of `building` aside."""
         while frame is not None:
-            if frame.f_code.co_filename == self._path and not _constructs(frame, building):
+            if frame.f_code.co_filename == self.path and not _constructs(frame, building):
                 return self._span(frame)
             frame = frame.f_back
         return None
@@ -142,6 +150,8 @@ class Recorder(TorchFunctionMode):
         self._inside_leaf = 0
         self._counts: dict[str, int] = {}
         self._origins: dict[int, tuple[torch.Tensor, frozenset[str]]] = {}
+        self.stops: dict[str, Stopped] = {}
+        self._switches = Switches(source.locate if source else lambda _: None)
 
     def feed(self, inputs: Mapping[str, torch.Tensor]) -> None:
         """Declare the input tensors, by node id."""
@@ -158,7 +168,7 @@ class Recorder(TorchFunctionMode):
 
         nn.Module.__call__ = call  # type: ignore[method-assign]
         try:
-            with self:
+            with self._switches.watched() if self._source else contextlib.nullcontext(), self:
                 yield self
         finally:
             nn.Module.__call__ = original  # type: ignore[method-assign]
@@ -218,10 +228,10 @@ class Recorder(TorchFunctionMode):
     ) -> object:
         made = list(tensors_in(output))
         new = [t for t in made if t.grad_fn is not None and t.grad_fn not in self.owner]
-        if not new:
-            self._derive(made, (args, kwargs))
-            return output
         name = _function_name(func)
+        if not new:
+            self._stop(name, made, list(tensors_in((args, kwargs))), sys._getframe(2))
+            return output
         path = self._stack[-1] if self._stack else ""
         frame = sys._getframe(2) if self._source else None
         with self._leaf():
@@ -254,8 +264,13 @@ class Recorder(TorchFunctionMode):
             output = self._interventions[id_](call, arguments[0], output)
         made = [t for t in tensors_in(output) if t.grad_fn and t.grad_fn not in self.owner]
         if not made:
-            self._derive(list(tensors_in(output)), arguments)
+            weights = module.parameters() if module else ()
+            taken = [*tensors_in(arguments), *weights]
+            self._stop(name, list(tensors_in(output)), taken, frame)
             return output
+        for stop in call.sources & self.stops.keys():
+            self.stops[stop].feeds[id_] = None
+        call.sources -= self.stops.keys()
         call.shape, call.dtype = shape_of(made[0]), _dtype(made[0])
         if self._source:
             call.settings = _module_settings(module) if module else self._call_settings(*arguments)
@@ -276,7 +291,7 @@ class Recorder(TorchFunctionMode):
         pending = [node for node in call.exits if node not in self.owner]
         while pending:
             node = pending.pop()
-            if node in self.owner or _parameter_of(node) is not None:
+            if node in self.owner or parameter_of(node) is not None:
                 continue
             self.owner[node] = call.id
             pending.extend(ahead for ahead, _ in node.next_functions if ahead is not None)
@@ -304,14 +319,37 @@ class Recorder(TorchFunctionMode):
         call = Call(id_, f"autograd.{op}", path, index, None, None, shape, _dtype(tensor))
         self._claim(call, [tensor])
 
-    def _derive(self, made: list[torch.Tensor], arguments: object) -> None:
-        """Remember which model inputs a tensor without gradient was computed from."""
-        met: frozenset[str] = frozenset()
-        for tensor in tensors_in(arguments):
-            met |= self._origin(tensor)
+    def _stop(
+        self,
+        name: str,
+        made: list[torch.Tensor],
+        taken: list[torch.Tensor],
+        frame: FrameType | None,
+    ) -> None:
+        """Remember the inputs and stops that tensors without gradient come from, or a new stop."""
+        met = frozenset[str]().union(*map(self._origin, taken))
+        leaves = not made and leaves_torch(name)
+        if leaves:
+            for id_ in met & self.stops.keys():
+                self.stops[id_].leaves = True
+        hands_on = leaves or (made and hands_values_on(name))
+        ended = with_gradient(taken) if self._source and hands_on else []
+        if ended and not any(map(carries_gradient, made)):
+            met |= {self._new_stop(name, ended, frame, leaves=leaves)}
         if met:
             for tensor in made:
                 self._origins[id(tensor)] = (tensor, met)
+
+    def _new_stop(
+        self, name: str, ended: list[GradFn | int], frame: FrameType | None, *, leaves: bool
+    ) -> str:
+        cause, span = name, self._source.locate(frame) if self._source else None
+        if not torch.is_grad_enabled():
+            cause, span = self._switches.cause, self._switches.span
+        path = self._stack[-1] if self._stack else ""
+        id_ = f"stop {len(self.stops)}"
+        self.stops[id_] = Stopped(id_, cause, path, span, ended, leaves=leaves)
+        return id_
 
     def _origin(self, tensor: torch.Tensor) -> frozenset[str]:
         known = self._origins.get(id(tensor))
@@ -404,7 +442,7 @@ def _first(value: object) -> object:
     return value[0] if isinstance(value, tuple | list) and value else value
 
 
-def _parameter_of(node: GradFn) -> torch.Tensor | None:
+def parameter_of(node: GradFn) -> torch.Tensor | None:
     """The leaf tensor behind an AccumulateGrad node, None for every other node."""
     variable = getattr(node, "variable", None)
     return variable if isinstance(variable, torch.Tensor) and not node.next_functions else None
@@ -473,7 +511,7 @@ class Forward:
     def _source(self, node: GradFn | None, names: Mapping[int, str]) -> str | None:
         if node is None:
             return None
-        variable = _parameter_of(node)
+        variable = parameter_of(node)
         return names.get(id(variable)) if variable is not None else self.recorder.owner.get(node)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from gradlint.graph import LayerGraph
 from gradlint.worker.construction import watch_construction
-from gradlint.worker.describe import edges_of, nodes_of
+from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.forward import forward, gradients, run, seed_everything
 from gradlint.worker.trace import Forward, Source
 
@@ -48,9 +48,11 @@ def traced(net: Network, seed: int = 0) -> tuple[LayerGraph, Forward]:
     seed_everything(seed)
     with watch_construction(source) as construction:
         model = net.make()
+    newborn = Newborn.of(model)
     seed_everything(seed + 1)
     recorded = run(net, model, source=source)
-    return LayerGraph(nodes_of(recorded, construction), edges_of(recorded)), recorded
+    nodes = nodes_of(recorded, construction, newborn, source)
+    return LayerGraph(nodes, edges_of(recorded)), recorded
 
 
 def decades(net: Network, nodes: tuple[str, ...], seeds: range) -> dict[str, list[float]]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from gradlint.graph import LayerGraph
 from gradlint.worker.construction import watch_construction
-from gradlint.worker.describe import edges_of, nodes_of
+from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.forward import run, seed_everything
 from gradlint.worker.quantities import Example
 from gradlint.worker.trace import Forward, Source
@@ -24,8 +24,9 @@ def traced(
     seed_everything(0)
     with watch_construction(source) as construction:
         model = example.make()
+    newborn = Newborn.of(model)
     forward = run(example, model, source=source)
-    return LayerGraph(nodes_of(forward, construction), edges_of(forward)), forward
+    return LayerGraph(nodes_of(forward, construction, newborn, source), edges_of(forward)), forward
 
 
 def of_chain(*layers: nn.Module) -> Callable[[], nn.Module]:

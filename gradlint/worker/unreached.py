@@ -1,0 +1,153 @@
+"""What the gradient does not reach, and what the source says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from gradlint.nodes import Parameter, Stop
+from gradlint.worker.mentions import Mentions
+from gradlint.worker.stops import Stopped
+from gradlint.worker.trace import LOSS, Forward, GradFn
+
+_NEST = 3
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+
+Fingerprints = dict[str, tuple[int, float]]
+
+
+def fingerprints(model: nn.Module) -> Fingerprints:
+    """Storage and sum of each parameter; others later say that the parameter was rewritten."""
+    with torch.no_grad():
+        return {
+            name: (parameter.data_ptr(), float(parameter.detach().abs().sum()))
+            for name, parameter in model.named_parameters()
+        }
+
+
+def reaching(edges: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The nodes from which a path leads to the loss."""
+    sources: dict[str, list[str]] = {}
+    for source, target in edges:
+        sources.setdefault(target, []).append(source)
+    found, pending = {LOSS}, [LOSS]
+    while pending:
+        for source in sources.get(pending.pop(), ()):
+            if source not in found:
+                found.add(source)
+                pending.append(source)
+    return frozenset(found)
+
+
+def kept_calls(forward: Forward) -> frozenset[str]:
+    """The calls whose output the model returns or holds in an attribute of one of its modules."""
+    held = [tensor for module in forward.model.modules() for tensor in _held(vars(module))]
+    nodes = [tensor.grad_fn for tensor in (*forward.outputs, *held)]
+    return frozenset(id_ for node in nodes for id_ in _owners(forward, node))
+
+
+def _held(value: object, depth: int = _NEST) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth and isinstance(value, tuple | list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _held(item, depth - 1)
+
+
+def stop_nodes(forward: Forward, reached: frozenset[str]) -> tuple[Stop, ...]:
+    """The stops that end the gradient of something which does not reach the loss otherwise."""
+    names = {id(p): name for name, p in forward.model.named_parameters()}
+    stops = (_stop(forward, stop, names) for stop in forward.recorder.stops.values())
+    return tuple(stop for stop in stops if not reached.issuperset(stop.takes))
+
+
+def _stop(forward: Forward, stop: Stopped, names: dict[int, str]) -> Stop:
+    takes: dict[str, None] = {}
+    for key in stop.taken:
+        ids = [names.get(key)] if isinstance(key, int) else _owners(forward, key)
+        takes.update((id_, None) for id_ in ids if id_)
+    return Stop(
+        id=stop.id,
+        cause=stop.cause,
+        module=stop.path,
+        span=stop.span,
+        takes=tuple(takes),
+        feeds=tuple(stop.feeds),
+        leaves=stop.leaves,
+    )
+
+
+def _owners(forward: Forward, node: GradFn | None) -> list[str]:
+    """The call that made an autograd node, or the calls behind one that nobody owns."""
+    pending, seen, found = [node], set[GradFn](), list[str]()
+    while pending:
+        node = pending.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        owner = forward.recorder.owner.get(node)
+        if owner is None:
+            pending.extend(ahead for ahead, _ in node.next_functions)
+        else:
+            found.append(owner)
+    return found
+
+
+def described(
+    parameters: Iterable[Parameter],
+    forward: Forward,
+    reached: Collection[str],
+    consumed: Collection[str],
+    before: Fingerprints,
+    mentions: Mentions,
+) -> Iterator[Parameter]:
+    """The parameters; of those that the loss does not depend on also why that may be right."""
+    after = fingerprints(forward.model)
+    for parameter in parameters:
+        name = parameter.id
+        if name in reached or not parameter.requires_grad:
+            yield parameter
+            continue
+        holder = name if name in consumed else _uncalled(forward.model, name, consumed)
+        yield replace(
+            parameter,
+            holder=holder,
+            named=_named(forward.model, holder, mentions),
+            copy_of=_original(forward.model, name, reached),
+            rewritten=before.get(name, after[name]) != after[name],
+        )
+
+
+def _uncalled(model: nn.Module, name: str, consumed: Collection[str]) -> str:
+    """The largest part of the model around a parameter of which nothing trainable is consumed."""
+    trainable = [other for other, p in model.named_parameters() if p.requires_grad]
+    part = name
+    while "." in part:
+        above = part.rpartition(".")[0]
+        if any(other in consumed for other in trainable if other.startswith(f"{above}.")):
+            break
+        part = above
+    return part
+
+
+def _named(model: nn.Module, part: str, mentions: Mentions) -> bool:
+    """Whether code reads the attribute; parts of a container can be read without their name."""
+    above, _, attribute = part.rpartition(".")
+    owner = model.get_submodule(above)
+    if isinstance(owner, _CONTAINERS):
+        return True
+    return mentions.named(owner, attribute)
+
+
+def _original(model: nn.Module, name: str, reached: Collection[str]) -> str:
+    """A parameter with a gradient and the same values, where these are random; "" for none."""
+    copy = model.get_parameter(name).detach()
+    if copy.numel() < 2 or bool((copy == copy.flatten()[0]).all()):
+        return ""
+    for other, parameter in model.named_parameters():
+        if other in reached and parameter.shape == copy.shape and torch.equal(parameter, copy):
+            return other
+    return ""
