@@ -167,7 +167,9 @@ class Gain:
     def _moved(self, flow: Flow) -> tuple[float, tuple[tuple[float, ...], ...]]:
         if not self.taps:
             return 1.0, flow.spread
-        spread = flow.spread or ((),) * len(self.taps)
+        # a gradient that came through a reshape may be spread over another number of axes
+        even = ((),) * len(self.taps)
+        spread = flow.spread if len(flow.spread) == len(self.taps) else even
         moved = [tap.backward(part) for tap, part in zip(self.taps, spread, strict=True)]
         return math.prod(share for share, _ in moved), tuple(part for _, part in moved)
 

@@ -31,6 +31,7 @@ _STAGES = ("build", "inputs", "forward")
 _REPAIRS = 12
 _HANDY = 120_000_000
 _CHANGES = 12
+_SMALLEST_BATCH = 2  # because batch normalisation needs two samples
 
 
 class NoParametersError(Exception):
@@ -70,6 +71,19 @@ class Built:
         given = _given(self._module, self.candidate, self._example)
         enlarged = larger(given, self._batch) if self._batch else None
         return enlarged or given
+
+    def halved(self) -> Built | None:
+        """The same model fed with half of the batch, None where the batch is as small as can be.
+
+        Raises:
+            UserError: at stage `inputs`, whatever the user's own expressions raised.
+        """
+        batch = (self._guess.size["batch"] if self._guess else self._batch) // 2
+        if batch < _SMALLEST_BATCH:
+            return None
+        guess = self._guess.sized(batch=batch) if self._guess else None
+        half = replace(self, _guess=guess, _batch=0 if guess else batch)
+        return replace(half, described=_described(*half.inputs()))
 
 
 def build(module: ModuleType, request: TraceModel) -> Built:

@@ -97,6 +97,11 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         link = link.error if isinstance(link, UserError) else link.__cause__ or link.__context__
 
 
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocator gave up, be it Python's, torch's or that of C++."""
+    return isinstance(error, MemoryError) or any(sign in _text(error) for sign in _NO_MEMORY)
+
+
 def clean(text: str, opened: OpenFile | None = None) -> str:
     """`text` as one line without control characters, addresses and paths of this machine."""
     if opened is not None:
@@ -118,7 +123,7 @@ def _message(error: BaseException, opened: OpenFile) -> str:
         return clean(f"the code tried to exit with status {error.code!r}", opened)
     if isinstance(error, KeyboardInterrupt):
         return "the code raised KeyboardInterrupt"
-    if isinstance(error, MemoryError) or any(sign in _text(error) for sign in _NO_MEMORY):
+    if ran_out_of_memory(error):
         return f"out of memory: more than {opened.memory_mb} MB were asked for"
     if isinstance(error, EOFError):
         return clean(f"{_text(error)} (linted code has no standard input)", opened)

@@ -11,12 +11,14 @@ from torch import nn
 
 from gradlint.nodes import Edge
 from gradlint.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
-from gradlint.worker.build import Built, build
-from gradlint.worker.construction import watch_construction
+from gradlint.worker.attempt import released
+from gradlint.worker.build import Built, UserError, build
+from gradlint.worker.construction import Construction, watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
+from gradlint.worker.failure import ran_out_of_memory
 from gradlint.worker.forward import run, seed_everything
 from gradlint.worker.probe import probe
-from gradlint.worker.trace import Source
+from gradlint.worker.trace import Forward, Source
 
 
 class FileService:
@@ -40,12 +42,14 @@ class FileService:
         self._built = None
         gc.collect()  # because tensors of the model before hang in cycles of exceptions and frames
         built = build(self._module, request)
-        seed_everything(request.seed)
-        with watch_construction(self._source) as construction:
-            model = built.make()
-        newborn = Newborn.of(model)
-        seed_everything(request.seed + 1)
-        forward = run(built, model, source=self._source)
+        traced = self._trace(built, request.seed)
+        while isinstance(traced, UserError):
+            half = built.halved() if ran_out_of_memory(traced.error) else None
+            if half is None:
+                raise traced
+            built, traced = half, self._trace(half, request.seed)
+        construction, newborn, forward = traced
+        model = forward.model
         self._built = built
         edges = edges_of(forward)
         self._weights = _weights(edges, model)
@@ -59,6 +63,18 @@ class FileService:
             seconds=time.perf_counter() - start,
             classes=_classes(model, self._module),
         )
+
+    def _trace(self, built: Built, seed: int) -> tuple[Construction, Newborn, Forward] | UserError:
+        seed_everything(seed)
+        try:
+            with watch_construction(self._source) as construction:
+                model = built.make()
+            newborn = Newborn.of(model)
+            seed_everything(seed + 1)
+            return construction, newborn, run(built, model, source=self._source)
+        except UserError as error:
+            released(error.error)
+            return error
 
     def probe(self, request: ProbeModel) -> Probed:
         """Measure claims on the model traced last.

@@ -30,6 +30,8 @@ _INNER = (
     "encoder_ffn_dim",
     "decoder_ffn_dim",
     "mlp_dim",
+    "moe_intermediate_size",
+    "shared_expert_intermediate_size",
 )
 _HEADS = (
     "num_attention_heads",
@@ -40,13 +42,16 @@ _HEADS = (
     "decoder_attention_heads",
 )
 _KEYS = ("num_key_value_heads", "num_kv_heads")
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+_FEW_EXPERTS = 8  # of which the usual routers choose two to eight
 
 
 def reduced(candidate: Candidate, namespace: dict[str, object]) -> Iterator[Candidate]:
     """The candidate with its configuration objects made narrower; layers are never taken away.
 
     Knows configurations in the manner of Hugging Face: an argument that is a call and gives an
-    object with a `hidden_size`. Sizes shrink together, so that heads still divide the width.
+    object with a `hidden_size`, or one that holds such objects. Sizes shrink together, so that
+    heads still divide the width.
     """
     parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
     if not isinstance(parsed.value, ast.Call):
@@ -58,24 +63,37 @@ def reduced(candidate: Candidate, namespace: dict[str, object]) -> Iterator[Cand
             if sizes:
                 given = {word.arg for word in node.keywords}
                 words = [
-                    ast.keyword(n, ast.Constant(v)) for n, v in sizes.items() if n not in given
+                    ast.keyword(name, ast.parse(repr(size), mode="eval").body)
+                    for name, size in sizes.items()
+                    if name not in given
                 ]
                 node.keywords = [*node.keywords, *words]
                 yield replace(candidate, constructor=ast.unparse(parsed.value))
                 return
 
 
-def narrower(values: Mapping[str, object]) -> dict[str, int]:
-    """Smaller sizes for a configuration, by name; empty where it names no width."""
+def narrower(values: Mapping[str, object]) -> dict[str, object]:
+    """Smaller sizes for a configuration, by name; empty where it names no width.
+
+    The configurations of parts, such as `text_config`, become mappings.
+    """
+    sizes: dict[str, object] = {}
+    for name, value in values.items():
+        if name.endswith("_config") and hasattr(value, "__dict__"):
+            part = narrower(vars(value))
+            kind = getattr(value, "model_type", "")
+            if part:
+                sizes[name] = {**({"model_type": kind} if isinstance(kind, str) else {}), **part}
+    return {**_narrower(values), **sizes}
+
+
+def _narrower(values: Mapping[str, object]) -> dict[str, object]:
     known = {name: value for name, value in values.items() if type(value) is int and value > 0}
     width = max((known[name] for name in _WIDTHS if name in known), default=0)
     if width <= _WIDTH:
         return {}
     sizes: dict[str, int] = {}
-    for name in _WIDTHS:
-        if name in known:
-            sizes[name] = max(known[name] * _WIDTH // width, _HEAD)
-    for name in _INNER:
+    for name in (*_WIDTHS, *_INNER):
         if name in known:
             sizes[name] = max(known[name] * _WIDTH // width, _HEAD)
     for name in (*_HEADS, *_KEYS):
@@ -85,9 +103,15 @@ def narrower(values: Mapping[str, object]) -> dict[str, int]:
         sizes["head_dim"] = _WIDTH // max(
             (sizes[name] for name in _HEADS if name in sizes), default=8
         )
+    for name in _EXPERTS:
+        if name in known:
+            sizes[name] = min(known[name], _FEW_EXPERTS)
     if "vocab_size" in known:
         sizes["vocab_size"] = min(known["vocab_size"], _WORDS)
-    return {name: size for name, size in sizes.items() if size != known[name]}
+        padding = values.get("pad_token_id", 0)
+        if not isinstance(padding, int) or padding >= _WORDS:
+            sizes["pad_token_id"] = 0  # because several sequences cannot be classified without
+    return {name: size for name, size in sizes.items() if size != known.get(name)}
 
 
 def _divisor(heads: int) -> int:

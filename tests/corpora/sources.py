@@ -34,7 +34,11 @@ def find_package(name: str) -> Package:
     if not folders:
         raise LookupError(f"{name}: no package of this name is installed")
     folder = Path(folders[0])
-    files = sorted(file.relative_to(folder.parent) for file in folder.rglob("*.py"))
+    files = sorted(
+        file.relative_to(folder.parent)
+        for file in folder.rglob("*.py")
+        if not file.name.startswith("modular_")  # from which transformers writes its modeling files
+    )
     return Package(name, folder.parent, tuple(files))
 
 

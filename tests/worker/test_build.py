@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -248,8 +250,20 @@ class TestSize:
             "num_hidden_layers": 32,
             "vocab_size": 32000,
         }
-        sizes = {**wide, **narrower(wide)}
-        assert sizes["hidden_size"] < wide["hidden_size"]
-        assert sizes["hidden_size"] % sizes["num_attention_heads"] == 0
-        assert sizes["num_attention_heads"] % sizes["num_key_value_heads"] == 0
-        assert sizes["num_hidden_layers"] == wide["num_hidden_layers"]
+        assert narrower(wide) == {
+            "hidden_size": 256,
+            "intermediate_size": 688,
+            "num_attention_heads": 16,
+            "vocab_size": 1000,
+        }
+
+    def test_the_configurations_of_parts_are_made_narrower(self) -> None:
+        part = SimpleNamespace(hidden_size=1024, num_hidden_layers=24, model_type="tower")
+        assert narrower({"text_config": part, "vision_config": SimpleNamespace(depth=3)}) == {
+            "text_config": {"model_type": "tower", "hidden_size": 256}
+        }
+
+    @pytest.mark.parametrize("padding", [None, 128_001], ids=["none", "beyond the vocabulary"])
+    def test_a_padding_token_lies_in_the_smaller_vocabulary(self, padding: int | None) -> None:
+        wide = {"hidden_size": 4096, "vocab_size": 128_256, "pad_token_id": padding}
+        assert narrower(wide)["pad_token_id"] == 0

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from gradlint.wire import OpenFile
+from gradlint.worker.failure import UserError
+from gradlint.worker.service import FileService
+from tests.worker.models import module_of, request
+
+HUNGRY = """
+    class Net(nn.Module):
+        passes = 0
+
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 4)
+
+        def forward(self, x):
+            Net.passes += 1
+            if Net.passes > 2 and len(x) > LARGEST:  # tracing keeps what searching let go of
+                raise MemoryError
+            return self.layer(x)
+"""
+
+
+def service(largest: int) -> FileService:
+    opened = OpenFile("net.py", "net.py", ".", "", (), 0)
+    return FileService(module_of(HUNGRY.replace("LARGEST", str(largest))), opened)
+
+
+def test_a_model_that_runs_out_of_memory_is_fed_with_half_of_the_batch() -> None:
+    assert service(largest=4).trace(request("Net()")).inputs == ("float32[4,3]",)
+
+
+def test_a_model_that_runs_out_of_memory_with_two_samples_has_failed() -> None:
+    with pytest.raises(UserError) as caught:
+        service(largest=1).trace(request("Net()"))
+    assert isinstance(caught.value.error, MemoryError)
+    assert caught.value.stage == "forward"
