@@ -25,6 +25,14 @@ from gradlint.patterns import (
 )
 from gradlint.program import StepKind, TrainingLoop
 from gradlint.quantity import Quantity
+from gradlint.recurrence import (
+    ASSUMED_STEPS,
+    between_steps,
+    iterates,
+    length,
+    loops,
+    own_steps,
+)
 from gradlint.remedy import (
     Activate,
     AddSkip,
@@ -45,6 +53,7 @@ from gradlint.span import Span
 from gradlint.training import OptimizerFamily
 
 __all__ = [
+    "ASSUMED_STEPS",
     "CRITICAL",
     "Activate",
     "AddSkip",
@@ -82,14 +91,19 @@ __all__ = [
     "TrainingLoop",
     "at_critical_scale",
     "attends",
+    "between_steps",
     "fitting_norm",
     "gates",
     "gradient_claim",
     "hidden_weights",
     "is_saturating",
     "is_weighted",
+    "iterates",
+    "length",
+    "loops",
     "name_of",
     "names",
+    "own_steps",
     "repeats",
     "role_of",
     "site",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from gradlint.rule import (
+    ASSUMED_STEPS,
     Bound,
     Claim,
     Family,
@@ -18,14 +18,15 @@ from gradlint.rule import (
     ReplaceRecurrent,
     Role,
     gates,
-    is_weighted,
+    iterates,
+    length,
+    loops,
     name_of,
+    own_steps,
     role_of,
     site,
 )
 
-_ASSUMED_STEPS = 100  # where the file does not say how long its sequences are
-_FEWEST_CALLS = 5  # a loop shorter than this is a stack of tied layers
 _HEALTHY = Bound(
     at_least=-2
 )  # vanilla recurrences, recall of the first token: D > -1, 39 of 39 learnt
@@ -71,8 +72,8 @@ class VanillaRnn(GraphRule):
         """Yield one suspicion for each recurrence without gates."""
         for layer in graph.layers:
             if name_of(layer) in ("rnn", "rnn_tanh", "rnn_relu"):
-                yield _hypothesis(layer, (layer,), _activation(layer), _own_steps(graph, layer))
-        for calls in _looped(graph):
+                yield _hypothesis(layer, (layer,), _activation(layer), own_steps(graph, layer))
+        for calls in loops(graph):
             first = calls[0]
             if role_of(first) is Role.CELL:
                 if name_of(first) == "rnncell":
@@ -251,15 +252,14 @@ def demo():
 
 
 def _hypothesis(measured: Layer, calls: tuple[Layer, ...], activation: str, own: int) -> Hypothesis:
-    steps = own or _ASSUMED_STEPS
-    length = f"{steps} steps" if own else f"sequences of unknown length (judged at {steps} steps)"
+    steps = own or ASSUMED_STEPS
     cell = {Role.RECURRENT: "nn.RNN", Role.CELL: "nn.RNNCell"}.get(
         role_of(calls[0]), "the recurrence"
     )
     return Hypothesis(
         span=site(calls),
         layer=calls[0].id,
-        message=f"{cell} with {activation} over {length} has no gate that keeps the gradient",
+        message=f"{cell} with {activation} over {length(own)} has no gate that keeps the gradient",
         claims=(
             Claim(Quantity.RECURRENT_DECAY, measured.id, _HEALTHY, error=_FAILING, steps=steps),
         ),
@@ -285,30 +285,8 @@ def _activation(layer: Layer) -> str:
     return str(dict(layer.settings).get("nonlinearity", "tanh"))
 
 
-def _own_steps(graph: LayerGraph, layer: Layer) -> int:
-    """The length of the sequence that a fused layer reads, 0 where it is not the file's own."""
-    shape = next(iter(graph.input_shapes(layer)), ())
-    if not graph.own_inputs or len(shape) < 2:
-        return 0
-    return shape[1] if len(shape) == 3 and layer.setting("batch_first") else shape[0]
-
-
 def _own_calls(graph: LayerGraph, calls: tuple[Layer, ...]) -> int:
     return len(calls) if graph.own_inputs else 0
-
-
-def _looped(graph: LayerGraph) -> Iterator[tuple[Layer, ...]]:
-    """Weights used in five calls or more, each call behind the one before it."""
-    for layer in graph.layers:
-        if not (is_weighted(layer) or role_of(layer) is Role.CELL):
-            continue
-        calls = graph.calls(layer)
-        if calls[0] is layer and len(calls) >= _FEWEST_CALLS and _in_sequence(graph, calls):
-            yield calls
-
-
-def _in_sequence(graph: LayerGraph, calls: tuple[Layer, ...]) -> bool:
-    return all(graph.connected(one, next_) for one, next_ in pairwise(calls))
 
 
 def _only_activation(graph: LayerGraph, calls: tuple[Layer, ...]) -> Layer | None:
@@ -319,15 +297,8 @@ def _only_activation(graph: LayerGraph, calls: tuple[Layer, ...]) -> Layer | Non
         return None
     if any(graph.connected(layer, third, avoiding=[second]) for layer in inside):
         return None
-    if _fed(graph, first, second) == _fed(graph, second, third) != set():
-        return None  # the same input at every step: an iteration towards a fixed point
+    if iterates(graph, calls):
+        return None
     found = [layer for layer in inside if role_of(layer) is Role.ACTIVATION]
     alone = (a for a in found if not graph.connected(first, second, avoiding=[a]))
     return next(alone, None)
-
-
-def _fed(graph: LayerGraph, one: Layer, next_: Layer) -> set[str]:
-    """What enters a loop between two of its steps, by the ids of the layers that it comes from."""
-    inside = graph.between(one, next_)
-    entering = {producer for layer in inside[1:] for producer in graph.producers(layer)}
-    return {p.id for p in entering if p not in inside and not graph.connected(one, p)}

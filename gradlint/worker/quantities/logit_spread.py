@@ -11,10 +11,11 @@ from gradlint.worker.run import Run, UnmeasurableError
 
 
 def measure(run: Run, claim: Claim) -> float:
-    """log10 of the standard deviation of the first output over the samples, in decades.
+    """log10 of the standard deviation of an output over the samples, in decades.
 
-    The output has shape (N, …); the deviation is taken over N and averaged (root mean square) over
-    the rest. -inf where all samples give the same output.
+    The output is that of layer `of`, and the model's first where `of` is the loss. It has shape
+    (N, …); the deviation is taken over N and averaged (root mean square) over the rest. -inf where
+    all samples give the same output.
 
     Raises:
         UnmeasurableError: the output has fewer than two samples.
@@ -29,7 +30,8 @@ def measure(run: Run, claim: Claim) -> float:
     >>> -1 < measure(run, Claim(Quantity.LOGIT_SPREAD, "loss()", Bound())) < 1
     True
     """
-    output = run.forward.outputs[0].detach()
+    own = claim.of in run.forward.calls
+    output = run.output(claim.of) if own else run.forward.outputs[0].detach()
     if output.ndim < 2 or output.shape[0] < 2:
         raise UnmeasurableError(f"the output has no samples to compare: {tuple(output.shape)}")
     variance = float(torch.var(output.double().flatten(1), dim=0).mean())
