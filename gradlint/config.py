@@ -73,7 +73,8 @@ class Config:
     """All settings of a run, checked.
 
     `timeout` is in seconds for each model, `memory` in MiB for each file's process. `trace` is
-    false where no user code may run. `source` is the file that was read, None where there was none;
+    false where no user code may run. `pictures` says whether whole layer graphs are measured, for
+    reports that draw them. `source` is the file that was read, None where there was none;
     paths and patterns are relative to its directory.
     """
 
@@ -93,6 +94,7 @@ class Config:
     models: tuple[ModelSettings, ...] = ()
     trace: bool = True
     require_trace: bool = False
+    pictures: bool = False
     source: Path | None = None
 
     def selects(self, rule: str, family: str, path: str = "") -> bool:

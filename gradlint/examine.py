@@ -9,11 +9,20 @@ from gradlint.causes import Judged, findings, remedy_verdict
 from gradlint.claim import Claim
 from gradlint.evidence import Evidence, Verdict, judge
 from gradlint.graph import InvalidGraphError, LayerGraph
+from gradlint.picture import picture_of, pictured, signals_of
 from gradlint.process import Lost, Session
 from gradlint.program import ModelDefinition, TrainingLoop
 from gradlint.quantity import Quantity
 from gradlint.remedy import Remedy
-from gradlint.report import Finding, ModelStatus, ModelSummary, TriedRemedy, TrunkLayer
+from gradlint.report import (
+    Finding,
+    ModelStatus,
+    ModelSummary,
+    Picture,
+    Signals,
+    TriedRemedy,
+    TrunkLayer,
+)
 from gradlint.rule import GraphRule, Hypothesis, LoopRule, Rule
 from gradlint.theory import Prediction, predict
 from gradlint.training import OptimizerFamily, Training
@@ -33,6 +42,7 @@ class Settings:
     """What to examine a model with; `optimizer` overrules what the source shows.
 
     `ignores` says of a rule and the id of a layer whether nobody wants to hear of it there.
+    `pictures` asks for the signals at every layer, plain and under every remedy.
     """
 
     rules: tuple[type[Rule], ...]
@@ -40,6 +50,7 @@ class Settings:
     optimizer: OptimizerFamily | None = None
     sequence_length: int = 0
     ignores: Callable[[type[Rule], str], bool] = lambda rule, layer: False
+    pictures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,8 @@ def examine(
     )
     claims = tuple(dict.fromkeys(c for s in suspicions for c in s.hypothesis.claims))
     trunk = tuple(layer.id for layer in graph.trunk)
-    probed = session.ask(ProbeModel(claims, (), trunk, settings.seeds, training))
+    drawn = pictured(graph) if settings.pictures else ()
+    probed = session.ask(ProbeModel(claims, (), trunk, settings.seeds, training, drawn))
     summary = _summary(blank, traced, graph)
     if not isinstance(probed, Probed):
         failed = replace(summary, status=ModelStatus.FAILED, reason=_reason(probed))
@@ -96,12 +108,13 @@ def examine(
         claim: replace(found, predicted=_predicted(claim, prediction))
         for claim, found in _evidence(claims, probed).items()
     }
-    judged = [_judged(item, evidence, session, settings, training) for item in suspicions]
+    judged = [_judged(item, evidence, session, settings, training, graph) for item in suspicions]
     return Examined(
         replace(
             summary,
             status=ModelStatus.PROBED,
             trunk=_trunk(graph, probed, prediction),
+            picture=_picture(graph, probed, prediction) if settings.pictures else None,
             seconds=traced.seconds + probed.seconds,
         ),
         graph,
@@ -143,11 +156,12 @@ def _judged(
     session: Session,
     settings: Settings,
     training: Training,
+    graph: LayerGraph,
 ) -> Judged:
     found = tuple(evidence[claim] for claim in suspicion.hypothesis.claims)
     tried: tuple[TriedRemedy, ...] = ()
     if all(item.verdict is Verdict.CONFIRMED for item in found):
-        tried = _try_remedies(suspicion.hypothesis, found[0], session, settings, training)
+        tried = _try_remedies(suspicion.hypothesis, found[0], session, settings, training, graph)
     return Judged(suspicion.rule, suspicion.hypothesis, found, tried)
 
 
@@ -179,26 +193,35 @@ def _try_remedies(
     session: Session,
     settings: Settings,
     training: Training,
+    graph: LayerGraph,
 ) -> tuple[TriedRemedy, ...]:
     if not hypothesis.remedies:
         return ()
-    request = ProbeModel((before.claim,), hypothesis.remedies, (), settings.seeds, training)
+    drawn = pictured(graph) if settings.pictures else ()
+    request = ProbeModel((before.claim,), hypothesis.remedies, (), settings.seeds, training, drawn)
     probed = session.ask(request)
     if not isinstance(probed, Probed):
         return ()
     tried = (
-        _tried(remedy, before, _values(probed.measurements, 0, index))
+        _tried(
+            remedy,
+            before,
+            _values(probed.measurements, 0, index),
+            signals_of(graph, probed, index),
+        )
         for index, remedy in enumerate(hypothesis.remedies)
     )
     return tuple(remedy for remedy in tried if remedy is not None)
 
 
-def _tried(remedy: Remedy, before: Evidence, measured: tuple[float, ...]) -> TriedRemedy | None:
+def _tried(
+    remedy: Remedy, before: Evidence, measured: tuple[float, ...], signals: Signals | None
+) -> TriedRemedy | None:
     after = Evidence(before.claim, measured, Verdict.INCONCLUSIVE)
     if after.typical != after.typical:
         return None
     verdict = remedy_verdict(before.claim, before.typical, after.typical)
-    return TriedRemedy(remedy.title, measured, verdict)
+    return TriedRemedy(remedy.title, measured, verdict, signals=signals)
 
 
 def _values(measurements: Sequence[Measurement], claim: int, remedy: int = -1) -> tuple[float, ...]:
@@ -234,6 +257,10 @@ def _trunk(graph: LayerGraph, probed: Probed, prediction: Prediction) -> tuple[T
         )
         for layer in graph.trunk
     )
+
+
+def _picture(graph: LayerGraph, probed: Probed, prediction: Prediction) -> Picture:
+    return picture_of(graph, probed, prediction if prediction.confidence >= _CONFIDENT else None)
 
 
 _CONFIDENT = 0.95

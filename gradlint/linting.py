@@ -148,6 +148,7 @@ class Linter:
             seeds=tuple(range(first, first + self._config.seeds)),
             optimizer=family_of(wishes.optimizer) if wishes.optimizer else None,
             sequence_length=wishes.sequence_length,
+            pictures=self._config.pictures,
             ignores=lambda rule, layer: self._ignores(rule, model.name, layer),
         )
         described = replace(model, candidates=_candidates(model, wishes))

@@ -36,8 +36,47 @@ class TrunkLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class Signals:
+    """Gradient decades and log10 of the rms activation, one of each for each pictured layer.
+
+    Infinite where no gradient arrives or a number overflowed, NaN where nothing is known.
+    """
+
+    decades: tuple[float, ...]
+    activations: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PicturedLayer:
+    """A layer, an input or the loss as a picture shows it; `producers` are places in the picture.
+
+    `op` is `input` or `loss` where it is no layer.
+    """
+
+    id: str
+    op: str
+    module: str
+    line: int
+    shape: tuple[int, ...]
+    producers: tuple[int, ...]
+    parameters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The whole layer graph in the order in which it ran, and the signals of the first seed.
+
+    `predicted` is None where the theory does not know enough of the operations.
+    """
+
+    layers: tuple[PicturedLayer, ...]
+    measured: Signals
+    predicted: Signals | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """What was done with one model."""
+    """What was done with one model. It has a picture where one was asked for."""
 
     name: str
     span: Span
@@ -51,6 +90,7 @@ class ModelSummary:
     seconds: float = 0.0
     trunk: tuple[TrunkLayer, ...] = ()
     covered_by: str = ""
+    picture: Picture | None = None
 
     @property
     def decades(self) -> tuple[float, ...]:
@@ -60,12 +100,16 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True)
 class TriedRemedy:
-    """A remedy after it was applied to a copy and measured, one value for each seed."""
+    """A remedy after it was applied to a copy and measured, one value for each seed.
+
+    `signals` are those at the layers of the model's picture, None where there is none.
+    """
 
     title: str
     measured: tuple[float, ...]
     verdict: RemedyVerdict
     fix: str = "none"
+    signals: Signals | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ class ProbeModel:
     """Measure `claims` on the model traced last, for each seed, plain and under each remedy.
 
     `trunk` are the nodes whose gradient is wanted in any case. `training` is for training probes.
+    `pictured` are the nodes that a picture of the model shows, plain and under each remedy.
     """
 
     claims: tuple[Claim, ...]
@@ -87,6 +88,7 @@ class ProbeModel:
     trunk: tuple[str, ...]
     seeds: tuple[int, ...]
     training: Training
+    pictured: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,19 @@ class TrunkGradient:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """What the first seed shows at every pictured node, in their order; NaN where nothing does.
+
+    `decades` are those of the gradient, `activations` log10 of the root mean square of the output.
+    `remedy` is an index into the request, -1 for none.
+    """
+
+    remedy: int
+    decades: tuple[float, ...]
+    activations: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """What was measured; `repeatable` is false when a seed gave another number the second time."""
 
@@ -172,6 +187,7 @@ class Probed:
     trunk: tuple[TrunkGradient, ...]
     repeatable: bool
     seconds: float
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

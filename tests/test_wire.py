@@ -81,6 +81,7 @@ MESSAGES: tuple[Request | Reply, ...] = (
     ),
     ProbeModel((CLAIM,), (REMEDY,), ("l",), (0, 1, 2), TRAINING),
     ProbeModel((), (), (), (0,), Training()),
+    ProbeModel((), (), (), (0,), Training(), ("l", "m")),
     CloseFile(),
     Ready("2.13.0", "3.11.9"),
     Opened(4711),

@@ -15,7 +15,7 @@ from torch import nn
 from gradlint.worker.build import on_cpu
 from gradlint.worker.failure import UserError
 from gradlint.worker.outputs import loss_of, tensors_of
-from gradlint.worker.trace import Forward, Intervention, Recorder, Source, tensors_in
+from gradlint.worker.trace import Forward, Intervention, Observer, Recorder, Source, tensors_in
 
 
 class Built(Protocol):
@@ -49,6 +49,7 @@ def forward(
     source: Source | None = None,
     prepare: Preparation | None = None,
     keep: Iterable[str] = (),
+    observe: Observer | None = None,
 ) -> Forward:
     """Build a model from `seed`, let `prepare` change it, and record one forward pass.
 
@@ -59,7 +60,7 @@ def forward(
     model = built.make()
     interventions = prepare(model) if prepare else {}
     seed_everything(seed + 1)
-    return run(built, model, source=source, interventions=interventions, keep=keep)
+    return run(built, model, source=source, interventions=interventions, keep=keep, observe=observe)
 
 
 def run(
@@ -69,6 +70,7 @@ def run(
     source: Source | None = None,
     interventions: Mapping[str, Intervention] | None = None,
     keep: Iterable[str] = (),
+    observe: Observer | None = None,
 ) -> Forward:
     """Record one forward pass of a live model on inputs drawn from the current random state.
 
@@ -76,7 +78,7 @@ def run(
         UserError: drawing inputs or `forward` raised, or no output depends on a parameter.
     """
     args, kwargs = _inputs(built)
-    recorder = Recorder(model, source, interventions, keep)
+    recorder = Recorder(model, source, interventions, keep, observe)
     named = {f"input {i}": tensor for i, tensor in enumerate(tensors_in([*args, *kwargs.values()]))}
     recorder.feed(named)
     try:
@@ -143,7 +145,7 @@ def gradients(forward: Forward, nodes: Iterable[str]) -> Gradients:
         root=_root(sum(roots)),
         at={node: _root(square) for node, square in squares.items()},
         parameters={
-            name: _rms(parameter.grad)
+            name: rms(parameter.grad)
             for name, parameter in forward.model.named_parameters()
             if parameter.grad is not None
         },
@@ -183,8 +185,9 @@ def _root(square: float) -> float:
     return math.sqrt(square) if math.isfinite(square) else math.inf
 
 
-def _rms(gradient: torch.Tensor) -> float:
-    return _root(_square(gradient) / max(gradient.numel(), 1))
+def rms(tensor: torch.Tensor) -> float:
+    """The root mean square of the elements; infinite where their squares overflow."""
+    return _root(_square(tensor) / max(tensor.numel(), 1))
 
 
 def sign_step(model: nn.Module) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterator
 from gradlint.claim import Claim
 from gradlint.quantity import Quantity
 from gradlint.remedy import Remedy
-from gradlint.wire import Measurement, Probed, ProbeModel, TrunkGradient
+from gradlint.wire import Measurement, Picture, Probed, ProbeModel, TrunkGradient
 from gradlint.worker.failure import UserError
 from gradlint.worker.forward import Built, Preparation
 from gradlint.worker.quantities import measure
@@ -34,20 +34,36 @@ def probe(built: Built, request: ProbeModel, weights: Weights) -> Probed:
     start = time.perf_counter()
     measurements: list[Measurement] = []
     trunk: dict[str, list[float]] = {node: [] for node in request.trunk}
+    pictures: list[Picture] = []
     for seed in request.seeds:
         run = _run(built, request, seed)
         skipped = {m.claim for m in measurements if _settled(request.claims[m.claim], m.value)}
         measurements += _measure(run, request.claims, skipped=skipped)
         for node, decades in trunk.items():
             decades.append(_rounded(run.gradients.decades(node)))
+        pictures += _pictures(run, request, -1)
     repeatable = _repeats(built, request, measurements)
     for index, remedy in enumerate(request.remedies):
-        measurements += _remedied(built, request, weights, index, remedy)
+        measurements += _remedied(built, request, weights, index, remedy, pictures)
     return Probed(
         tuple(measurements),
         tuple(TrunkGradient(node, tuple(decades)) for node, decades in trunk.items()),
         repeatable,
         time.perf_counter() - start,
+        tuple(pictures),
+    )
+
+
+def _pictures(run: Run, request: ProbeModel, remedy: int) -> Iterator[Picture]:
+    """What the first seed shows at the pictured nodes."""
+    if not request.pictured or run.seed != request.seeds[0]:
+        return
+    ran = run.forward.calls
+    found = [node if node in ran else "" for node in request.pictured]
+    yield Picture(
+        remedy,
+        tuple(_rounded(run.gradients.decades(node)) if node else math.nan for node in found),
+        tuple(_rounded(run.activation(node)) if node else math.nan for node in found),
     )
 
 
@@ -62,6 +78,7 @@ def _run(built: Built, request: ProbeModel, seed: int, prepare: Preparation | No
         built,
         seed,
         nodes=(*request.trunk, *wanted),
+        pictured=request.pictured if seed == request.seeds[0] else (),
         keep=_kept(request.claims),
         prepare=prepare,
         training=request.training,
@@ -104,13 +121,19 @@ def _same(one: float, other: float) -> bool:
 
 
 def _remedied(
-    built: Built, request: ProbeModel, weights: Weights, index: int, remedy: Remedy
+    built: Built,
+    request: ProbeModel,
+    weights: Weights,
+    index: int,
+    remedy: Remedy,
+    pictures: list[Picture],
 ) -> Iterator[Measurement]:
     """Measure the claims under a remedy; a remedy that does not fit has no value and a reason."""
     for seed in request.seeds:
         run = _run(built, request, seed, lambda model: apply(model, remedy, weights))
         try:
             yield from list(_measure(run, request.claims, index))
+            pictures += _pictures(run, request, index)
         except (UserError, UnmeasurableError) as error:
             for claim in range(len(request.claims)):
                 yield Measurement(claim, index, seed, math.nan, str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from gradlint.worker.forward import (
     Preparation,
     forward,
     gradients,
+    rms,
     run,
     seed_everything,
     sign_step,
@@ -27,7 +29,10 @@ class UnmeasurableError(Exception):
 
 
 class Run:
-    """The forward pass and gradients of one seed; `nodes` are those whose gradient is wanted."""
+    """The forward pass and gradients of one seed; `nodes` are those whose gradient is wanted.
+
+    `pictured` are more of them, whose activations are wanted, too.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,7 @@ class Run:
         seed: int,
         *,
         nodes: Iterable[str] = (),
+        pictured: Iterable[str] = (),
         keep: Iterable[str] = (),
         prepare: Preparation | None = None,
         training: Training | None = None,
@@ -44,12 +50,30 @@ class Run:
         self.training = training or Training()
         self.prepare = prepare
         self._nodes = tuple(dict.fromkeys(nodes))
+        self._pictured = bool(pictured := tuple(pictured))
+        self._watched = tuple(dict.fromkeys((*self._nodes, *pictured)))
         self._keep = tuple(keep)
+        self._activations: dict[str, float] = {}
 
     @cached_property
     def forward(self) -> Forward:
         """The recorded forward pass at initialisation."""
-        return forward(self.built, self.seed, prepare=self.prepare, keep=self._keep)
+        return forward(
+            self.built,
+            self.seed,
+            prepare=self.prepare,
+            keep=self._keep,
+            observe=self._observe if self._pictured else None,
+        )
+
+    def _observe(self, node: str, output: torch.Tensor) -> None:
+        self._activations[node] = rms(output)
+
+    def activation(self, node: str) -> float:
+        """log10 of the root mean square of the output of a pictured node, NaN if it did not run."""
+        self.forward_values()
+        size = self._activations.get(node, math.nan)
+        return math.log10(size) if size > 0 else -math.inf if size == 0 else size
 
     @cached_property
     def gradients(self) -> Gradients:
@@ -60,7 +84,7 @@ class Run:
     def plain(self) -> Gradients:
         """Gradient norms at initialisation."""
         self.forward_values()
-        return gradients(self.forward, self._nodes)
+        return gradients(self.forward, self._watched)
 
     @cached_property
     def stepped(self) -> Gradients:
@@ -71,7 +95,7 @@ class Run:
         interventions = self.prepare(model) if self.prepare else {}
         seed_everything(self.seed + 1)
         again = run(self.built, model, interventions=interventions)
-        return gradients(again, self._nodes)
+        return gradients(again, self._watched)
 
     @cached_property
     def _blocked(self) -> bool:

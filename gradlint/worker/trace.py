@@ -26,6 +26,7 @@ from gradlint.worker.stops import (
 
 Setting = bool | int | float | str
 Intervention = Callable[["Call", tuple[object, ...], torch.Tensor], torch.Tensor]
+Observer = Callable[[str, torch.Tensor], None]
 GradFn = torch.autograd.graph.Node
 
 _CONTAINERS = (
@@ -128,7 +129,8 @@ class Recorder(TorchFunctionMode):
 
     Each autograd node belongs to exactly one call: the innermost leaf module, or the function,
     whose run created it. `locate` turns source lines on; reruns do without. `keep` names the calls
-    whose arguments and output stay alive.
+    whose arguments and output stay alive. `observe` is called with the id of each call and its
+    output, before anything can write into it.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class Recorder(TorchFunctionMode):
         source: Source | None,
         interventions: Mapping[str, Intervention] | None = None,
         keep: Iterable[str] = (),
+        observe: Observer | None = None,
     ) -> None:
         super().__init__()
         self.calls: dict[str, Call] = {}
@@ -144,6 +147,7 @@ class Recorder(TorchFunctionMode):
         self._source = source
         self._interventions = interventions or {}
         self._keep = frozenset(keep)
+        self._observe = observe
         self._paths: dict[int, str] = {id(module): name for name, module in model.named_modules()}
         self._strangers: list[nn.Module] = []
         self._stack: list[str] = []
@@ -274,6 +278,8 @@ class Recorder(TorchFunctionMode):
         call.shape, call.dtype = shape_of(made[0]), _dtype(made[0])
         if self._source:
             call.settings = _module_settings(module) if module else self._call_settings(*arguments)
+        if self._observe:
+            self._observe(id_, made[0].detach())
         if name in self._keep or id_ in self._keep:
             call.arguments, call.output = arguments[0], made[0]
         self._counts[name] = index + 1

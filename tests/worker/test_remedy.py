@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -103,3 +105,32 @@ def test_a_model_that_gives_another_number_each_time_is_not_repeatable() -> None
     request = ProbeModel((claim,), (), ("0",), (0, 1), Training())
     assert not probe(Example(unstable, (16, 32)), request, WEIGHTS).repeatable
     assert probe(Example(sigmoid_stack, (16, 32)), request, WEIGHTS).repeatable
+
+
+def test_a_picture_shows_every_layer_with_and_without_a_remedy() -> None:
+    claim = Claim(Quantity.GRADIENT_DECADES, "0", Bound(at_least=-2.5))
+    remedies = (Remedy("norm", (Normalise(LINEARS, "batch"),)),)
+    drawn = (*LINEARS, "nowhere")
+    request = ProbeModel((claim,), remedies, ("0",), (0, 1), Training(), drawn)
+    probed = probe(Example(sigmoid_stack, (16, 32)), request, WEIGHTS)
+    plain, remedied = probed.pictures
+    assert (plain.remedy, remedied.remedy) == (-1, 0)
+    first = next(m.value for m in probed.measurements if (m.remedy, m.seed) == (-1, 0))
+    assert plain.decades[0] == pytest.approx(first)
+    assert list(plain.decades[:-1]) == sorted(plain.decades[:-1])
+    assert all(abs(remedied_at) < 0.1 for remedied_at in remedied.activations[:-1])
+    assert math.isnan(plain.decades[-1])
+
+
+def test_without_a_picture_asked_for_none_is_made() -> None:
+    request = ProbeModel((), (), ("0",), (0,), Training())
+    assert probe(Example(sigmoid_stack, (16, 32)), request, WEIGHTS).pictures == ()
+
+
+def test_an_activation_is_seen_before_the_next_layer_writes_over_it() -> None:
+    def model() -> nn.Module:
+        return nn.Sequential(nn.Linear(32, 32), nn.ReLU(inplace=True), nn.Linear(32, 1))
+
+    request = ProbeModel((), (), ("0",), (0,), Training(), ("0", "1"))
+    (picture,) = probe(Example(model, (16, 32)), request, {}).pictures
+    assert picture.activations[0] > picture.activations[1]
