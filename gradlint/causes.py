@@ -20,6 +20,7 @@ from gradlint.remedy import (
     Orthogonalise,
     Remedy,
     ReplaceActivation,
+    ReplaceLoss,
     ReplaceRecurrent,
     SetBias,
     SetGateBias,
@@ -172,6 +173,9 @@ def _distance(claim: Claim, value: float) -> float:
 # In the order in which remedied networks learnt: a skip with a norm 86 to 95 %, BatchNorm 92, ReLU
 # with He and BatchNorm 95, a skip 65, ReLU with He 59, LayerNorm 55, initialisation 49.
 _PREFERENCE: tuple[frozenset[str], ...] = (
+    frozenset({"bypass"}),
+    frozenset({"loss"}),
+    frozenset({"bypass", "loss"}),
     frozenset({"gate"}),
     frozenset({"clip"}),
     frozenset({"skip", "norm"}),
@@ -198,7 +202,7 @@ def _kind(action: Action) -> str:
             return f"{norm}-norm"
         case AddSkip() | SkipRecurrent():
             return "skip"
-        case ReplaceActivation() | Activate() | Bypass():
+        case ReplaceActivation() | Activate():
             return "activation"
         case Initialise() | SetBias() | SetGateBias() | Orthogonalise():
             return "initialise"
@@ -206,6 +210,10 @@ def _kind(action: Action) -> str:
             return "gate"
         case ClipGradients():
             return "clip"
+        case ReplaceLoss():
+            return "loss"
+        case Bypass():
+            return "bypass"
 
 
 def _finding(item: Judged, model: str, notes: tuple[Finding, ...] = ()) -> Finding:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from gradlint.quantity import Quantity
+from gradlint.training import Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Claim:
     `since` is the node at whose output a quantity of several layers begins; "" means `of` alone.
     `steps` is the sequence length at which a decay per step is judged; 0 where it plays no part.
     `after_step` asks for the measurement after one optimizer step, as zero-initialised layers need.
+    `objective` is the loss under which it is measured, None where the loss plays no part.
     """
 
     quantity: Quantity
@@ -44,3 +46,4 @@ class Claim:
     steps: int = 0
     after_step: bool = False
     since: str = ""
+    objective: Objective | None = None

@@ -9,9 +9,10 @@ from gradlint.causes import Judged, findings, remedy_verdict
 from gradlint.claim import Claim
 from gradlint.evidence import Evidence, Verdict, judge
 from gradlint.graph import InvalidGraphError, LayerGraph
+from gradlint.losses import loss_uses
 from gradlint.picture import picture_of, pictured, signals_of
 from gradlint.process import Lost, Session
-from gradlint.program import ModelDefinition, TrainingLoop
+from gradlint.program import LossCall, ModelDefinition, TrainingLoop
 from gradlint.quantity import Quantity
 from gradlint.remedy import Remedy
 from gradlint.report import (
@@ -23,7 +24,7 @@ from gradlint.report import (
     TriedRemedy,
     TrunkLayer,
 )
-from gradlint.rule import GraphRule, Hypothesis, LoopRule, Rule
+from gradlint.rule import GraphRule, Hypothesis, LoopRule, LossRule, Rule
 from gradlint.theory import Prediction, predict
 from gradlint.training import OptimizerFamily, Training
 from gradlint.wire import (
@@ -73,7 +74,11 @@ class Suspicion:
 
 
 def examine(
-    model: ModelDefinition, loops: Sequence[TrainingLoop], session: Session, settings: Settings
+    model: ModelDefinition,
+    loops: Sequence[TrainingLoop],
+    session: Session,
+    settings: Settings,
+    losses: Sequence[LossCall] = (),
 ) -> Examined:
     """Trace `model` in the worker's `session`, check it, and probe what the rules suspect."""
     training = loops[0].training if loops else Training()
@@ -92,7 +97,7 @@ def examine(
         return Examined(replace(blank, reason=f"the trace makes no layer graph: {error}"))
     suspicions = tuple(
         suspicion
-        for suspicion in check(graph, loops, settings.rules)
+        for suspicion in check(graph, loops, settings.rules, losses)
         if not settings.ignores(suspicion.rule, suspicion.hypothesis.layer)
     )
     claims = tuple(dict.fromkeys(c for s in suspicions for c in s.hypothesis.claims))
@@ -124,9 +129,13 @@ def examine(
 
 
 def check(
-    graph: LayerGraph, loops: Sequence[TrainingLoop], rules: Sequence[type[Rule]]
+    graph: LayerGraph,
+    loops: Sequence[TrainingLoop],
+    rules: Sequence[type[Rule]],
+    losses: Sequence[LossCall] = (),
 ) -> Iterator[Suspicion]:
-    """What the rules suspect of a layer graph and of the loops that train it."""
+    """What the rules suspect of a layer graph, and of the loops and losses that train it."""
+    uses = tuple(loss_uses(losses, graph))
     for kind in rules:
         rule = kind()
         match rule:
@@ -135,6 +144,10 @@ def check(
             case LoopRule():
                 yield from (
                     Suspicion(kind, found) for loop in loops for found in rule.check(loop, graph)
+                )
+            case LossRule():
+                yield from dict.fromkeys(
+                    Suspicion(kind, found) for use in uses for found in rule.check(use, graph)
                 )
 
 

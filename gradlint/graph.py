@@ -210,6 +210,12 @@ class LayerGraph:
         """Whether the loss depends on `parameter` on a path through none of `avoiding`."""
         return self._has_path(parameter.id, self.loss.id, avoiding)
 
+    @cached_property
+    def outputs(self) -> tuple[Layer, ...]:
+        """The layers whose outputs the loss takes."""
+        found = [self._nodes[id] for id in self._graph.predecessors(self.loss.id)]
+        return tuple(node for node in found if isinstance(node, Layer))
+
     def reaches_loss(self, layer: Layer, avoiding: Iterable[Layer] = ()) -> bool:
         """Whether a path leads from `layer` to the loss that passes through none of `avoiding`."""
         return self._has_path(layer.id, self.loss.id, avoiding)

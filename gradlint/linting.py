@@ -14,7 +14,14 @@ from gradlint.evidence import Severity, Verdict
 from gradlint.examine import Examined, Settings, examine
 from gradlint.loader import rules
 from gradlint.process import Lost, Session, Worker
-from gradlint.program import ModelDefinition, Program, Suppression, TrainingLoop, Unreadable
+from gradlint.program import (
+    LossCall,
+    ModelDefinition,
+    Program,
+    Suppression,
+    TrainingLoop,
+    Unreadable,
+)
 from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary
 from gradlint.rule import Rule
 from gradlint.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserFailure
@@ -152,7 +159,7 @@ class Linter:
             ignores=lambda rule, layer: self._ignores(rule, model.name, layer),
         )
         described = replace(model, candidates=_candidates(model, wishes))
-        item = examine(described, loops, session, settings)
+        item = examine(described, loops, session, settings, _losses_of(model, program))
         return replace(item, findings=tuple(self._weighed(f) for f in item.findings))
 
     def _ignores(self, rule: type[Rule], model: str, layer: str) -> bool:
@@ -210,11 +217,22 @@ def _roots_first(program: Program) -> tuple[ModelDefinition, ...]:
 
 def _loops_of(model: ModelDefinition, program: Program) -> tuple[TrainingLoop, ...]:
     """The loops that train `model`; one that names no model trains the file's only root."""
-    roots = [other for other in program.models if other.root]
-    only = len(roots) == 1 and roots[0] == model
+    only = _is_only_root(model, program)
     return tuple(
         loop for loop in program.loops if loop.model == model.name or (only and not loop.model)
     )
+
+
+def _losses_of(model: ModelDefinition, program: Program) -> tuple[LossCall, ...]:
+    """The losses on what `model` gives; one that names no model is fed by the file's only root."""
+    only = _is_only_root(model, program)
+    return tuple(
+        loss for loss in program.losses if loss.model == model.name or (only and not loss.model)
+    )
+
+
+def _is_only_root(model: ModelDefinition, program: Program) -> bool:
+    return [other for other in program.models if other.root] == [model]
 
 
 def _failed(model: ModelDefinition, failure: UserFailure | Lost) -> Examined:

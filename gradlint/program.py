@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gradlint.span import Span
-from gradlint.training import Training
+from gradlint.training import Objective, Training
 from gradlint.wire import Candidate
 
 
@@ -55,6 +55,7 @@ class TrainingLoop:
     `model` is the name of the ModelDefinition it trains, "" where that is not in sight. `framework`
     is "" for an explicit loop, else `lightning`, `accelerate`, `transformers`, … `clips` is true
     where the gradient is clipped in sight, by call, by configuration or by the framework's default.
+    `half` is true where it computes in float16; `scales` where a scaler keeps its gradients large.
     """
 
     span: Span
@@ -65,10 +66,28 @@ class TrainingLoop:
     steps: tuple[LoopStep, ...]
     framework: str
     clips: bool
+    half: bool = False
+    scales: bool = False
 
     def step(self, kind: StepKind) -> LoopStep | None:
         """The first step of this kind, if there is one."""
         return next((step for step in self.steps if step.kind is kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class LossCall:
+    """A call of one of torch's losses on the output of a model.
+
+    `model` is the name of the ModelDefinition, "" where that is not in sight; `applied` are the
+    places of the objective's operations; `target` is the interval that the target's elements lie
+    in, where the source shows how they are made.
+    """
+
+    objective: Objective
+    span: Span
+    model: str
+    applied: tuple[Span, ...] = ()
+    target: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +132,4 @@ class Program:
     code: str | None = None
     read: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    losses: tuple[LossCall, ...] = ()

@@ -29,6 +29,13 @@ class Quantity(str, Enum):
     REPRESENTATION_SPREAD = "representation-spread"
     REACHED_SHARE = "reached-share"
     STRAY_SHARE = "stray-share"
+    PASSED_GRADIENT = "passed-gradient"
+    WRONG_GRADIENT = "wrong-gradient"
+    OUTSIDE_DOMAIN = "outside-domain"
+    STRESS_FAILURES = "stress-failures"
+    OUTPUT_REACH = "output-reach"
+    HALF_UNDERFLOW = "half-underflow"
+    HALF_OVERFLOW = "half-overflow"
 
     @property
     def unit(self) -> str:
@@ -60,4 +67,11 @@ _UNITS = {
     Quantity.REPRESENTATION_SPREAD: "decade",
     Quantity.REACHED_SHARE: "share",
     Quantity.STRAY_SHARE: "share",
+    Quantity.PASSED_GRADIENT: "decade",
+    Quantity.WRONG_GRADIENT: "decade",
+    Quantity.OUTSIDE_DOMAIN: "share",
+    Quantity.STRESS_FAILURES: "share",
+    Quantity.OUTPUT_REACH: "1",
+    Quantity.HALF_UNDERFLOW: "share",
+    Quantity.HALF_OVERFLOW: "share",
 }

@@ -54,9 +54,13 @@ class ClipGradients:
 
 @dataclass(frozen=True, slots=True)
 class Bypass:
-    """Hand the first input of each of `nodes` on in place of its output; shapes must agree."""
+    """Hand the first input of each of `nodes` on in place of its output; shapes must agree.
 
-    nodes: tuple[str, ...]
+    `applied` are operations that the loop no longer applies in front of the loss.
+    """
+
+    nodes: tuple[str, ...] = ()
+    applied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,13 @@ class SkipRecurrent:
     layers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReplaceLoss:
+    """Train with the loss `by`, a function of `torch.nn.functional`."""
+
+    by: str
+
+
 Action = (
     ReplaceActivation
     | Initialise
@@ -110,6 +121,7 @@ Action = (
     | SetGateBias
     | Orthogonalise
     | SkipRecurrent
+    | ReplaceLoss
 )
 
 

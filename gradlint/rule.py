@@ -12,6 +12,7 @@ from typing import ClassVar
 from gradlint.claim import Bound, Claim
 from gradlint.evidence import Severity
 from gradlint.graph import LayerGraph
+from gradlint.losses import LossUse, Step
 from gradlint.nodes import Initialisation, Layer, Parameter, Stop, Stray
 from gradlint.operations import Role, is_saturating, is_weighted, name_of, role_of
 from gradlint.patterns import (
@@ -43,6 +44,7 @@ from gradlint.remedy import (
     Orthogonalise,
     Remedy,
     ReplaceActivation,
+    ReplaceLoss,
     ReplaceRecurrent,
     SetBias,
     SetGateBias,
@@ -50,7 +52,7 @@ from gradlint.remedy import (
 )
 from gradlint.scales import CRITICAL, HiddenWeight, at_critical_scale, hidden_weights
 from gradlint.span import Span
-from gradlint.training import OptimizerFamily
+from gradlint.training import Objective, OptimizerFamily
 
 __all__ = [
     "ASSUMED_STEPS",
@@ -70,13 +72,17 @@ __all__ = [
     "Layer",
     "LayerGraph",
     "LoopRule",
+    "LossRule",
+    "LossUse",
     "Normalise",
+    "Objective",
     "OptimizerFamily",
     "Orthogonalise",
     "Parameter",
     "Quantity",
     "Remedy",
     "ReplaceActivation",
+    "ReplaceLoss",
     "ReplaceRecurrent",
     "Role",
     "Rule",
@@ -85,6 +91,7 @@ __all__ = [
     "Severity",
     "SkipRecurrent",
     "Span",
+    "Step",
     "StepKind",
     "Stop",
     "Stray",
@@ -177,6 +184,14 @@ class LoopRule(Rule):
     @abstractmethod
     def check(self, loop: TrainingLoop, graph: LayerGraph) -> Iterator[Hypothesis]:
         """Yield what the loop makes one suspect of training this model."""
+
+
+class LossRule(Rule):
+    """A rule about a loss and what it is fed."""
+
+    @abstractmethod
+    def check(self, use: LossUse, graph: LayerGraph) -> Iterator[Hypothesis]:
+        """Yield what feeding this loss so makes one suspect."""
 
 
 def trunk_claim(graph: LayerGraph) -> Claim:

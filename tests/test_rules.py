@@ -17,7 +17,7 @@ from gradlint.engine import lint
 from gradlint.evidence import RemedyVerdict, Verdict
 from gradlint.loader import HEADINGS, documentation, rule_in, rule_named, rules
 from gradlint.report import FileReport, Finding, ModelStatus
-from gradlint.rule import Family, GraphRule, LoopRule, Rule
+from gradlint.rule import Family, GraphRule, LoopRule, LossRule, Rule
 
 RULES = Path(__file__).parents[1] / "rules"
 FILES = sorted(path for path in RULES.glob("*.py") if path.name != "__init__.py")
@@ -84,7 +84,7 @@ def test_class_file_and_rule_have_one_name(name: str) -> None:
     rule = named(name)
     assert rule is rule_in(sys.modules[rule.__module__])
     assert rule.__name__ == "".join(part.capitalize() for part in name.split("-"))
-    assert issubclass(rule, GraphRule | LoopRule)
+    assert issubclass(rule, GraphRule | LoopRule | LossRule)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -71,6 +71,7 @@ def _without_models(source: Source) -> Program | Unreadable:
 def _read(source: Source, tree: ast.Module, root: Path, lookups: Lookups) -> Program:
     # Because most files of most projects hold no model, and a run over those alone starts sooner.
     from gradlint.discovery.loops import read_loops
+    from gradlint.discovery.losses import read_losses
     from gradlint.discovery.models import read_models
     from gradlint.discovery.reading import read_outline
 
@@ -78,4 +79,7 @@ def _read(source: Source, tree: ast.Module, root: Path, lookups: Lookups) -> Pro
     models = read_models(reading)
     loops = read_loops(reading, models)
     suppressions = read_suppressions(source, tree)
-    return Program(source.shown, source.lines, models.definitions, loops, suppressions)
+    losses = read_losses(reading, models)
+    return Program(
+        source.shown, source.lines, models.definitions, loops, suppressions, losses=losses
+    )

@@ -138,7 +138,7 @@ def loss_of(reading: Reading, placed: Placed) -> str:
             if not isinstance(node, ast.expr):
                 continue
             inner = Placed(node, here.scope, here.line)
-            if found := _loss_name(reading, inner):
+            if found := loss_name(reading, inner):
                 return found
             behind = [item for item in _values(reading, inner) if id(item.expression) not in seen]
             seen.update(id(item.expression) for item in behind)
@@ -146,7 +146,8 @@ def loss_of(reading: Reading, placed: Placed) -> str:
     return ""
 
 
-def _loss_name(reading: Reading, placed: Placed) -> str:
+def loss_name(reading: Reading, placed: Placed) -> str:
+    """The name of the loss class or function of torch that a call computes, "" for any other."""
     if not isinstance(placed.expression, ast.Call):
         return ""
     callee = placed.expression.func

@@ -19,11 +19,13 @@ from gradlint.remedy import (
     Orthogonalise,
     Remedy,
     ReplaceActivation,
+    ReplaceLoss,
     ReplaceRecurrent,
     SetBias,
     SetGateBias,
     SkipRecurrent,
 )
+from gradlint.worker.objective import LEFT_OUT, REPLACED
 from gradlint.worker.recurrent import (
     add_skips,
     orthogonalise,
@@ -60,7 +62,8 @@ def _apply(model: nn.Module, action: Action, weights: Weights) -> dict[str, Inte
             return dict.fromkeys(nodes, _activation(by))
         case Activate(nodes, by):
             return dict.fromkeys(nodes, _activate(by))
-        case Bypass(nodes):
+        case Bypass(nodes, applied):
+            object.__setattr__(model, LEFT_OUT, applied)
             return dict.fromkeys(nodes, _bypass)
         case Normalise(nodes, norm):
             return dict.fromkeys(nodes, _batch_norm if norm == "batch" else _layer_norm)
@@ -89,6 +92,8 @@ def _change(model: nn.Module, action: Action, weights: Weights) -> None:
         case SkipRecurrent(layers):
             for layer in layers:
                 add_skips(_module(model, layer))
+        case ReplaceLoss(by):
+            object.__setattr__(model, REPLACED, by)
 
 
 def _module(model: nn.Module, node: str) -> nn.Module:

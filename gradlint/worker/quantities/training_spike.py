@@ -13,19 +13,13 @@ from gradlint.claim import Claim
 from gradlint.training import Training
 from gradlint.worker.build import on_cpu
 from gradlint.worker.forward import seed_everything
+from gradlint.worker.objective import loss_on_random_targets
 from gradlint.worker.outputs import tensors_of
 from gradlint.worker.remedy import CLIP_NORM
 from gradlint.worker.run import Run, UnmeasurableError
 
 STEPS = 20
 _DEFAULT_RATES = {"SGD": 1e-2, "RMSprop": 1e-2}
-_CLASSIFICATION = ("CrossEntropyLoss", "cross_entropy", "NLLLoss", "nll_loss")
-_BINARY = (
-    "BCEWithLogitsLoss",
-    "binary_cross_entropy_with_logits",
-    "BCELoss",
-    "binary_cross_entropy",
-)
 
 
 def measure(run: Run, claim: Claim) -> float:
@@ -124,37 +118,7 @@ def _step(
 
 def _loss(training: Training) -> Callable[[torch.Tensor], torch.Tensor]:
     """The loop's loss against random targets of the right kind; mean squared error if unknown."""
-    if training.loss in _CLASSIFICATION:
-        return _cross_entropy if "ross" in training.loss else _negative_log_likelihood
-    if training.loss in _BINARY:
-        return _binary_logits if "ogits" in training.loss else _binary
-    return _squared
-
-
-def _cross_entropy(output: torch.Tensor) -> torch.Tensor:
-    flat = _by_class(output)
-    return nn.functional.cross_entropy(flat, torch.randint(flat.shape[1], flat.shape[:1]))
-
-
-def _negative_log_likelihood(output: torch.Tensor) -> torch.Tensor:
-    flat = _by_class(output)
-    return nn.functional.nll_loss(flat, torch.randint(flat.shape[1], flat.shape[:1]))
-
-
-def _by_class(output: torch.Tensor) -> torch.Tensor:
-    """(N, C) from (N, C), (N, T, C) or the images (N, C, H, W)."""
-    if output.ndim >= 4:
-        output = output.movedim(1, -1)
-    return output.reshape(-1, output.shape[-1])
-
-
-def _binary_logits(output: torch.Tensor) -> torch.Tensor:
-    target = torch.randint_like(output, 2)
-    return nn.functional.binary_cross_entropy_with_logits(output, target)
-
-
-def _binary(output: torch.Tensor) -> torch.Tensor:
-    return nn.functional.binary_cross_entropy(output, torch.randint_like(output, 2))
+    return loss_on_random_targets(training.loss) or _squared
 
 
 def _squared(output: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,51 @@
+"""How much of what a loss is fed lies where the loss means nothing."""
+
+from __future__ import annotations
+
+import math
+
+from gradlint.claim import Claim
+from gradlint.training import Objective
+from gradlint.worker.objective import REPLACED, fed_by
+from gradlint.worker.run import Run, UnmeasurableError
+
+_TOLERANCE = 1e-6
+_DOMAINS = {
+    "binary_cross_entropy": (0.0, 1.0),
+    "nll_loss": (-math.inf, 0.0),
+    "kl_div": (-math.inf, 0.0),
+}
+
+
+def measure(run: Run, claim: Claim) -> float:
+    """Share of the elements fed to the loss outside of its domain, in [0, 1], at initialisation.
+
+    Binary cross-entropy takes probabilities in [0, 1]; negative log-likelihood and the
+    Kullback-Leibler divergence take logarithms of probabilities, which are not positive. Any other
+    loss takes all numbers.
+
+    Raises:
+        UnmeasurableError: the loss is inside the model, or an operation before it is unknown.
+
+    Source: the documentation of BCELoss, NLLLoss and KLDivLoss in torch.nn.
+
+    >>> import torch
+    >>> from gradlint.claim import Bound
+    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.worker.quantities import Example
+    >>> claim = Claim(Quantity.OUTSIDE_DOMAIN, "loss()", Bound(), objective=Objective("NLLLoss"))
+    >>> probabilities = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Softmax(-1))
+    >>> measure(Run(Example(lambda: probabilities, (8, 4)), 0), claim)
+    1.0
+    """
+    objective = claim.objective
+    if objective is None or not objective.loss:
+        raise UnmeasurableError("no loop shows what the loss is fed")
+    outputs, model = run.forward.outputs, run.forward.model
+    if objective.output >= len(outputs):
+        raise UnmeasurableError(f"the model gives no output {objective.output}")
+    loss = Objective(str(getattr(model, REPLACED, objective.loss))).function
+    low, high = _DOMAINS.get(loss, (-math.inf, math.inf))
+    fed = fed_by(model, objective, outputs[objective.output].detach())
+    outside = (fed < low - _TOLERANCE) | (fed > high + _TOLERANCE)
+    return float(outside.double().mean())
