@@ -16,8 +16,10 @@ from gradlint.remedy import (
     Bypass,
     ClipGradients,
     Initialise,
+    LetThrough,
     Normalise,
     Orthogonalise,
+    Register,
     Remedy,
     ReplaceActivation,
     ReplaceLoss,
@@ -176,6 +178,7 @@ _PREFERENCE: tuple[frozenset[str], ...] = (
     frozenset({"bypass"}),
     frozenset({"loss"}),
     frozenset({"bypass", "loss"}),
+    frozenset({"connect"}),
     frozenset({"gate"}),
     frozenset({"clip"}),
     frozenset({"skip", "norm"}),
@@ -214,6 +217,8 @@ def _kind(action: Action) -> str:
             return "loss"
         case Bypass():
             return "bypass"
+        case LetThrough() | Register():
+            return "connect"
 
 
 def _finding(item: Judged, model: str, notes: tuple[Finding, ...] = ()) -> Finding:

@@ -216,6 +216,10 @@ class LayerGraph:
         found = [self._nodes[id] for id in self._graph.predecessors(self.loss.id)]
         return tuple(node for node in found if isinstance(node, Layer))
 
+    def feels_through(self, parameter: Parameter, layer: Layer) -> bool:
+        """Whether `layer` depends on `parameter` and the loss on `layer`."""
+        return self._has_path(parameter.id, layer.id, ()) and self.reaches_loss(layer)
+
     def reaches_loss(self, layer: Layer, avoiding: Iterable[Layer] = ()) -> bool:
         """Whether a path leads from `layer` to the loss that passes through none of `avoiding`."""
         return self._has_path(layer.id, self.loss.id, avoiding)

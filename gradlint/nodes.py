@@ -53,6 +53,7 @@ class Parameter:
     named: bool = True
     copy_of: str = ""
     rewritten: bool = False
+    borrowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

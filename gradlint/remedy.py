@@ -108,6 +108,18 @@ class ReplaceLoss:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class LetThrough:
+    """Let gradients through `detach`, `.data` and whatever switches gradients off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Register the trainable tensors that the attribute `part` hides, as `parameters()` wants."""
+
+    part: str
+
+
 Action = (
     ReplaceActivation
     | Initialise
@@ -122,6 +134,8 @@ Action = (
     | Orthogonalise
     | SkipRecurrent
     | ReplaceLoss
+    | LetThrough
+    | Register
 )
 
 

@@ -9,6 +9,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+from gradlint.arrival import (
+    SWITCHES,
+    arrival_claims,
+    effects,
+    listing,
+    parts,
+    stops_of,
+    takers_of,
+    unreached,
+)
 from gradlint.claim import Bound, Claim
 from gradlint.evidence import Severity
 from gradlint.graph import LayerGraph
@@ -40,8 +50,10 @@ from gradlint.remedy import (
     Bypass,
     ClipGradients,
     Initialise,
+    LetThrough,
     Normalise,
     Orthogonalise,
+    Register,
     Remedy,
     ReplaceActivation,
     ReplaceLoss,
@@ -57,6 +69,7 @@ from gradlint.training import Objective, OptimizerFamily
 __all__ = [
     "ASSUMED_STEPS",
     "CRITICAL",
+    "SWITCHES",
     "Activate",
     "AddSkip",
     "Bound",
@@ -71,6 +84,7 @@ __all__ = [
     "Initialise",
     "Layer",
     "LayerGraph",
+    "LetThrough",
     "LoopRule",
     "LossRule",
     "LossUse",
@@ -80,6 +94,7 @@ __all__ = [
     "Orthogonalise",
     "Parameter",
     "Quantity",
+    "Register",
     "Remedy",
     "ReplaceActivation",
     "ReplaceLoss",
@@ -96,9 +111,11 @@ __all__ = [
     "Stop",
     "Stray",
     "TrainingLoop",
+    "arrival_claims",
     "at_critical_scale",
     "attends",
     "between_steps",
+    "effects",
     "fitting_norm",
     "gates",
     "gradient_claim",
@@ -107,15 +124,20 @@ __all__ = [
     "is_weighted",
     "iterates",
     "length",
+    "listing",
     "loops",
     "name_of",
     "names",
     "own_steps",
+    "parts",
     "repeats",
     "role_of",
     "site",
     "skip_pairs",
+    "stops_of",
+    "takers_of",
     "trunk_claim",
+    "unreached",
 ]
 
 

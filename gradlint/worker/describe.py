@@ -69,6 +69,7 @@ def nodes_of(
         reached,
         consumed,
         newborn.fingerprints,
+        construction,
         mentions,
     )
     hidden = stray_nodes(newborn.strays, forward, construction, mentions)

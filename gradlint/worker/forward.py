@@ -15,6 +15,7 @@ from torch import nn
 from gradlint.worker.build import on_cpu
 from gradlint.worker.failure import UserError
 from gradlint.worker.outputs import loss_of, tensors_of
+from gradlint.worker.stops import as_remedied
 from gradlint.worker.trace import Forward, Intervention, Observer, Recorder, Source, tensors_in
 
 
@@ -82,7 +83,7 @@ def run(
     named = {f"input {i}": tensor for i, tensor in enumerate(tensors_in([*args, *kwargs.values()]))}
     recorder.feed(named)
     try:
-        with on_cpu(), recorder.recording():
+        with on_cpu(), as_remedied(model), recorder.recording():
             output = model(*args, **kwargs)
     except Exception as error:  # because it is the user's code that raises here
         raise UserError("forward", error) from error

@@ -15,8 +15,10 @@ from gradlint.remedy import (
     Bypass,
     ClipGradients,
     Initialise,
+    LetThrough,
     Normalise,
     Orthogonalise,
+    Register,
     Remedy,
     ReplaceActivation,
     ReplaceLoss,
@@ -32,6 +34,8 @@ from gradlint.worker.recurrent import (
     replace_recurrent,
     set_gate_bias,
 )
+from gradlint.worker.stops import LET_THROUGH
+from gradlint.worker.strays import register
 from gradlint.worker.trace import Call, Intervention
 
 Weights = Mapping[str, tuple[str, ...]]
@@ -83,6 +87,10 @@ def _change(model: nn.Module, action: Action, weights: Weights) -> None:
                 _set_bias(model, weights.get(layer, ()), value)
         case ClipGradients(max_norm):
             object.__setattr__(model, CLIP_NORM, max_norm)
+        case LetThrough():
+            object.__setattr__(model, LET_THROUGH, True)
+        case Register(part):
+            register(model, part)
         case ReplaceRecurrent(layer, cell, forget_bias):
             replace_recurrent(_module(model, layer), cell, forget_bias)
         case SetGateBias(layer, value):

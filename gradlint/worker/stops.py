@@ -6,15 +6,19 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from gradlint.span import Span
 
-Locate = Callable[[FrameType], Span | None]
+Locate = Callable[[FrameType | None], Span | None]
+
+LET_THROUGH = "_gradlint_let_through"
+"""The attribute by which a model says that a remedy lets gradients through its stops."""
 
 _LEAVING = frozenset("item tolist numpy array float int index".split())
 _VALUELESS = re.compile(r"(empty|full|ones|zeros|rand|randn|randint)_like|new_\w+|grad")
@@ -66,8 +70,15 @@ class Switches:
 
     def __init__(self, locate: Locate) -> None:
         self._locate = locate
-        self.cause = "no_grad"
-        self.span: Span | None = None
+        self._last: tuple[str, Span | None] | None = None
+
+    def blamed(self, frame: FrameType | None) -> tuple[str, Span | None]:
+        """The switch and its line; in a custom function nobody did, and `frame` is blamed."""
+        return self._last or ("no_grad", self._locate(frame))
+
+    def forget(self) -> None:
+        """Gradients are on again."""
+        self._last = None
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -82,20 +93,64 @@ class Switches:
     def _wrapped(self, kind: type, method: str) -> Iterator[None]:
         original = getattr(kind, method)
 
-        def switch(switch: object, *args: object, **kwargs: object) -> object:
+        def switch(self_: object, *args: object, **kwargs: object) -> object:
             frame = sys._getframe(1)
             if torch.is_grad_enabled() and not frame.f_code.co_filename.endswith(_GRAD_MODE):
-                self.cause = "sample" if _draws(frame) else kind.__name__
-                self.span = self._locate(frame)
-            return original(switch, *args, **kwargs)
+                cause = "sample" if _draws(frame) else kind.__name__
+                self._last = (cause, self._locate(frame))
+            return original(self_, *args, **kwargs)
 
-        setattr(kind, method, switch)
-        try:
+        with _replaced(kind, method, switch):
             yield
-        finally:
-            setattr(kind, method, original)
 
 
 def _draws(frame: FrameType) -> bool:
     """Whether the switch belongs to `sample()` of a distribution of torch."""
     return _DISTRIBUTIONS in frame.f_code.co_filename
+
+
+@contextlib.contextmanager
+def as_remedied(model: object) -> Iterator[None]:
+    """Let gradients through until the block ends, if a remedy wants it for this model."""
+    if not hasattr(model, LET_THROUGH):
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        for kind in (torch.no_grad, torch.inference_mode):
+            for method in ("__enter__", "__exit__"):
+                stack.enter_context(_replaced(kind, method, _nothing))
+        stack.enter_context(_replaced(torch.set_grad_enabled, "__init__", _nothing))
+        stack.enter_context(_replaced(torch.set_grad_enabled, "__exit__", _nothing))
+        stack.enter_context(_Through())
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(kind: type, method: str, by: Callable[..., object]) -> Iterator[None]:
+    original = getattr(kind, method)
+    setattr(kind, method, by)
+    try:
+        yield
+    finally:
+        setattr(kind, method, original)
+
+
+def _nothing(*_: object, **__: object) -> None:
+    return None
+
+
+class _Through(TorchFunctionMode):
+    """Gives the tensor itself where its gradient would be cut off."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        name = getattr(func, "__name__", "")
+        getter = name == "__get__" and getattr(func, "__self__", None) is torch.Tensor.data
+        if getter or name in ("detach", "detach_"):
+            return args[0]
+        return func(*args, **(kwargs or {}))

@@ -12,6 +12,7 @@ from gradlint.nodes import Stray
 from gradlint.span import Span
 from gradlint.worker.construction import Construction
 from gradlint.worker.mentions import Mentions
+from gradlint.worker.run import UnmeasurableError
 from gradlint.worker.trace import Forward, parameter_of, shape_of
 
 _REGISTERED = frozenset({"_parameters", "_buffers", "_modules"})
@@ -122,3 +123,23 @@ def _line(item: Found, construction: Construction) -> Span | None:
         return construction.line_of(item.module)
     filled = construction.initialisation_of(item.tensor)
     return filled.span if filled else None
+
+
+def register(model: nn.Module, part: str) -> None:
+    """Register the modules and parameters that the attribute `part` hides, on the model itself.
+
+    Raises:
+        UnmeasurableError: it is a plain tensor in a container, which is no parameter yet.
+    """
+    for index, item in enumerate(found for found in strays(model) if found.part == part):
+        name = f"_gradlint_registered_{index}"
+        if item.module is not None:
+            model.add_module(name, item.module)
+        elif isinstance(item.tensor, nn.Parameter):
+            model.register_parameter(name, item.tensor)
+        elif item.id == part:
+            attribute = part.rpartition(".")[2]
+            delattr(item.owner, attribute)
+            setattr(item.owner, attribute, nn.Parameter(item.tensor.detach()))
+        else:
+            raise UnmeasurableError(f"{item.id} would have to become a parameter first")

@@ -230,6 +230,8 @@ class Recorder(TorchFunctionMode):
         kwargs: dict[str, object],
         output: object,
     ) -> object:
+        if torch.is_grad_enabled():
+            self._switches.forget()
         made = list(tensors_in(output))
         new = [t for t in made if t.grad_fn is not None and t.grad_fn not in self.owner]
         name = _function_name(func)
@@ -351,7 +353,7 @@ class Recorder(TorchFunctionMode):
     ) -> str:
         cause, span = name, self._source.locate(frame) if self._source else None
         if not torch.is_grad_enabled():
-            cause, span = self._switches.cause, self._switches.span
+            cause, span = self._switches.blamed(frame)
         path = self._stack[-1] if self._stack else ""
         id_ = f"stop {len(self.stops)}"
         self.stops[id_] = Stopped(id_, cause, path, span, ended, leaves=leaves)

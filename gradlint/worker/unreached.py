@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ import torch
 from torch import nn
 
 from gradlint.nodes import Parameter, Stop
+from gradlint.span import Span
+from gradlint.worker.construction import Construction
 from gradlint.worker.mentions import Mentions
 from gradlint.worker.stops import Stopped
 from gradlint.worker.trace import LOSS, Forward, GradFn
@@ -102,6 +105,7 @@ def described(
     reached: Collection[str],
     consumed: Collection[str],
     before: Fingerprints,
+    construction: Construction,
     mentions: Mentions,
 ) -> Iterator[Parameter]:
     """The parameters; of those that the loss does not depend on also why that may be right."""
@@ -114,10 +118,12 @@ def described(
         holder = name if name in consumed else _uncalled(forward.model, name, consumed)
         yield replace(
             parameter,
+            constructed=_line(forward.model, holder, construction),
             holder=holder,
             named=_named(forward.model, holder, mentions),
             copy_of=_original(forward.model, name, reached),
             rewritten=before.get(name, after[name]) != after[name],
+            borrowed=_borrowed(forward.model, name),
         )
 
 
@@ -131,6 +137,18 @@ def _uncalled(model: nn.Module, name: str, consumed: Collection[str]) -> str:
             break
         part = above
     return part
+
+
+def _line(model: nn.Module, part: str, construction: Construction) -> Span | None:
+    above, _, attribute = part.rpartition(".")
+    owner = model.get_submodule(above)
+    held = getattr(owner, attribute)
+    if isinstance(held, nn.Module):
+        return construction.line_of(held)
+    if type(owner).__module__.startswith("torch.nn."):
+        return construction.line_of(owner)
+    filled = construction.initialisation_of(held)
+    return filled.span if filled else construction.line_of(owner)
 
 
 def _named(model: nn.Module, part: str, mentions: Mentions) -> bool:
@@ -151,3 +169,18 @@ def _original(model: nn.Module, name: str, reached: Collection[str]) -> str:
         if other in reached and parameter.shape == copy.shape and torch.equal(parameter, copy):
             return other
     return ""
+
+
+def _borrowed(model: nn.Module, name: str) -> bool:
+    """Whether a part around the parameter is of an installed package, and the model is not."""
+    if _installed(model):
+        return False
+    steps = name.split(".")
+    parts = (model.get_submodule(".".join(steps[:count])) for count in range(1, len(steps)))
+    return any(_installed(part) for part in parts)
+
+
+def _installed(module: nn.Module) -> bool:
+    defined_in = type(module).__module__
+    file = getattr(sys.modules.get(defined_in), "__file__", None) or ""
+    return "site-packages" in file and not defined_in.startswith("torch.nn.")
