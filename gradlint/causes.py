@@ -29,7 +29,8 @@ from gradlint.remedy import (
     SkipRecurrent,
 )
 from gradlint.report import Finding, TriedRemedy
-from gradlint.rule import Hypothesis, Rule
+from gradlint.rule import Family, Hypothesis, Rule
+from gradlint.theory import Attribution, Cause
 
 RESTORES_WITHIN = 1.0
 """Decades: of the remedied networks with |L| below it 82 % learn with SGD."""
@@ -43,12 +44,16 @@ _ALIKE = 0.1  # of values closer together than this none is better: seeds differ
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A suspicion and what was measured for it: its claims in `evidence`, its remedies as tried."""
+    """A suspicion and what was measured for it: its claims in `evidence`, its remedies as tried.
+
+    `attribution` splits the decades of its region by cause, where the theory can.
+    """
 
     rule: type[Rule]
     hypothesis: Hypothesis
     evidence: tuple[Evidence, ...]
     remedies: tuple[TriedRemedy, ...] = ()
+    attribution: Attribution | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -131,8 +136,30 @@ def _one_finding(group: Sequence[Judged], model: str) -> Finding:
     return _finding(ordered[0], model, notes)
 
 
-def _claim_to_be_the_cause(item: Judged) -> tuple[int, int, bool, float, int, int, str, int]:
-    """A key that puts the cause first: verdict, best remedy, definite or not, recovery, repute."""
+_SPEAKS_OF: dict[Family, frozenset[Cause]] = {
+    Family.ACTIVATION: frozenset({Cause.ACTIVATION}),
+    Family.INIT: frozenset({Cause.WEIGHTS}),
+    Family.RECURRENT: frozenset({Cause.RECURRENCE}),
+    Family.TOPOLOGY: frozenset({Cause.WEIGHTS, Cause.MISSING_NORM}),
+    Family.NORMALIZATION: frozenset({Cause.MISSING_NORM, Cause.NORM}),
+}
+"""The causes that a family's rules name; around layers with a skip their scale counts little."""
+
+
+def _carried(item: Judged) -> float:
+    """Decades that the causes carry of which the rule speaks, in steps that noise does not take."""
+    if item.attribution is None:
+        return 0.0
+    return round(item.attribution.share(_SPEAKS_OF.get(item.rule.family, frozenset())), 1)
+
+
+def _claim_to_be_the_cause(
+    item: Judged,
+) -> tuple[int, int, bool, float, float, int, int, str, int]:
+    """A key that puts the cause first.
+
+    Verdict, best remedy, definite or not, decades carried, recovery, repute.
+    """
     recoveries = [(o, d, p) for o, p, d in (_merit(item, tried) for tried in item.remedies)]
     none = (len(_REMEDY_ORDER), math.inf, len(_PREFERENCE))
     outcome, distance, preference = min(recoveries, default=none)
@@ -141,6 +168,7 @@ def _claim_to_be_the_cause(item: Judged) -> tuple[int, int, bool, float, int, in
         _VERDICT_ORDER.index(item.verdict),
         outcome,
         not item.hypothesis.definite,
+        -_carried(item),
         distance,
         preference,
         -restoring,
@@ -236,7 +264,16 @@ def _finding(item: Judged, model: str, notes: tuple[Finding, ...] = ()) -> Findi
         remedies=_offered(item),
         advice=item.hypothesis.advice,
         notes=notes,
+        causes=_by_cause(item.attribution),
     )
+
+
+def _by_cause(attribution: Attribution | None) -> tuple[tuple[str, float], ...]:
+    """The causes that move at least a tenth of a decade, the one that moves most first."""
+    moved = attribution.causes.items() if attribution is not None else ()
+    shown = [(cause.value, float(f"{change:.4g}")) for cause, change in moved]
+    ordered = sorted(shown, key=lambda item: (-abs(item[1]), item[0]))
+    return tuple(item for item in ordered if abs(item[1]) >= _ALIKE)
 
 
 def _severity(item: Judged) -> Severity:

@@ -39,6 +39,17 @@ class RemedyVerdict(str, Enum):
     INSUFFICIENT = "insufficient"
 
 
+DISAGREEMENT = 1.0
+"""Decades between prediction and measurement from which one of them is not to be believed."""
+
+
+def disagrees(measured: float, predicted: float | None) -> bool:
+    """Whether a prediction in decades is more than one away from what was measured."""
+    if predicted is None or math.isnan(measured) or measured == predicted:
+        return False
+    return not abs(measured - predicted) <= DISAGREEMENT
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One claim beside what was measured, one value for each seed."""
@@ -54,6 +65,11 @@ class Evidence:
         """The median of the measured values, NaN where there are none."""
         ordered = sorted(value for value in self.measured if not math.isnan(value))
         return ordered[len(ordered) // 2] if ordered else math.nan
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether what is predicted is more than a decade away from what was measured."""
+        return self.claim.quantity.unit == "decade" and disagrees(self.typical, self.predicted)
 
     @property
     def beyond_error(self) -> bool:

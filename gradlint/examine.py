@@ -25,7 +25,7 @@ from gradlint.report import (
     TrunkLayer,
 )
 from gradlint.rule import GraphRule, Hypothesis, LoopRule, LossRule, Rule
-from gradlint.theory import Prediction, predict
+from gradlint.theory import Prediction, explain, predict
 from gradlint.training import OptimizerFamily, Training
 from gradlint.wire import (
     BuiltFrom,
@@ -113,7 +113,10 @@ def examine(
         claim: replace(found, predicted=_predicted(claim, prediction))
         for claim, found in _evidence(claims, probed).items()
     }
-    judged = [_judged(item, evidence, session, settings, training, graph) for item in suspicions]
+    judged = [
+        _attributed(_judged(item, evidence, session, settings, training, graph), graph, prediction)
+        for item in suspicions
+    ]
     return Examined(
         replace(
             summary,
@@ -176,6 +179,14 @@ def _judged(
     if all(item.verdict is Verdict.CONFIRMED for item in found):
         tried = _try_remedies(suspicion.hypothesis, found[0], session, settings, training, graph)
     return Judged(suspicion.rule, suspicion.hypothesis, found, tried)
+
+
+def _attributed(item: Judged, graph: LayerGraph, prediction: Prediction) -> Judged:
+    """With the decades of its region by cause, where the theory agrees with the measurement."""
+    speaks = [e for e in item.evidence if e.claim.quantity is Quantity.GRADIENT_DECADES]
+    if not any(e.predicted is not None and not e.disagrees for e in speaks):
+        return item
+    return replace(item, attribution=explain(graph, prediction, item.hypothesis.region))
 
 
 def _predicted(claim: Claim, prediction: Prediction) -> float | None:

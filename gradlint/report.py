@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
-from gradlint.evidence import Evidence, RemedyVerdict, Severity, Verdict
+from gradlint.evidence import Evidence, RemedyVerdict, Severity, Verdict, disagrees
 from gradlint.span import Span
 from gradlint.training import OptimizerFamily
 
@@ -33,6 +34,12 @@ class TrunkLayer:
     measured: tuple[float, ...]
     predicted: float | None = None
     cell: int = 0
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether what is predicted is more than a decade away from what was measured."""
+        known = sorted(value for value in self.measured if not math.isnan(value))
+        return bool(known) and disagrees(known[len(known) // 2], self.predicted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,8 @@ class Finding:
     """A judged hypothesis. `notes` are the findings that speak of the same region.
 
     `suppressed` is true where the user allows it: by a comment, or in a baseline (`baselined`).
+    `causes` say what takes how many of the gradient's decades over the region, the most first;
+    negative ones are lost.
     """
 
     rule: str
@@ -135,6 +144,7 @@ class Finding:
     suppression_reason: str = ""
     baselined: bool = False
     notes: tuple[Finding, ...] = ()
+    causes: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ def _decades(model: ModelSummary) -> Json:
     return {
         "measured": [_measured(value) for value in model.decades],
         "predicted": _predicted(model.trunk[0].predicted),
+        "disagrees": model.trunk[0].disagrees,
     }
 
 
@@ -111,6 +112,7 @@ def _finding(finding: Finding, severity: Severity, fingerprint: str) -> Json:
         "verdict": finding.verdict.value,
         "reason": finding.reason or None,
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
+        "causes": [{"cause": cause, "decades": change} for cause, change in finding.causes],
         "remedies": [_remedy(remedy) for remedy in finding.remedies],
         "suppressed": finding.suppressed,
         "fingerprint": fingerprint,
@@ -126,6 +128,7 @@ def _evidence(evidence: Evidence) -> Json:
         "bound": _bound(claim.bound),
         "measured": [_measured(value) for value in evidence.measured],
         "predicted": _predicted(evidence.predicted),
+        "disagrees": evidence.disagrees,
     }
 
 

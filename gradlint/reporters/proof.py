@@ -19,7 +19,7 @@ def proof_lines(finding: Finding) -> list[str]:
     """Evidence, remedies and notes, one sentence a line, for formats that take plain text."""
     lines = [line for evidence in finding.evidence for line in evidence_lines(evidence)]
     if finding.verdict is not Verdict.REFUTED:
-        lines += remedy_lines(finding)
+        lines += [*cause_lines(finding), *remedy_lines(finding)]
     return lines + [f"note: {note.span}: {note.message} [{note.rule}]" for note in finding.notes]
 
 
@@ -43,8 +43,16 @@ def evidence_lines(evidence: Evidence) -> Iterator[str]:
         value += f", {meaning}" if meaning else ""
     yield f"{subject(claim)}: {value}"
     if evidence.predicted is not None:
-        yield f"predicted without data: {number(evidence.predicted, claim.quantity)}{suffix}"
+        but = ", which the measurement contradicts" if evidence.disagrees else ""
+        yield f"predicted without data: {number(evidence.predicted, claim.quantity)}{suffix}{but}"
     yield f"healthy is {healthy(claim.bound)}{suffix}"
+
+
+def cause_lines(finding: Finding) -> Iterator[str]:
+    """What takes how many of the decades over the layers that the finding speaks of."""
+    if finding.causes:
+        shares = ", ".join(f"{cause} {number(decades)}" for cause, decades in finding.causes)
+        yield f"decades in these layers by cause: {shares}"
 
 
 def remedy_lines(

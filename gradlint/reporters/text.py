@@ -12,7 +12,7 @@ from gradlint.reporters import footer
 from gradlint.reporters.ink import BOLD, DIM, Ink
 from gradlint.reporters.numbers import bar, number, typical
 from gradlint.reporters.presentation import Style, stands
-from gradlint.reporters.proof import evidence_lines, remedy_lines
+from gradlint.reporters.proof import cause_lines, evidence_lines, remedy_lines
 from gradlint.span import Span
 
 _BAR = 40
@@ -63,6 +63,7 @@ def _finding(finding: Finding, file: FileReport, style: Style, ink: Ink) -> Iter
         yield from (_INDENT + line for line in evidence_lines(evidence))
     if finding.verdict is Verdict.REFUTED:
         return
+    yield from (_INDENT + line for line in cause_lines(finding))
     model = next((model for model in file.models if model.name == finding.model), None)
     if model is not None and _speaks_of_gradient(finding):
         yield from (_INDENT + line for line in _trunk(model, style))

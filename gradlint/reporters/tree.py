@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gradlint.graph import LayerGraph
 from gradlint.nodes import Layer
-from gradlint.report import ModelSummary
+from gradlint.report import ModelSummary, TrunkLayer
 from gradlint.reporters.ink import BOLD, DIM, Ink
 from gradlint.reporters.numbers import number, typical
 from gradlint.reporters.presentation import Style
@@ -38,24 +38,26 @@ class _Row:
     label: str
     line: str
     shape: str
-    decades: float = math.nan
+    gradient: TrunkLayer | None = None
 
 
 def render(summary: ModelSummary, graph: LayerGraph, style: Style | None = None) -> str:
     """A line for each layer under its modules: label, operation, line, output shape, decades, bar.
 
-    Decades are those of the trunk, the median over seeds; layers beside the trunk have none.
+    Decades are those of the trunk, the median over seeds, and in brackets what is predicted without
+    data; layers beside the trunk have none.
     """
     style = style or Style()
     ink = Ink(style.color)
-    decades = {layer.layer: typical(layer.measured) for layer in summary.trunk}
+    gradients = {layer.layer: layer for layer in summary.trunk}
+    decades = [typical(layer.measured) for layer in summary.trunk]
     rows = [
         _Row(summary.name, str(summary.span.line), _inputs(summary)),
-        *_rows(graph, decades, style),
+        *_rows(graph, gradients, style),
     ]
     rows.append(_Row("loss", "", ""))
     widths = [max(len(cell(row)) for row in rows) for cell in (_label, _line, _shape)]
-    scale = max(_SHORTEST, 0.0, *(abs(v) for v in decades.values() if math.isfinite(v)))
+    scale = max(_SHORTEST, 0.0, *(abs(v) for v in decades if math.isfinite(v)))
     head = f"{ink(str(summary.span), BOLD)}: {_facts(summary)}"
     return "\n".join([head, *(_text(row, widths, scale, style, ink) for row in rows)]) + "\n"
 
@@ -75,37 +77,39 @@ def _inputs(summary: ModelSummary) -> str:
     return " ".join(summary.inputs)
 
 
-def _rows(graph: LayerGraph, decades: Mapping[str, float], style: Style) -> Iterator[_Row]:
+def _rows(graph: LayerGraph, gradients: Mapping[str, TrunkLayer], style: Style) -> Iterator[_Row]:
     root = _Part("")
     for layer in graph.layers:
         part = root.at(layer.module)
         if not layer.op.startswith("torch.nn."):
             part = part.parts.setdefault(f"({layer.id})", _Part(""))
         part.calls.append(layer)
-    yield from _below(root, "", decades, style)
+    yield from _below(root, "", gradients, style)
 
 
-def _below(part: _Part, prefix: str, decades: Mapping[str, float], style: Style) -> Iterator[_Row]:
+def _below(
+    part: _Part, prefix: str, gradients: Mapping[str, TrunkLayer], style: Style
+) -> Iterator[_Row]:
     fork, corner, pipe = ("├─ ", "└─ ", "│  ") if style.unicode else ("|- ", "`- ", "|  ")
     for index, inner in enumerate(part.parts.values(), 1):
         last = index == len(part.parts)
-        yield _row(prefix + (corner if last else fork), inner, decades, style)
-        yield from _below(inner, prefix + ("   " if last else pipe), decades, style)
+        yield _row(prefix + (corner if last else fork), inner, gradients, style)
+        yield from _below(inner, prefix + ("   " if last else pipe), gradients, style)
 
 
-def _row(lead: str, part: _Part, decades: Mapping[str, float], style: Style) -> _Row:
+def _row(lead: str, part: _Part, gradients: Mapping[str, TrunkLayer], style: Style) -> _Row:
     if not part.calls:
         return _Row(f"{lead}{part.label}", "", "")
     first = part.calls[0]
     times = f" {'×' if style.unicode else 'x'}{len(part.calls)}" if len(part.calls) > 1 else ""
     operation = first.op.removeprefix("torch.nn.").removeprefix("aten.")
     label = f"{part.label}: {operation}" if part.label else operation
-    known = [decades[layer.id] for layer in part.calls if layer.id in decades]
+    known = (gradients[layer.id] for layer in part.calls if layer.id in gradients)
     return _Row(
         f"{lead}{label}{times}",
         str(first.span.line) if first.span else "",
         f"[{','.join(map(str, first.shape))}]",
-        known[0] if known else math.nan,
+        next(known, None),
     )
 
 
@@ -127,9 +131,17 @@ def _text(row: _Row, widths: list[int], scale: float, style: Style, ink: Ink) ->
         ink(row.line.rjust(widths[1]), DIM),
         row.shape.ljust(widths[2]),
     ]
-    if not math.isnan(row.decades):
-        cells += [number(row.decades).rjust(7), _bar(row.decades, scale, style)]
+    if row.gradient is not None:
+        measured = typical(row.gradient.measured)
+        cells += [number(measured).rjust(7), _predicted(row.gradient), _bar(measured, scale, style)]
     return "  ".join(cells).rstrip()
+
+
+def _predicted(gradient: TrunkLayer) -> str:
+    """The prediction in brackets, with a mark where the measurement contradicts it."""
+    if gradient.predicted is None:
+        return " " * 9
+    return f"({number(gradient.predicted)}){'!' if gradient.disagrees else ''}".rjust(9)
 
 
 def _bar(decades: float, scale: float, style: Style) -> str:

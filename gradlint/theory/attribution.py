@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -11,6 +11,7 @@ from itertools import pairwise
 from gradlint.graph import LayerGraph
 from gradlint.nodes import Layer
 from gradlint.operations import Role, role_of
+from gradlint.scales import HiddenWeight
 from gradlint.theory.dense import weight_square
 from gradlint.theory.prediction import Prediction
 
@@ -21,6 +22,7 @@ class Cause(str, Enum):
     ACTIVATION = "activation derivative"
     WEIGHTS = "weight scale"
     MISSING_NORM = "missing norm"
+    WIDTH = "width"
     RECURRENCE = "recurrence"
     NORM = "normalisation"
     OTHER = "other"
@@ -28,62 +30,88 @@ class Cause(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Decades by cause and by trunk layer, both of which add up to `total`; negative where lost."""
+    """Decades by cause, which add up to `total`; negative where they are lost on the way down."""
 
     total: float
     causes: Mapping[Cause, float]
-    layers: Mapping[str, tuple[Cause, float]]
 
     @property
     def main(self) -> Cause | None:
         """The cause that moves the gradient most in the direction of the total, if one does."""
-        sign = math.copysign(1.0, self.total)
-        cause = max(self.causes, key=lambda one: sign * self.causes[one], default=None)
-        return cause if cause is not None and sign * self.causes[cause] > 0.0 else None
+        cause = max(self.causes, key=lambda one: self.share({one}), default=None)
+        return cause if cause is not None and self.share({cause}) > 0.0 else None
+
+    def share(self, causes: Collection[Cause]) -> float:
+        """Decades that some causes move in the direction of the total, never negative."""
+        moved = sum(decades for cause, decades in self.causes.items() if cause in causes)
+        return max(math.copysign(moved, moved * self.total), 0.0)
 
 
-_USUAL_SCALE = (0.3, 2.1)  # because fan_in E w^2 is 1/3 by default, 1 by Xavier, 2 by He
+_ATTAINABLE = 4.0  # the largest critical variance that a scheme gives; sigmoids need above 100
+_CLOSE = 1.5  # the factor from the critical variance up to which weights are not to blame
 
 
-def explain(graph: LayerGraph, prediction: Prediction) -> Attribution:
-    """Split the predicted decades at the first trunk layer over the layers between it and the loss.
+def explain(graph: LayerGraph, prediction: Prediction, region: Collection[str] = ()) -> Attribution:
+    """Split the predicted decades over the trunk, or the part of it that a region spans, by cause.
 
-    What is lost between the outputs of two neighbours on the trunk is lost in the later one: in its
-    activation, in its weights, in its recurrence. Weights of a usual scale are not to blame for
-    what they lose: there a norm is missing that would restore it (Ioffe & Szegedy 2015).
+    What is lost between the outputs of two neighbours on the trunk is lost in the later one. Where
+    a critical scale exists for the activation behind a weight, the weight answers for what it
+    lacks to make up for that activation's usual slope (He 2015), and the activation for the rest.
+    Weights close to their critical scale are not to blame: there a norm is missing that would hold
+    the signal where they are critical (Ioffe & Szegedy 2015). What a typical draw of narrow layers
+    loses against the mean over draws is the width's (Hanin & Nica 2020).
     """
-    trunk = [layer for layer in graph.trunk if math.isfinite(prediction.decades(layer.id))]
-    layers: dict[str, tuple[Cause, float]] = {}
-    for before, after in pairwise(trunk):
-        change = prediction.decades(before.id) - prediction.decades(after.id)
-        layers[after.id] = (_cause(graph, after), change)
-    if trunk:
-        cause, change = layers.get(trunk[-1].id, (Cause.OTHER, 0.0))
-        layers[trunk[-1].id] = (cause, change + prediction.decades(trunk[-1].id))
     causes: dict[Cause, float] = {}
-    for cause, change in layers.values():
+    for cause, change in _changes(graph, prediction, region):
         causes[cause] = causes.get(cause, 0.0) + change
-    return Attribution(sum(causes.values()), causes, layers)
+    return Attribution(sum(causes.values()), causes)
 
 
-def _cause(graph: LayerGraph, layer: Layer) -> Cause:
-    match role_of(layer):
-        case Role.ACTIVATION | Role.SOFTMAX:
-            return Cause.ACTIVATION
-        case Role.RECURRENT | Role.CELL:
-            return Cause.RECURRENCE
-        case Role.NORM:
-            return Cause.NORM
-        case Role.DENSE | Role.CONVOLUTION:
-            return _weight_cause(graph, layer)
-        case _:
-            return Cause.OTHER
+def _changes(
+    graph: LayerGraph, prediction: Prediction, region: Collection[str]
+) -> Iterator[tuple[Cause, float]]:
+    signals = prediction.signals
+    trunk = [layer for layer in graph.trunk if math.isfinite(signals[layer.id].decades)]
+    inside = [place for place, layer in enumerate(trunk) if layer.id in region]
+    first, last = (min(inside, default=0), max(inside, default=-1)) if region else (0, len(trunk))
+    weighted = {layer.id for layer in graph.weighted_trunk}
+    owed = 0.0  # what the last weight should have made up for
+    for place, (before, after) in enumerate(pairwise(trunk)):
+        if after.id in weighted:
+            owed = 0.5 * math.log10(_reference(graph, after))
+        if not first <= place < last:
+            continue
+        above, below = signals[after.id], signals[before.id]
+        width = below.width - above.width
+        change = below.decades - above.decades - width
+        yield Cause.WIDTH, width
+        if after.id in weighted:
+            yield _weight_cause(graph, after), change - owed
+        elif role_of(after) is Role.ACTIVATION:
+            yield Cause.ACTIVATION, change + owed
+            owed = 0.0
+        else:
+            yield _OTHERS.get(role_of(after), Cause.OTHER), change
+
+
+_OTHERS = {
+    Role.SOFTMAX: Cause.ACTIVATION,
+    Role.RECURRENT: Cause.RECURRENCE,
+    Role.CELL: Cause.RECURRENCE,
+    Role.NORM: Cause.NORM,
+}
+
+
+def _reference(graph: LayerGraph, layer: Layer) -> float:
+    """The variance fan_in E w^2 that suits what follows a weight, 1 where nothing can be asked."""
+    weight = graph.weight_of(layer)
+    critical = HiddenWeight(layer, weight, graph).critical if weight is not None else 1.0
+    return critical if critical <= _ATTAINABLE else 1.0
 
 
 def _weight_cause(graph: LayerGraph, layer: Layer) -> Cause:
     weight = graph.weight_of(layer)
     if weight is None:
         return Cause.OTHER
-    low, high = _USUAL_SCALE
-    usual = low <= weight.fan_in * weight_square(weight) <= high
-    return Cause.MISSING_NORM if usual else Cause.WEIGHTS
+    ratio = weight.fan_in * weight_square(weight) / _reference(graph, layer)
+    return Cause.MISSING_NORM if 1.0 / _CLOSE <= ratio <= _CLOSE else Cause.WEIGHTS

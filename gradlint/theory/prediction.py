@@ -25,6 +25,8 @@ class Signal:
     `mean` the mean element (m), `decades` log10 of the norm of the gradient over that at the
     model's outputs: negative where it is weaker, -inf where none arrives. `decay` is, for a
     recurrent layer, the decades by which the gradient changes for each step back in time, else 0.
+    `width` is the part of `decades` by which a typical draw of the weights lies below the mean over
+    draws, as it does in narrow layers.
     """
 
     square: float
@@ -32,6 +34,7 @@ class Signal:
     mean: float
     decades: float
     decay: float = 0.0
+    width: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,4 +276,5 @@ def _signal(forward: _Forward, layer: Layer, flow: Flow, root: float) -> Signal:
         mean=moments.mean,
         decades=0.5 * math.log10(ratio) if ratio > 0.0 else -math.inf,
         decay=forward.decays.get(layer.id, 0.0),
+        width=-0.25 * flow.noise / math.log(10.0),
     )

@@ -71,6 +71,7 @@ def finding(**changes: object) -> Finding:
             TriedRemedy("initialise anew", (-7.0,), RemedyVerdict.INSUFFICIENT),
         ),
         "advice": "use another activation",
+        "causes": (("activation derivative", -7.12), ("weight scale", -2.29)),
         "notes": (
             Finding(
                 rule="init-scale",

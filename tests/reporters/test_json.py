@@ -42,7 +42,7 @@ def test_the_keys_are_those_of_schema_1_in_their_order() -> None:
     ]
     assert list(document["findings"][0]) == [
         *("rule", "family", "severity", "path", "line", "column", "end_line", "end_column"),
-        *("model", "layer", "message", "verdict", "reason", "evidence", "remedies"),
+        *("model", "layer", "message", "verdict", "reason", "evidence", "causes", "remedies"),
         *("suppressed", "fingerprint"),
     ]
     assert document["findings"][0]["evidence"] == [
@@ -53,6 +53,7 @@ def test_the_keys_are_those_of_schema_1_in_their_order() -> None:
             "bound": {"at_least": -2.5, "at_most": 2.5},
             "measured": [-9.412, -9.391, -9.445],
             "predicted": -9.3,
+            "disagrees": False,
         }
     ]
 
@@ -84,6 +85,7 @@ def test_numbers_that_are_not_finite_are_texts() -> None:
             "bound": {"at_least": -2.5, "at_most": 2.5},
             "measured": [-9.0, "nan", "-inf"],
             "predicted": None,
+            "disagrees": False,
         }
     ]
 

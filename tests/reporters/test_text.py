@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gradlint.evidence import Severity, Verdict
+from gradlint.evidence import Evidence, Severity, Verdict
 from gradlint.report import FileReport, ModelStatus, Report
 from gradlint.reporters import concise, text
 from gradlint.reporters.presentation import Style, cleaned, rebased
@@ -163,3 +163,9 @@ def test_counts_name_each_severity(severity: Severity) -> None:
 def test_a_predicted_finding_is_shown_unasked() -> None:
     found = reports.finding(verdict=Verdict.PREDICTED, reason="not run")
     assert "[saturating-stack] predicted: not run" in text.render(reports.report(found))
+
+
+def test_a_prediction_that_the_measurement_contradicts_is_shown_to_do_so() -> None:
+    evidence = Evidence(reports.DECADES, (-9.4, -9.4, -9.4), Verdict.CONFIRMED, predicted=-7.9)
+    rendered = text.render(reports.report(reports.finding(evidence=(evidence,))))
+    assert "predicted without data: -7.90 decades, which the measurement contradicts" in rendered

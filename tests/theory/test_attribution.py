@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -25,7 +27,8 @@ def stack(activation: type[nn.Module], scale: float = 0.0) -> nn.Module:
     [
         pytest.param(nn.Sigmoid, 0.12, Cause.ACTIVATION, id="saturating activation"),
         pytest.param(nn.Tanh, 0.01, Cause.WEIGHTS, id="tiny weights"),
-        pytest.param(nn.Tanh, 0.0, Cause.MISSING_NORM, id="default weights without a norm"),
+        pytest.param(nn.ReLU, 0.0, Cause.WEIGHTS, id="default weights in front of ReLU"),
+        pytest.param(nn.SiLU, 0.17, Cause.MISSING_NORM, id="critical weights without a norm"),
     ],
 )
 def test_the_main_cause_is_the_one_that_was_built_in(
@@ -41,7 +44,28 @@ def test_the_parts_add_up_to_what_is_predicted_at_the_first_layer() -> None:
     attribution = explain(graph, prediction)
     first = prediction.decades(graph.trunk[0].id)
     assert attribution.total == pytest.approx(first)
-    assert sum(change for _, change in attribution.layers.values()) == pytest.approx(first)
+    assert sum(attribution.causes.values()) == pytest.approx(first)
+
+
+def test_a_region_answers_for_its_own_layers_alone() -> None:
+    graph, _ = traced(network(lambda: stack(nn.Sigmoid), 8, 64))
+    prediction = predict(graph)
+    region = tuple(layer.id for layer in graph.trunk[4:9])
+    bottom, top = (prediction.decades(region[place]) for place in (0, -1))
+    assert explain(graph, prediction, region).total == pytest.approx(bottom - top)
+    assert not explain(graph, prediction, ("nowhere",)).causes
+
+
+def test_narrow_layers_lose_by_their_width() -> None:
+    def narrow(width: int) -> nn.Module:
+        layers = [part for _ in range(20) for part in (nn.Linear(width, width), nn.ReLU())]
+        return nn.Sequential(*layers, nn.Linear(width, 2))
+
+    lost = []
+    for width in (4, 64):
+        graph, _ = traced(network(partial(narrow, width), 8, width))
+        lost.append(explain(graph, predict(graph)).causes[Cause.WIDTH])
+    assert lost[0] < 4 * lost[1] < 0
 
 
 class Reader(nn.Module):
