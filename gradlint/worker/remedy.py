@@ -85,12 +85,6 @@ def _change(model: nn.Module, action: Action, weights: Weights) -> None:
         case SetBias(layers, value):
             for layer in layers:
                 _set_bias(model, weights.get(layer, ()), value)
-        case ClipGradients(max_norm):
-            object.__setattr__(model, CLIP_NORM, max_norm)
-        case LetThrough():
-            object.__setattr__(model, LET_THROUGH, True)
-        case Register(part):
-            register(model, part)
         case ReplaceRecurrent(layer, cell, forget_bias):
             replace_recurrent(_module(model, layer), cell, forget_bias)
         case SetGateBias(layer, value):
@@ -100,6 +94,19 @@ def _change(model: nn.Module, action: Action, weights: Weights) -> None:
         case SkipRecurrent(layers):
             for layer in layers:
                 add_skips(_module(model, layer))
+        case Register(part):
+            register(model, part)
+        case _:
+            _mark(model, action)
+
+
+def _mark(model: nn.Module, action: Action) -> None:
+    """Write on the model what its training and forward pass are to do otherwise."""
+    match action:
+        case ClipGradients(max_norm):
+            object.__setattr__(model, CLIP_NORM, max_norm)
+        case LetThrough():
+            object.__setattr__(model, LET_THROUGH, True)
         case ReplaceLoss(by):
             object.__setattr__(model, REPLACED, by)
 
