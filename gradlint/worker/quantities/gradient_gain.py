@@ -51,6 +51,10 @@ def _ends(run: Run, claim: Claim) -> tuple[torch.Tensor, torch.Tensor]:
     if claim.since:
         return run.live(claim.since), run.live(claim.of)
     given = call.arguments[0] if call.arguments else None
+    if isinstance(given, nn.utils.rnn.PackedSequence):
+        given, _ = nn.utils.rnn.pad_packed_sequence(
+            given, batch_first=bool(getattr(call.module, "batch_first", False))
+        )
     if not isinstance(given, torch.Tensor):
         raise UnmeasurableError(f"{claim.of} takes no tensor")
     if isinstance(call.module, nn.Module):

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from gradlint.claim import Claim
 from gradlint.worker.forward import seed_everything
+from gradlint.worker.remedy import bypass
 from gradlint.worker.run import Run, UnmeasurableError
+from gradlint.worker.trace import Intervention
 
 
 def measure(run: Run, claim: Claim) -> float:
     """N = ‖g - mean g‖₂ / ‖g‖₂ in [0, 1], where gₙ = ∂⟨R, yₙ⟩/∂xₙ for the samples n.
 
     x is the output of layer `since` and y that of layer `of`, both of shape (N, …); R is one
-    random direction for all samples, the mean is taken over samples. The gradient through an affine
-    map is the same for every input, so N is 0; a ReLU between the two gives about .7.
+    random direction for all samples, the mean is taken over samples. Dropout is left out, because
+    its noise is no nonlinearity. The gradient through an affine map is the same for every input, so
+    N is 0; a ReLU between the two gives about .7.
 
     Raises:
         UnmeasurableError: no gradient flows from y to x, or there are fewer than two samples.
 
     Source: definition; y = A x + b has ∂⟨R, y⟩/∂x = Aᵀ R, whatever x is.
 
-    >>> from torch import nn
     >>> from gradlint.claim import Bound, Claim
     >>> from gradlint.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
@@ -32,7 +35,7 @@ def measure(run: Run, claim: Claim) -> float:
     >>> measure(run, Claim(Quantity.NONLINEARITY, "3", Bound(), since="1")) > 0.5
     True
     """
-    x, y = run.live(claim.since), run.live(claim.of)
+    x, y = _ends(run, claim)
     if x.ndim < 2 or x.shape[0] < 2 or y.shape[:1] != x.shape[:1]:
         raise UnmeasurableError(f"{claim.since} and {claim.of} do not give the same samples")
     seed_everything(run.seed)
@@ -44,3 +47,16 @@ def measure(run: Run, claim: Claim) -> float:
     size = float(torch.linalg.vector_norm(samples))
     varying = float(torch.linalg.vector_norm(samples - samples.mean(0)))
     return varying / size if size > 0 else 0.0
+
+
+def _ends(run: Run, claim: Claim) -> tuple[torch.Tensor, torch.Tensor]:
+    """The outputs of both layers in a run without dropout."""
+    calls = run.forward.calls.items()
+    dropouts = [id for id, call in calls if "dropout" in call.op.lower()]
+
+    def prepare(model: nn.Module) -> dict[str, Intervention]:
+        own = dict(run.prepare(model)) if run.prepare else {}
+        return dict.fromkeys(dropouts, bypass) | own
+
+    still = Run(run.built, run.seed, keep=(claim.since, claim.of), prepare=prepare)
+    return still.live(claim.since), still.live(claim.of)
