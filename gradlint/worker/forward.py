@@ -173,7 +173,9 @@ def _summer(
 def _square(gradient: torch.Tensor) -> float:
     """The sum of squares, in double precision because single precision underflows below 1e-19."""
     if gradient.is_sparse:
-        gradient = gradient.coalesce().values()
+        gradient = gradient.coalesce()
+    if gradient.is_sparse or gradient.is_nested:
+        gradient = gradient.values()
     norm = torch.linalg.vector_norm(gradient.detach(), dtype=_wide(gradient))
     return float(norm) ** 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -409,8 +410,12 @@ def _function_name(func: Callable[..., object]) -> str:
 
 
 def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
-    """The sizes of a tensor; -1 for one that is no number, as in nested tensors."""
-    return tuple(size if isinstance(size, int) else -1 for size in tensor.shape)
+    """The sizes of a tensor; the mean, at least 1, for one that differs in a nested tensor."""
+    if all(isinstance(size, int) for size in tensor.shape):
+        return tuple(tensor.shape)
+    known = math.prod(size for size in tensor.shape if isinstance(size, int))
+    mean = max(tensor.values().numel() // max(known, 1), 1) if tensor.is_nested else 1
+    return tuple(size if isinstance(size, int) else mean for size in tensor.shape)
 
 
 def _dtype(tensor: torch.Tensor) -> str:

@@ -32,6 +32,8 @@ _INNER = (
     "mlp_dim",
     "moe_intermediate_size",
     "shared_expert_intermediate_size",
+    "q_lora_rank",
+    "kv_lora_rank",
 )
 _HEADS = (
     "num_attention_heads",
@@ -95,17 +97,17 @@ def _narrower(values: Mapping[str, object]) -> dict[str, object]:
     sizes: dict[str, int] = {}
     for name in (*_WIDTHS, *_INNER):
         if name in known:
-            sizes[name] = max(known[name] * _WIDTH // width, _HEAD)
+            sizes[name] = max(known[name] * _WIDTH // width // _HEAD, 1) * _HEAD
     for name in (*_HEADS, *_KEYS):
         if name in known:
             sizes[name] = _divisor(known[name])
-    if "head_dim" in known:
+    if "head_dim" in known and "qk_rope_head_dim" not in known:  # where it follows from others
         sizes["head_dim"] = _WIDTH // max(
             (sizes[name] for name in _HEADS if name in sizes), default=8
         )
     for name in _EXPERTS:
         if name in known:
-            sizes[name] = min(known[name], _FEW_EXPERTS)
+            sizes[name] = min(known[name], max(_FEW_EXPERTS, 2 * known.get("n_group", 0)))
     if "vocab_size" in known:
         sizes["vocab_size"] = min(known["vocab_size"], _WORDS)
         padding = values.get("pad_token_id", 0)

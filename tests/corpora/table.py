@@ -61,7 +61,8 @@ class Row:
             *(severities[severity.value] for severity in Severity),
             round(sum(outcome.seconds for outcome in self.outcomes)),
         )
-        share = f" ({covered / models.total():.0%})" if models else ""
+        trainable = models.total() - not_run  # because what has no parameters is no model
+        share = f" ({covered / trainable:.0%})" if trainable else ""
         cells = [self.package, *map(str, numbers)]
         cells[_TITLES.index("covered")] += share
         return tuple(cells)

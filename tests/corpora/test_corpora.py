@@ -41,7 +41,7 @@ def test_models_probed_traced_and_part_of_another_count_as_covered() -> None:
     )
     cells = counted(row(*models))
     assert cells["models"] == "6"
-    assert cells["covered"] == "3 (50%)"
+    assert cells["covered"] == "3 (60%)"
     assert cells["not built"] == "1"
     assert cells["failed"] == "1"
     assert cells["not run"] == "1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from gradlint.worker.forward import gradients
 from tests.worker.live import of_chain, traced
 
 SOURCE = """\
@@ -177,3 +179,22 @@ def test_nothing_stays_patched_after_a_model_raised() -> None:
     with pytest.raises(Exception, match="no"):
         traced(Raises, (2, 4))
     assert (nn.Module.__call__, nn.Module.__init__) == before
+
+
+class Ragged(nn.Module):
+    """Sequences of 3 and 5 rows, as a nested tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = torch.nested.nested_tensor([x[0, :3], x[1]], layout=torch.jagged)
+        mixed: torch.Tensor = self.fc(rows).relu()
+        return mixed.to_padded_tensor(0.0)
+
+
+def test_a_nested_tensor_has_the_mean_of_its_ragged_sizes_and_a_gradient() -> None:
+    graph, forward = traced(Ragged, (2, 5, 4))
+    assert graph.layer("fc").shape == (2, 4, 6)
+    assert math.isfinite(gradients(forward, ["fc"]).decades("fc"))
