@@ -74,7 +74,8 @@ class Config:
 
     `timeout` is in seconds for each model, `memory` in MiB for each file's process. `trace` is
     false where no user code may run. `pictures` says whether whole layer graphs are measured, for
-    reports that draw them. `source` is the file that was read, None where there was none;
+    reports that draw them. `jobs` is how many workers run side by side, 0 for as many as pay.
+    `source` is the file that was read, None where there was none;
     paths and patterns are relative to its directory.
     """
 
@@ -95,6 +96,9 @@ class Config:
     trace: bool = True
     require_trace: bool = False
     pictures: bool = False
+    cache: bool = True
+    cache_dir: str = ""
+    jobs: int = 0
     source: Path | None = None
 
     def selects(self, rule: str, family: str, path: str = "") -> bool:
@@ -440,4 +444,7 @@ _READERS: dict[str, Callable[[TomlValue], object]] = {
     "models": _models,
     "trace": TomlValue.boolean,
     "require_trace": TomlValue.boolean,
+    "cache": TomlValue.boolean,
+    "cache_dir": TomlValue.string,
+    "jobs": lambda value: value.integer(at_least=0),
 }

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import queue
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradlint import __version__
+from gradlint.cache import FOLDER, Cache
 from gradlint.config import Config
-from gradlint.discovery import discover
 from gradlint.discovery.files import FoundFile, find_files
-from gradlint.graph import LayerGraph
-from gradlint.linting import Linted, Linter
+from gradlint.interpreter import choose_interpreter
 from gradlint.program import Unreadable
 from gradlint.progress import Step, Watch
-from gradlint.report import ModelSummary, Report
+from gradlint.report import Linted, ModelSummary, Report
+
+if TYPE_CHECKING:
+    from gradlint.graph import LayerGraph
+
+
+_FILES_FOR_A_JOB = 8
+"""Files for which one more worker pays: its start costs as much as probing a few small models."""
 
 
 def lint(
@@ -39,9 +49,12 @@ def lint(
         force_exclude=config.force_exclude,
         contents=contents or {},
     )
-    run = _Progress(len(found), watch)
-    with contextlib.closing(Linter(config, root, run.say)) as linter:
-        linted = [run.finished(linter.lint(file)) for file in found]
+    cache = _cache(config, root)
+    known = [cache.find(file) if cache and isinstance(file, FoundFile) else None for file in found]
+    progress = _Progress(len(found), sum(item is not None for item in known), watch)
+    todo = [file for file, item in zip(found, known, strict=True) if item is None]
+    new = iter(_linted(todo, config, root, progress, cache) if todo else ())
+    linted = [item or next(new) for item in known]
     return Report(
         files=tuple(item.report for item in linted),
         gradlint=__version__,
@@ -53,27 +66,87 @@ def lint(
     )
 
 
+def cache_directory(config: Config, root: Path) -> Path:
+    """Where reports are kept; a relative directory is below the root."""
+    return root / (config.cache_dir or FOLDER)
+
+
+def _cache(config: Config, root: Path) -> Cache | None:
+    if not config.cache:
+        return None
+    python = choose_interpreter(config.python, root) if config.trace else None
+    state = python.state if python else str
+    return Cache(cache_directory(config, root), config, root, state)
+
+
+def _linted(
+    files: Sequence[FoundFile | Unreadable],
+    config: Config,
+    root: Path,
+    progress: _Progress,
+    cache: Cache | None,
+) -> list[Linted]:
+    """Lint files with as many workers as are wanted; the results are in the order of the files."""
+    from gradlint.linting import Linter  # because a run in which nothing changed needs no rules
+
+    jobs = config.jobs or max(min(_processors(), len(files) // _FILES_FOR_A_JOB), 1)
+    linters = [Linter(config, root, progress.say) for _ in range(min(jobs, len(files)))]
+    free: queue.SimpleQueue[Linter] = queue.SimpleQueue()
+    for linter in linters:
+        free.put(linter)
+
+    def lint(file: FoundFile | Unreadable) -> Linted:
+        linter = free.get()
+        try:
+            linted = linter.lint(file)
+        finally:
+            free.put(linter)
+        progress.finish()
+        if cache is not None and isinstance(file, FoundFile):
+            cache.store(file, linted)
+        return linted
+
+    pool = ThreadPoolExecutor(len(linters))
+    try:
+        # Here, not in a thread, because a keyboard interrupt then ends what is being done at once.
+        return list(pool.map(lint, files) if len(linters) > 1 else map(lint, files))
+    finally:
+        for linter in linters:  # first, because a thread waits until its worker answers
+            linter.close()
+        pool.shutdown(cancel_futures=True)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class _Progress:
     """Counts the files that are done and tells the one who watches."""
 
-    def __init__(self, total: int, watch: Watch | None) -> None:
-        self._done = 0
+    def __init__(self, total: int, done: int, watch: Watch | None) -> None:
         self._total = total
+        self._done = done
         self._watch = watch
 
     def say(self, path: str, model: str) -> None:
+        """Say what is being done."""
         if self._watch is not None:
             self._watch(Step(path, model, self._done, self._total))
 
-    def finished(self, linted: Linted) -> Linted:
+    def finish(self) -> None:
+        """Count one more file."""
         self._done += 1
-        return linted
 
 
 def layer_graphs(
     path: Path, name: str, config: Config, root: Path
 ) -> tuple[tuple[ModelSummary, LayerGraph | None], ...]:
     """Trace and probe the models of one file (`name` alone, or all roots where it is empty)."""
+    from gradlint.discovery import discover
+    from gradlint.linting import Linter
+
     found = find_files([path], root)[0]
     program = discover(found.path, found.shown, root) if isinstance(found, FoundFile) else found
     if isinstance(program, Unreadable) or isinstance(found, Unreadable):

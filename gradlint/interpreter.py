@@ -12,6 +12,17 @@ from pathlib import Path
 
 from gradlint.toml import ConfigError
 
+_STATE = """
+import importlib.util, os, sys
+print(sys.version, sys.executable, sys.prefix, sys.path[1:])
+torch = importlib.util.find_spec("torch")
+folders = [f for f in sys.path if os.path.basename(f) in ("site-packages", "dist-packages")]
+files = [torch.origin] if torch and torch.origin else []
+for path in (*folders, *files):
+    if os.path.exists(path):
+        print(path, os.stat(path).st_mtime_ns)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
@@ -30,18 +41,25 @@ class Interpreter:
             "print(platform.python_version())\n"
             "print(*(d.version for d in m.distributions(name='torch')))"
         )
+        python, torch, *_ = [*self._answer("-I", "-c", code).splitlines(), "", ""]
+        return python, torch.partition(" ")[0]
+
+    def state(self) -> str:
+        """A text that changes with the interpreter, its torch, or what is installed beside it.
+
+        torch is found and not imported. A folder of packages changes when one comes or goes.
+        """
+        return self._answer("-X", "utf8", "-c", _STATE)
+
+    def _answer(self, *arguments: str) -> str:
+        """What it prints, "" where it fails."""
         try:
             done = subprocess.run(
-                [self.path, "-I", "-c", code],
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=True,
+                [self.path, *arguments], capture_output=True, text=True, timeout=60, check=True
             )
         except (OSError, subprocess.SubprocessError):
-            return "", ""
-        python, torch, *_ = [*done.stdout.splitlines(), "", ""]
-        return python, torch.partition(" ")[0]
+            return ""
+        return done.stdout
 
 
 def choose_interpreter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gradlint.config import Config, ModelSettings, interpreter
@@ -22,7 +22,7 @@ from gradlint.program import (
     TrainingLoop,
     Unreadable,
 )
-from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary
+from gradlint.report import FileReport, Finding, Linted, ModelStatus, ModelSummary
 from gradlint.rule import Rule
 from gradlint.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserFailure
 
@@ -30,24 +30,8 @@ Say = Callable[[str, str], None]
 """Told the path and the model, "" for none yet, of what is being done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Linted:
-    """The report of one file, and what it rests on.
-
-    `torch` is the version in the worker, "" where none was asked. `read` are the other files of the
-    project that were read, `absent` those that were looked for in vain. `settled` is false where
-    another run may end otherwise: a process was lost, or the worker did not start.
-    """
-
-    report: FileReport
-    torch: str = ""
-    read: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
-    settled: bool = True
-
-
 class Linter:
-    """A worker, started when the first file needs it; a context manager's inside, see `close`."""
+    """Lints one file at a time; the worker is started when the first file needs it."""
 
     def __init__(self, config: Config, root: Path, say: Say | None = None) -> None:
         self._config = config
@@ -59,9 +43,11 @@ class Linter:
         self._read: set[str] = set()
         self._absent: set[str] = set()
         self._settled = True
+        self._closed = False
 
     def close(self) -> None:
-        """End the worker, if one was started."""
+        """End the worker, if one was started; what still runs in another thread ends soon."""
+        self._closed = True
         if self._worker is not None:
             self._worker.close()
 
@@ -122,6 +108,8 @@ class Linter:
 
     def _open(self, file: FoundFile, program: Program) -> Session | UserFailure | Lost:
         """A session in which the file is imported, or why there is none."""
+        if self._closed:
+            return Lost("open", "the run was interrupted")
         if self._worker is None:
             self._worker = Worker(
                 interpreter(self._config, self._root),

@@ -176,6 +176,22 @@ class FileReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Linted:
+    """The report of one file, and what it rests on beside the file, the settings and gradlint.
+
+    `torch` is the version in the worker, "" where none was asked. `read` are the other files of the
+    project that were read, `absent` those that were looked for in vain. `settled` is false where
+    another run may end otherwise: a process was lost, or the worker did not start.
+    """
+
+    report: FileReport
+    torch: str = ""
+    read: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A whole run."""
 

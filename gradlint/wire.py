@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-import types
 import typing
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from enum import Enum
 
 from gradlint.claim import Claim
 from gradlint.nodes import Edge, Input, Layer, Loss, Parameter, Stop, Stray
+from gradlint.plain import plain, typed
 from gradlint.remedy import Remedy
 from gradlint.span import Span
 from gradlint.training import Training
@@ -228,7 +227,7 @@ _TYPES: dict[str, type] = {}
 
 def encode(message: Request | Reply) -> bytes:
     """One line of JSON; numbers that are not finite travel as strings."""
-    return json.dumps(_plain(message), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(plain(message), allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def decode(line: bytes) -> Request | Reply:
@@ -240,7 +239,7 @@ def decode(line: bytes) -> Request | Reply:
     try:
         data = json.loads(line)
         kind = _messages()[data["type"]]
-        return typing.cast("Request | Reply", _typed(kind, data))
+        return typing.cast("Request | Reply", typed(kind, data))
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise ValueError(f"not a message: {line[:80]!r} ({error})") from error
 
@@ -249,57 +248,3 @@ def _messages() -> dict[str, type]:
     if not _TYPES:
         _TYPES.update({kind.__name__: kind for kind in typing.get_args(Request | Reply)})
     return _TYPES
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if is_dataclass(value):
-        return {"type": type(value).__name__} | {
-            field.name: _plain(getattr(value, field.name)) for field in fields(value)
-        }
-    return value
-
-
-def _typed(hint: typing.Any, data: typing.Any) -> object:  # noqa: ANN401
-    if is_dataclass(hint):
-        hints = _hints(typing.cast(type, hint))
-        return typing.cast(type, hint)(
-            **{name: _typed(hints[name], item) for name, item in data.items() if name != "type"}
-        )
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is tuple:
-        if arguments[-1] is Ellipsis:
-            return tuple(_typed(arguments[0], item) for item in data)
-        return tuple(_typed(kind, item) for kind, item in zip(arguments, data, strict=True))
-    if origin in (typing.Union, types.UnionType):
-        return _one_of(arguments, data)
-    if hint is float:
-        return float(data)
-    return hint(data) if isinstance(hint, type) and issubclass(hint, Enum) else data
-
-
-def _one_of(alternatives: tuple[typing.Any, ...], data: typing.Any) -> object:  # noqa: ANN401
-    if isinstance(data, dict):
-        return _typed(next(kind for kind in alternatives if kind.__name__ == data["type"]), data)
-    if data is None:
-        return None
-    for kind in alternatives:
-        if typing.get_origin(kind) is tuple and isinstance(data, list):
-            return _typed(kind, data)
-    if float in alternatives and str not in alternatives:
-        return data if isinstance(data, int) else float(data)
-    return data
-
-
-_HINTS: dict[type, dict[str, typing.Any]] = {}
-
-
-def _hints(kind: type) -> dict[str, typing.Any]:
-    if kind not in _HINTS:
-        _HINTS[kind] = typing.get_type_hints(kind)
-    return _HINTS[kind]

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 EXCLUDED = frozenset(
-    ".bzr .direnv .eggs .git .git-rewrite .hg .ipynb_checkpoints .mypy_cache .nox .pants.d .pyenv"
-    " .pytest_cache .pytype .ruff_cache .svn .tox .venv .vscode __pycache__ __pypackages__ _build"
-    " buck-out build dist node_modules site-packages venv".split()
+    ".bzr .direnv .eggs .git .git-rewrite .gradlint_cache .hg .ipynb_checkpoints .mypy_cache .nox"
+    " .pants.d .pyenv .pytest_cache .pytype .ruff_cache .svn .tox .venv .vscode __pycache__"
+    " __pypackages__ _build buck-out build dist node_modules site-packages venv".split()
 )
 """Directories that are not walked unless they are named: what tools build, install and cache."""
 
