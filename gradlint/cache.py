@@ -22,13 +22,14 @@ from gradlint.config import Config
 from gradlint.discovery.files import FoundFile
 from gradlint.plain import plain, typed
 from gradlint.report import Linted
+from gradlint.toml import ConfigError
 
 FOLDER = ".gradlint_cache"
 """The directory in the project's root that holds the cache, unless another is named."""
 
 _OF_THE_RUN = (
     *("exclude", "force_exclude", "fail_on", "require_trace", "python", "source"),
-    *("cache", "cache_dir", "jobs"),
+    *("baseline", "cache", "cache_dir", "jobs"),
 )
 _MARK = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by gradlint.\n"
@@ -118,15 +119,17 @@ def clean(directory: Path) -> int:
     """Remove a cache and all in it; how many files it kept reports of.
 
     Raises:
-        ValueError: the directory is something else.
-        OSError: it cannot be removed.
+        ConfigError: the directory is something else, or cannot be removed.
     """
     if not directory.is_dir():
         return 0
     if not (directory / _MARK).is_file():
-        raise ValueError(f"{directory} is no cache of gradlint: it has no {_MARK}")
+        raise ConfigError(f"{directory} is no cache of gradlint: it has no {_MARK}")
     count = sum(1 for _ in directory.glob("*/*.json"))
-    shutil.rmtree(directory)
+    try:
+        shutil.rmtree(directory)
+    except OSError as error:
+        raise ConfigError(f"{directory}: cannot be removed: {error.strerror or error}") from error
     return count
 
 

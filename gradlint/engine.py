@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlint import __version__
+from gradlint.baseline import accepting, read_baseline
 from gradlint.cache import FOLDER, Cache
 from gradlint.config import Config
-from gradlint.discovery.files import FoundFile, find_files
+from gradlint.discovery.files import FoundFile, find_files, shown_path
 from gradlint.interpreter import choose_interpreter
 from gradlint.program import Unreadable
 from gradlint.progress import Step, Watch
@@ -42,20 +43,14 @@ def lint(
     being done, for those who wait.
     """
     start = time.perf_counter()
-    found = find_files(
-        paths,
-        root,
-        exclude=config.exclude,
-        force_exclude=config.force_exclude,
-        contents=contents or {},
-    )
+    found = found_files(paths, config, root, contents)
     cache = _cache(config, root)
     known = [cache.find(file) if cache and isinstance(file, FoundFile) else None for file in found]
     progress = _Progress(len(found), sum(item is not None for item in known), watch)
     todo = [file for file, item in zip(found, known, strict=True) if item is None]
     new = iter(_linted(todo, config, root, progress, cache) if todo else ())
     linted = [item or next(new) for item in known]
-    return Report(
+    report = Report(
         files=tuple(item.report for item in linted),
         gradlint=__version__,
         torch=next((item.torch for item in linted if item.torch), ""),
@@ -64,6 +59,37 @@ def lint(
         seconds=time.perf_counter() - start,
         traced=config.trace,
     )
+    return accepting_baseline(report, config, root) if config.baseline else report
+
+
+def found_files(
+    paths: Sequence[Path], config: Config, root: Path, contents: Mapping[Path, bytes] | None = None
+) -> tuple[FoundFile | Unreadable, ...]:
+    """The files that `lint` would lint."""
+    return find_files(
+        paths,
+        root,
+        exclude=config.exclude,
+        force_exclude=config.force_exclude,
+        contents=contents,
+    )
+
+
+def accepting_baseline(report: Report, config: Config, root: Path) -> Report:
+    """The report with the findings suppressed that `config.baseline` accepts.
+
+    Raises:
+        ConfigError: there is no such baseline.
+    """
+    path = root / config.baseline
+
+    def looks_for(rule: str, file: str) -> bool:
+        from gradlint.loader import rules  # because it takes time and few baselines are stale
+
+        families = {known.name(): known.family.value for known in rules()}
+        return config.selects(rule, families.get(rule, ""), file)
+
+    return accepting(report, read_baseline(path, shown_path(path, root)), root, looks_for)
 
 
 def cache_directory(config: Config, root: Path) -> Path:

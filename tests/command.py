@@ -47,7 +47,7 @@ def lint(paths: Sequence[str], *options: str, cwd: Path = ROOT, timeout: float =
     Raises:
         ValueError: what was printed is not JSON; the message quotes it.
     """
-    fixed = ("--isolated", "--format", "json", "--python", sys.executable)
+    fixed = ("--isolated", "--no-cache", "--format", "json", "--python", sys.executable)
     done = gradlint("check", *fixed, *options, *paths, cwd=cwd, timeout=timeout)
     try:
         report = json.loads(done.stdout)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -221,7 +221,7 @@ def test_the_command_line_overrides_the_file(fake: Engine) -> None:
     assert cli.run([*arguments.split(), *limits.split(), *model, "--python", "python3"]) == 0
     assert fake.config == Config(
         select=("recurrent", "topology"),
-        ignore=("gan", "data", "loss"),
+        ignore=("data", "loss"),
         fail_on=Severity.NOTE,
         force_exclude=True,
         python="python3",
@@ -237,6 +237,86 @@ def test_the_command_line_overrides_the_file(fake: Engine) -> None:
         require_trace=True,
         source=Path("pyproject.toml").absolute(),
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "select", "ignore"),
+    [
+        pytest.param([], ("init",), ("gan",), id="as the file says"),
+        pytest.param(["--ignore", "loss"], ("init",), ("gan", "loss"), id="ignored besides"),
+        pytest.param(["--select", "gan"], ("gan",), (), id="selected instead"),
+        pytest.param(["--extend-select", "gan,data"], ("init", "gan", "data"), (), id="besides"),
+        pytest.param(
+            ["--select", "gan", "--ignore", "loss", "--extend-select", "data"],
+            ("gan", "data"),
+            ("loss",),
+            id="all three",
+        ),
+    ],
+)
+def test_selectors_of_the_command_line_change_those_of_the_file(
+    fake: Engine, options: list[str], select: tuple[str, ...], ignore: tuple[str, ...]
+) -> None:
+    Path("pyproject.toml").write_text('[tool.gradlint]\nselect = ["init"]\nignore = ["gan"]\n')
+    assert cli.run(options) == 0
+    assert (fake.config.select, fake.config.ignore) == (select, ignore)
+
+
+def test_what_is_left_out_can_be_said_on_the_command_line(fake: Engine) -> None:
+    Path("pyproject.toml").write_text('[tool.gradlint]\nexclude = ["old/"]\n')
+    assert cli.run(["--extend-exclude", "a/", "--extend-exclude", "b.py"]) == 0
+    assert cli.run(["--exclude", "a/"]) == 0
+    assert [config.exclude for config in fake.configs] == [("old/", "a/", "b.py"), ("a/",)]
+
+
+def test_the_files_of_a_run_are_listed_instead_of_linted(
+    fake: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.py", "sub/b.py", "old/c.py", "notes.txt"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    assert cli.run(["--show-files", "--exclude", "old/"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["a.py", os.path.join("sub", "b.py")]
+    assert fake.configs == []
+
+
+def test_the_settings_of_a_run_are_shown_in_the_form_in_which_they_are_read(
+    fake: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("pyproject.toml").write_text(
+        '[tool.gradlint]\nselect = ["init"]\nfail-on = "error"\n'
+        '[tool.gradlint.severity]\ninit-scale = "note"\n'
+        '[tool.gradlint.per-module-ignores]\n"backbone.*" = ["gan"]\n'
+        '[[tool.gradlint.model]]\ntarget = "Net"\nskip = true\n'
+    )
+    assert cli.run(["--show-settings", "--seeds", "5", "--no-trace"]) == 0
+    shown = capsys.readouterr().out
+    selected = [rule.name() for rule in loader.rules() if rule.family.value == "init"]
+    assert f"# rules: {', '.join(selected)}\n" in shown
+    assert fake.configs == []
+    Path("again.toml").write_text(shown)
+    assert cli.run([]) == 0
+    assert cli.run(["--config", "again.toml"]) == 0
+    before, after = fake.configs
+    given = replace(before, seeds=5, trace=False, source=after.source)
+    assert after == given
+
+
+def test_cleaning_removes_the_cache_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.py").write_text("x = 1\n")
+    assert cli.run(["model.py"]) == 0
+    capsys.readouterr()
+    assert cli.run(["clean"]) == 0
+    assert capsys.readouterr().out == f"removed {tmp_path}/.gradlint_cache, which had 1 reports\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["model.py"]
+    assert cli.run(["clean"]) == 0
+    assert capsys.readouterr().out == "nothing to remove\n"
+    Path("data").mkdir()
+    assert cli.run(["clean", "--cache-dir", "data"]) == 2
+    assert "data is no cache of gradlint" in capsys.readouterr().err
 
 
 def test_each_format_can_have_its_file(fake: Engine, capsys: pytest.CaptureFixture[str]) -> None:

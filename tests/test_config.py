@@ -35,6 +35,10 @@ timeout = 2.5
 memory = 2048
 trace = true
 require-trace = true
+baseline = "accepted.json"
+cache = false
+cache-dir = "/tmp/reports"
+jobs = 2
 
 [tool.gradlint.severity]
 init-scale = "note"
@@ -99,6 +103,10 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             ModelSettings(target="Old", skip=True),
         ),
         require_trace=True,
+        baseline="accepted.json",
+        cache=False,
+        cache_dir="/tmp/reports",
+        jobs=2,
         source=path,
     )
 
@@ -196,6 +204,38 @@ def test_the_nearest_file_that_has_the_table_counts(tmp_path: Path) -> None:
     file.touch()
     assert load_config([file])[0].seed == 1
     assert load_config([file])[1] == tmp_path
+
+
+def test_a_file_can_extend_another(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(
+        'select = ["init"]\nignore = ["gan"]\nexclude = ["old/"]\nseeds = 9\nseed = 2\n'
+    )
+    (tmp_path / "project").mkdir()
+    path = written(
+        tmp_path / "project",
+        '[tool.gradlint]\nextend = "../base.toml"\nextend-select = ["data"]\nseeds = 4\n'
+        'extend-ignore = ["loss"]\nextend-exclude = ["new/"]\n',
+    )
+    assert load_config([tmp_path / "project"])[0] == Config(
+        select=("init", "data"),
+        ignore=("gan", "loss"),
+        exclude=("old/", "new/"),
+        seeds=4,
+        seed=2,
+        source=path,
+    )
+
+
+def test_files_that_extend_each_other_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('extend = "pyproject.toml"\n')
+    written(tmp_path, '[tool.gradlint]\nextend = "other.toml"\n')
+    with pytest.raises(ConfigError, match=r"other.toml:1: extend: .* extends this file in turn"):
+        load_config([tmp_path])
+
+
+def test_everything_stays_selected_where_more_is_selected(tmp_path: Path) -> None:
+    written(tmp_path, '[tool.gradlint]\nextend-select = ["data"]\n')
+    assert load_config([tmp_path])[0].select == ()
 
 
 def test_files_far_apart_share_the_settings_above_both(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import click
 
 from gradlint import __version__
 from gradlint.cli.checking import check
-from gradlint.cli.commands import env, graph, rule, rules
+from gradlint.cli.commands import clean, env, graph, rule, rules
 from gradlint.cli.output import complain
 from gradlint.toml import ConfigError
 
@@ -77,5 +77,5 @@ def cli() -> None:
     """
 
 
-for command in (check, rule, rules, graph, env):
+for command in (check, rule, rules, graph, env, clean):
     cli.add_command(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,11 +37,44 @@ def check(paths: tuple[Path, ...], **options: object) -> int:
     paths = tuple(contents) or paths or (Path(),)
     config, root = configured(paths, tracing)
     config = checked(config, asked)
+    if asked.show_settings or asked.show_files:
+        return _show(paths, contents, config, root, asked)
+    if asked.write_baseline:
+        config = replace(config, baseline="")
     report = lint(paths, config, root, contents=contents)
+    if asked.write_baseline:
+        report = _with_new_baseline(report, asked.write_baseline.absolute(), config, root)
     for format_, file in outputs:
         text = rendered(report, format_, asked, root, to_file=file is not None)
         write(text, file, color=colored(asked.color) and file is None)
     return _status(report, config, asked)
+
+
+def _show(
+    paths: tuple[Path, ...],
+    contents: dict[Path, bytes],
+    config: Config,
+    root: Path,
+    asked: Checking,
+) -> int:
+    """Tell the settings, the files, or both, instead of linting."""
+    from gradlint.cli.showing import files_text, settings_text
+    from gradlint.engine import found_files
+
+    if asked.show_settings:
+        write(settings_text(config, root), asked.output, color=False)
+    if asked.show_files:
+        write(files_text(found_files(paths, config, root, contents)), asked.output, color=False)
+    return 0
+
+
+def _with_new_baseline(report: Report, file: Path, config: Config, root: Path) -> Report:
+    from gradlint.baseline import write_baseline
+    from gradlint.engine import accepting_baseline
+
+    accepted = sum(count for _, count in write_baseline(file, report, root).accepted)
+    click.echo(f"gradlint: {file} accepts {accepted} findings", err=True)
+    return accepting_baseline(report, replace(config, baseline=str(file)), root)
 
 
 def _split(options: dict[str, object]) -> tuple[Tracing, Checking]:

@@ -10,7 +10,7 @@ import click
 
 from gradlint import __version__
 from gradlint.cli.checking import FINDINGS
-from gradlint.cli.options import COLOR, CONFIG, PYTHON, TRACING, VERBOSE, Tracing
+from gradlint.cli.options import CACHE_DIR, COLOR, CONFIG, PYTHON, TRACING, VERBOSE, Tracing
 from gradlint.cli.output import colored, complain, style_for, write
 from gradlint.cli.settings import configured
 from gradlint.toml import ConfigError
@@ -88,6 +88,21 @@ def _file_and_class(target: str) -> tuple[Path, str]:
 
 
 @click.command()
+@CACHE_DIR
+@CONFIG
+@VERBOSE
+def clean(cache_dir: Path | None, config: Path | None, isolated: bool) -> None:
+    """Remove the cache of the project that the working directory belongs to."""
+    from gradlint import cache
+    from gradlint.engine import cache_directory
+
+    settings, root = configured([Path()], Tracing(config=config, isolated=isolated))
+    directory = cache_dir or cache_directory(settings, root)
+    count = cache.clean(directory)
+    click.echo(f"removed {directory}, which had {count} reports" if count else "nothing to remove")
+
+
+@click.command()
 @PYTHON
 @CONFIG
 @VERBOSE
@@ -96,7 +111,7 @@ def env(python: str, config: Path | None, isolated: bool) -> None:
     from gradlint.interpreter import choose_interpreter
     from gradlint.loader import rules as all_rules
 
-    tracing = Tracing(python, (), (), None, None, None, None, config, isolated)
+    tracing = Tracing(python=python, config=config, isolated=isolated)
     settings, root = configured([Path()], tracing)
     chosen = choose_interpreter(settings.python, root)
     version, torch = chosen.versions()

@@ -40,6 +40,13 @@ PYTHON = click.option(
     default="",
     help="The interpreter (or virtual environment) that runs the linted code.",
 )
+CACHE_DIR = click.option(
+    "--cache-dir",
+    metavar="DIRECTORY",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="GRADLINT_CACHE_DIR",
+    help="Keep reports of unchanged files there.  [default: .gradlint_cache in the project root]",
+)
 CONFIG = together(
     click.option(
         "--config",
@@ -104,6 +111,24 @@ CHECKING = together(
         "--ignore", metavar="NAMES", multiple=True, help="Not these rules or families, with commas."
     ),
     click.option(
+        "--extend-select",
+        metavar="NAMES",
+        multiple=True,
+        help="These rules or families besides those selected, with commas.",
+    ),
+    click.option(
+        "--exclude",
+        metavar="PATTERN",
+        multiple=True,
+        help="Leave out such paths instead of those of the settings. Repeatable.",
+    ),
+    click.option(
+        "--extend-exclude",
+        metavar="PATTERN",
+        multiple=True,
+        help="Leave out such paths, too. Repeatable.",
+    ),
+    click.option(
         "--fail-on",
         type=click.Choice(["error", "warning", "note"]),
         help="The least severity of a confirmed finding that gives status 1.  [default: warning]",
@@ -120,6 +145,28 @@ CHECKING = together(
         "--require-trace", is_flag=True, help="Give status 1 if a model could not be probed."
     ),
     click.option("--statistics", is_flag=True, help="Count the findings of each rule."),
+    click.option(
+        "--baseline",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Report only what is not in this baseline.",
+    ),
+    click.option(
+        "--write-baseline",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write what is found now into a baseline, and report nothing of it.",
+    ),
+    click.option(
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Lint with so many workers side by side.  [default: as many as pay]",
+    ),
+    click.option("--no-cache", is_flag=True, help="Neither use nor keep reports of earlier runs."),
+    CACHE_DIR,
+    click.option("--show-files", is_flag=True, help="List the files that would be linted."),
+    click.option("--show-settings", is_flag=True, help="Show the settings that would be used."),
     click.option(
         "--force-exclude", is_flag=True, help="Leave out excluded files even where they are named."
     ),
@@ -138,15 +185,15 @@ CHECKING = together(
 class Tracing:
     """The options that say which models run, and how."""
 
-    python: str
-    model: tuple[str, ...]
-    input: tuple[str, ...]
-    seed: int | None
-    seeds: int | None
-    timeout: float | None
-    memory: int | None
-    config: Path | None
-    isolated: bool
+    python: str = ""
+    model: tuple[str, ...] = ()
+    input: tuple[str, ...] = ()
+    seed: int | None = None
+    seeds: int | None = None
+    timeout: float | None = None
+    memory: int | None = None
+    config: Path | None = None
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +204,22 @@ class Checking:
     output: Path | None
     select: tuple[str, ...]
     ignore: tuple[str, ...]
+    extend_select: tuple[str, ...]
+    exclude: tuple[str, ...]
+    extend_exclude: tuple[str, ...]
     fail_on: str | None
     exit_zero: bool
     show: str
     no_trace: bool
     require_trace: bool
     statistics: bool
+    baseline: Path | None
+    write_baseline: Path | None
+    jobs: int | None
+    no_cache: bool
+    cache_dir: Path | None
+    show_files: bool
+    show_settings: bool
     force_exclude: bool
     stdin_filename: Path | None
     color: str

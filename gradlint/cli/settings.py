@@ -43,20 +43,33 @@ def checked(config: Config, asked: Checking) -> Config:
     Raises:
         ConfigError: a selector is unknown.
     """
-    from gradlint.config import check_selectors
     from gradlint.evidence import Severity
 
-    select, ignore = _listed(asked.select), _listed(asked.ignore)
-    check_selectors([*select, *ignore])
+    config = _selected(config, asked)
+    exclude = asked.exclude or config.exclude
     return replace(
         config,
-        select=select or config.select,
-        ignore=(*config.ignore, *ignore),
+        exclude=(*exclude, *asked.extend_exclude),
         fail_on=Severity(asked.fail_on) if asked.fail_on else config.fail_on,
         trace=config.trace and not asked.no_trace,
         require_trace=config.require_trace or asked.require_trace,
         force_exclude=config.force_exclude or asked.force_exclude,
+        baseline=str(asked.baseline.absolute()) if asked.baseline else config.baseline,
+        cache=config.cache and not asked.no_cache,
+        cache_dir=str(asked.cache_dir.absolute()) if asked.cache_dir else config.cache_dir,
+        jobs=asked.jobs or config.jobs,
     )
+
+
+def _selected(config: Config, asked: Checking) -> Config:
+    """What is selected: `--select` begins anew, the other options change what the file says."""
+    from gradlint.config import check_selectors
+
+    select, ignore, more = map(_listed, (asked.select, asked.ignore, asked.extend_select))
+    check_selectors([*select, *ignore, *more])
+    chosen = select or config.select
+    earlier = () if select else tuple(name for name in config.ignore if name not in more)
+    return replace(config, select=(*chosen, *more) if chosen else (), ignore=(*earlier, *ignore))
 
 
 def _listed(values: Sequence[str]) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class _Ignores:
 def _expand(
     path: Path, root: Path, exclude: _Layer | None, force_exclude: bool, data: bytes | None
 ) -> Iterator[FoundFile | Unreadable]:
-    shown = _shown(path, root)
+    shown = shown_path(path, root)
     if data is None and not path.exists():
         reason = "broken link" if path.is_symlink() else "no such file or directory"
         yield Unreadable(Span(shown, 1), reason)
@@ -139,7 +139,7 @@ def _walk(directory: Path, root: Path, ignores: _Ignores) -> Iterator[FoundFile 
     try:
         entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
     except OSError as error:
-        shown, why = _shown(directory, root), (error.strerror or "unreadable").lower()
+        shown, why = shown_path(directory, root), (error.strerror or "unreadable").lower()
         yield Unreadable(Span(shown, 1), f"cannot be listed: {why}")
         return
     for entry in entries:
@@ -163,11 +163,12 @@ def _is_python(name: str) -> bool:
 
 
 def _file(path: Path, root: Path) -> FoundFile | Unreadable:
-    shown = _shown(path, root)
+    shown = shown_path(path, root)
     return FoundFile(path, shown) if path.exists() else Unreadable(Span(shown, 1), "broken link")
 
 
-def _shown(path: Path, root: Path) -> str:
+def shown_path(path: Path, root: Path) -> str:
+    """The path as reports print it: relative to the root if it is below it."""
     normal = Path(os.path.normpath(path))
     return (normal.relative_to(root) if normal.is_relative_to(root) else normal).as_posix()
 

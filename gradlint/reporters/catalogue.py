@@ -27,6 +27,10 @@ _OWN = {
         "A file that could not be linted.",
         "The file is missing, cannot be read or is not Python, so nothing in it was linted.",
     ),
+    "stale-baseline-entry": (
+        "An entry of the baseline that accepts more than there is.",
+        "What was accepted is gone. Write the baseline anew, or the entry will hide a new finding.",
+    ),
     "unused-suppression": (
         "A suppression that suppresses nothing.",
         "The comment names a rule that finds nothing there. Remove it, or it will hide a finding.",
