@@ -155,10 +155,10 @@ def _carried(item: Judged) -> float:
 
 def _claim_to_be_the_cause(
     item: Judged,
-) -> tuple[int, int, bool, float, float, int, int, str, int]:
+) -> tuple[int, bool, int, bool, float, float, int, int, str, int]:
     """A key that puts the cause first.
 
-    Verdict, best remedy, definite or not, decades carried, recovery, repute.
+    Verdict, cause or symptom, best remedy, definite or not, decades carried, recovery, repute.
     """
     recoveries = [(o, d, p) for o, p, d in (_merit(item, tried) for tried in item.remedies)]
     none = (len(_REMEDY_ORDER), math.inf, len(_PREFERENCE))
@@ -166,6 +166,7 @@ def _claim_to_be_the_cause(
     restoring = sum(tried.verdict is RemedyVerdict.RESTORES for tried in item.remedies)
     return (
         _VERDICT_ORDER.index(item.verdict),
+        item.hypothesis.symptom,
         outcome,
         not item.hypothesis.definite,
         -_carried(item),

@@ -65,7 +65,7 @@ class Bypass:
 
 @dataclass(frozen=True, slots=True)
 class Activate:
-    """Call `by` (a function of `torch.nn.functional`) on the output of each of `nodes`."""
+    """Call `by` (a function of `torch.nn.functional`) on what each module of `nodes` takes."""
 
     nodes: tuple[str, ...]
     by: str

@@ -164,7 +164,8 @@ class Hypothesis:
     `severity` is the highest that the finding may have. `definite` is true where the source states
     what is wrong; among suspicions whose remedies do as well, it goes before those about the model
     as a whole. `only_if_cured` says that something is missing, which is true only if a remedy that
-    adds it helps.
+    adds it helps. `symptom` says what the model shows, whatever makes it so: among suspicions of
+    the same verdict it comes last.
     """
 
     span: Span
@@ -177,6 +178,7 @@ class Hypothesis:
     severity: Severity = Severity.ERROR
     definite: bool = False
     only_if_cured: bool = False
+    symptom: bool = False
 
 
 class Rule(ABC):

@@ -34,6 +34,7 @@ from gradlint.worker.recurrent import (
     replace_recurrent,
     set_gate_bias,
 )
+from gradlint.worker.run import UnmeasurableError
 from gradlint.worker.stops import LET_THROUGH
 from gradlint.worker.strays import register
 from gradlint.worker.trace import Call, Intervention
@@ -64,8 +65,6 @@ def _apply(model: nn.Module, action: Action, weights: Weights) -> dict[str, Inte
     match action:
         case ReplaceActivation(nodes, by):
             return dict.fromkeys(nodes, _activation(by))
-        case Activate(nodes, by):
-            return dict.fromkeys(nodes, _activate(by))
         case Bypass(nodes, applied):
             object.__setattr__(model, LEFT_OUT, applied)
             return dict.fromkeys(nodes, bypass)
@@ -82,9 +81,26 @@ def _change(model: nn.Module, action: Action, weights: Weights) -> None:
         case Initialise(layers, gain):
             for layer in layers:
                 _initialise(model, weights.get(layer, ()), gain)
+        case Activate(nodes, by):
+            for node in nodes:
+                _activate(model, node, by)
         case SetBias(layers, value):
             for layer in layers:
                 _set_bias(model, weights.get(layer, ()), value)
+        case ReplaceRecurrent() | SetGateBias() | Orthogonalise() | SkipRecurrent():
+            _change_recurrent(model, action, weights)
+        case Register(part):
+            register(model, part)
+        case _:
+            _mark(model, action)
+
+
+def _change_recurrent(
+    model: nn.Module,
+    action: ReplaceRecurrent | SetGateBias | Orthogonalise | SkipRecurrent,
+    weights: Weights,
+) -> None:
+    match action:
         case ReplaceRecurrent(layer, cell, forget_bias):
             replace_recurrent(_module(model, layer), cell, forget_bias)
         case SetGateBias(layer, value):
@@ -94,10 +110,6 @@ def _change(model: nn.Module, action: Action, weights: Weights) -> None:
         case SkipRecurrent(layers):
             for layer in layers:
                 add_skips(_module(model, layer))
-        case Register(part):
-            register(model, part)
-        case _:
-            _mark(model, action)
 
 
 def _mark(model: nn.Module, action: Action) -> None:
@@ -135,21 +147,24 @@ def _activation(by: str) -> Intervention:
     return replaced
 
 
-def _activate(by: str) -> Intervention:
+def _activate(model: nn.Module, node: str, by: str) -> None:
     function = getattr(nn.functional, by)
 
-    def activated(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
-        result = function(output)
-        return result if isinstance(result, torch.Tensor) else output
+    def activated(module: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (function(args[0]), *args[1:])
 
-    return activated
+    modules: dict[str, nn.Module] = dict(model.named_modules())
+    if node not in modules:
+        raise UnmeasurableError(f"{node} is no module whose input an activation could change")
+    modules[node].register_forward_pre_hook(activated)
 
 
 def bypass(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
     """Hand on what a call was given, where that has the shape of what it made."""
     given = args[0] if args else None
     fits = isinstance(given, torch.Tensor) and given.shape == output.shape
-    return given if fits and isinstance(given, torch.Tensor) else output
+    # a view, because what is handed on must count as made by this call
+    return given.view_as(given) if fits and isinstance(given, torch.Tensor) else output
 
 
 def _batch_norm(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:

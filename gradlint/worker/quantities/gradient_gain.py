@@ -57,7 +57,7 @@ def _ends(run: Run, claim: Claim) -> tuple[torch.Tensor, torch.Tensor]:
         )
     if not isinstance(given, torch.Tensor):
         raise UnmeasurableError(f"{claim.of} takes no tensor")
-    if isinstance(call.module, nn.Module):
+    if isinstance(call.module, nn.Module) and not given.requires_grad:
         x = given.detach().requires_grad_()
         output = call.module(x)
         return x, output[0] if isinstance(output, tuple) else output
