@@ -304,6 +304,8 @@ def _elementwise(case: Case) -> Iterator[Guess]:
         if any(dims_of(item.spec) & SIDES for item in case.blamed(tensor)):
             yield from _one_side(case, old, new)
             yield from _one_side(case, old - 1, new - 1)
+            videos = [i for i in case.blamed(tensor) if len(case.shape(i.spec)) > 4]
+            yield from _factored(case, videos, old, new)
             if tensor.dim() == 4:
                 yield from rescale(case, (new / old) ** 2)
             yield from rescale(case, new / old)
