@@ -73,9 +73,14 @@ class Evidence:
 
     @property
     def beyond_error(self) -> bool:
-        """Whether every seed breaks the bound at which a finding becomes an error."""
+        """Whether every seed breaks the bound at which a finding becomes an error.
+
+        Where there is no measurement, the prediction.
+        """
         error = self.claim.error
-        return error is not None and _broken_by_all(error, self.measured)
+        foretold = self.predicted if self.verdict is Verdict.PREDICTED else None
+        values = self.measured if foretold is None else (foretold,)
+        return error is not None and _broken_by_all(error, values)
 
 
 def judge(
@@ -101,6 +106,15 @@ def judge(
     if not repeatable:
         return evidence(Verdict.INCONCLUSIVE, "not repeatable: the same seed gave another value")
     return evidence(Verdict.CONFIRMED)
+
+
+def foretell(claim: Claim, predicted: float | None) -> Evidence:
+    """Compare what is predicted for a claim with its bound, where nothing could be measured."""
+    if predicted is None or math.isnan(predicted):
+        why = "the model is too large to run, and this is not predicted"
+        return Evidence(claim, (), Verdict.INCONCLUSIVE, why)
+    verdict = Verdict.REFUTED if claim.bound.holds(predicted) else Verdict.PREDICTED
+    return Evidence(claim, (), verdict, predicted=predicted)
 
 
 def _broken_by_all(bound: Bound, values: tuple[float, ...]) -> bool:

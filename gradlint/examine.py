@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from gradlint.causes import Judged, findings, remedy_verdict
 from gradlint.claim import Claim
-from gradlint.evidence import Evidence, Verdict, judge
+from gradlint.evidence import Evidence, Verdict, foretell, judge
 from gradlint.graph import InvalidGraphError, LayerGraph
 from gradlint.losses import loss_uses
+from gradlint.outlook import Outlook
 from gradlint.picture import picture_of, pictured, signals_of
 from gradlint.process import Lost, Session
 from gradlint.program import LossCall, ModelDefinition, TrainingLoop
@@ -19,13 +20,10 @@ from gradlint.report import (
     Finding,
     ModelStatus,
     ModelSummary,
-    Picture,
     Signals,
     TriedRemedy,
-    TrunkLayer,
 )
 from gradlint.rule import GraphRule, Hypothesis, LoopRule, LossRule, Rule
-from gradlint.theory import Prediction, explain, predict
 from gradlint.training import OptimizerFamily, Training
 from gradlint.wire import (
     BuiltFrom,
@@ -100,35 +98,54 @@ def examine(
         for suspicion in check(graph, loops, settings.rules, losses)
         if not settings.ignores(suspicion.rule, suspicion.hypothesis.layer)
     )
+    summary, outlook = _summary(blank, traced, graph), Outlook(graph)
+    if not traced.measurable:
+        return _foretold(model, summary, outlook, suspicions, traced.classes)
     claims = tuple(dict.fromkeys(c for s in suspicions for c in s.hypothesis.claims))
     trunk = tuple(layer.id for layer in graph.trunk)
     drawn = pictured(graph) if settings.pictures else ()
     probed = session.ask(ProbeModel(claims, (), trunk, settings.seeds, training, drawn))
-    summary = _summary(blank, traced, graph)
     if not isinstance(probed, Probed):
         failed = replace(summary, status=ModelStatus.FAILED, reason=_reason(probed))
         return Examined(failed, graph, lost=isinstance(probed, Lost))
-    prediction = predict(graph)
     evidence = {
-        claim: replace(found, predicted=_predicted(claim, prediction))
+        claim: replace(found, predicted=outlook.of(claim))
         for claim, found in _evidence(claims, probed).items()
     }
     judged = [
-        _attributed(_judged(item, evidence, session, settings, training, graph), graph, prediction)
+        _attributed(_judged(item, evidence, session, settings, training, graph), outlook)
         for item in suspicions
     ]
     return Examined(
         replace(
             summary,
             status=ModelStatus.PROBED,
-            trunk=_trunk(graph, probed, prediction),
-            picture=_picture(graph, probed, prediction) if settings.pictures else None,
+            trunk=outlook.trunk({gradient.node: gradient.decades for gradient in probed.trunk}),
+            picture=picture_of(graph, probed, outlook.prediction) if settings.pictures else None,
             seconds=traced.seconds + probed.seconds,
         ),
         graph,
         tuple(_placed(finding, model) for finding in findings(judged, model.name)),
         traced.classes,
     )
+
+
+def _foretold(
+    model: ModelDefinition,
+    summary: ModelSummary,
+    outlook: Outlook,
+    suspicions: Sequence[Suspicion],
+    classes: tuple[str, ...],
+) -> Examined:
+    """What the theory says of a model that is too large to run."""
+    judged = []
+    for item in suspicions:
+        evidence = tuple(foretell(c, outlook.of(c)) for c in item.hypothesis.claims)
+        judged.append(_attributed(Judged(item.rule, item.hypothesis, evidence), outlook))
+    by = "judged by prediction" if outlook.prediction else "and too little of it is predictable"
+    summary = replace(summary, trunk=outlook.trunk({}), reason=f"too large to run here, {by}")
+    found = tuple(_placed(finding, model) for finding in findings(judged, model.name))
+    return Examined(summary, outlook.graph, found, classes)
 
 
 def check(
@@ -181,28 +198,12 @@ def _judged(
     return Judged(suspicion.rule, suspicion.hypothesis, found, tried)
 
 
-def _attributed(item: Judged, graph: LayerGraph, prediction: Prediction) -> Judged:
+def _attributed(item: Judged, outlook: Outlook) -> Judged:
     """With the decades of its region by cause, where the theory agrees with the measurement."""
     speaks = [e for e in item.evidence if e.claim.quantity is Quantity.GRADIENT_DECADES]
     if not any(e.predicted is not None and not e.disagrees for e in speaks):
         return item
-    return replace(item, attribution=explain(graph, prediction, item.hypothesis.region))
-
-
-def _predicted(claim: Claim, prediction: Prediction) -> float | None:
-    """What the theory says of a claim, where it knows nearly every operation of the model."""
-    signal = prediction.signals.get(claim.of)
-    if signal is None or prediction.confidence < _CONFIDENT:
-        return None
-    if claim.quantity is Quantity.GRADIENT_DECADES:
-        return _rounded(signal.decades)
-    if claim.quantity is Quantity.RECURRENT_DECAY and signal.decay and claim.steps:
-        return _rounded(signal.decay * claim.steps)
-    return None
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")
+    return replace(item, attribution=outlook.causes(item.hypothesis.region))
 
 
 def _placed(finding: Finding, model: ModelDefinition) -> Finding:
@@ -266,29 +267,6 @@ def _summary(blank: ModelSummary, traced: Traced, graph: LayerGraph) -> ModelSum
         layers=len(graph.layers),
         seconds=traced.seconds,
     )
-
-
-def _trunk(graph: LayerGraph, probed: Probed, prediction: Prediction) -> tuple[TrunkLayer, ...]:
-    measured = {gradient.node: gradient.decades for gradient in probed.trunk}
-    confident = prediction.confidence >= _CONFIDENT
-    return tuple(
-        TrunkLayer(
-            layer.id,
-            layer.op,
-            layer.span.line if layer.span else 0,
-            measured[layer.id],
-            _rounded(prediction.decades(layer.id)) if confident else None,
-        )
-        for layer in graph.trunk
-    )
-
-
-def _picture(graph: LayerGraph, probed: Probed, prediction: Prediction) -> Picture:
-    return picture_of(graph, probed, prediction if prediction.confidence >= _CONFIDENT else None)
-
-
-_CONFIDENT = 0.95
-"""The share of known operations from which a prediction is shown beside the measurement."""
 
 
 _OWN_INPUTS = (

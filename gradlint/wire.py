@@ -131,6 +131,8 @@ class Traced:
     """A model was built and traced; `parameters` counts elements; inputs read `float32[8,3,32,32]`.
 
     `classes` are the classes of the linted file that the model is made of, by qualified name.
+    `measurable` is false for a model too large for this machine: it was traced on tensors without
+    values, so that it can only be judged by prediction.
     """
 
     built_from: BuiltFrom
@@ -141,6 +143,7 @@ class Traced:
     edges: tuple[Edge, ...]
     seconds: float
     classes: tuple[str, ...] = ()
+    measurable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

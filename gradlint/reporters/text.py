@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterator
 
@@ -99,7 +100,9 @@ def _speaks_of_gradient(finding: Finding) -> bool:
 
 def _trunk(model: ModelSummary, style: Style) -> Iterator[str]:
     values = [typical(layer.measured) for layer in model.trunk]
-    if len(values) < 3:
+    if all(map(math.isnan, values)):
+        values = [math.nan if layer.predicted is None else layer.predicted for layer in model.trunk]
+    if len(values) < 3 or all(map(math.isnan, values)):
         return
     first, last = model.trunk[0], model.trunk[-1]
     drawn = bar(values, width=_BAR, unicode=style.unicode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import sys
 from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
 from typing import cast
@@ -17,6 +18,7 @@ from gradlint.worker.constructors import by_signature, model_in, repaired
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError
 from gradlint.worker.guesses import Guess
+from gradlint.worker.imagined import Imagination
 from gradlint.worker.inputs import Search
 from gradlint.worker.offline import without_weights
 from gradlint.worker.size import TooLargeError, counted, limited, parameter_limit
@@ -42,7 +44,8 @@ class NoParametersError(Exception):
 class Built:
     """A model that can be made again and again, each time from torch's current random state.
 
-    `described` are its inputs as a report writes them, such as `float32[8,3,32,32]`.
+    `described` are its inputs as a report writes them, such as `float32[8,3,32,32]`. A model that
+    is too large for this machine has an `imagination`, in which alone it can be made and run.
     """
 
     candidate: Candidate
@@ -51,6 +54,7 @@ class Built:
     _guess: Guess | None = field(default=None, repr=False)
     _batch: int = 0
     _example: nn.Module | None = field(default=None, repr=False)
+    imagination: Imagination | None = field(default=None, repr=False)
 
     def make(self) -> nn.Module:
         """A fresh model in training mode.
@@ -58,7 +62,8 @@ class Built:
         Raises:
             UserError: at stage `build`, whatever the constructor raised.
         """
-        return _made(self._module, self.candidate, parameter_limit())
+        limit = parameter_limit() if self.imagination is None else sys.maxsize
+        return _made(self._module, self.candidate, limit)
 
     def inputs(self) -> Arguments:
         """Fresh positional and keyword arguments of a forward pass.
@@ -111,6 +116,10 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         if isinstance(built, Built):
             return built
         failures.append(_sized(module, candidate, built))
+    for candidate in large:
+        built = _imagined(module, candidate, request)
+        if isinstance(built, Built):
+            return built
     error = _latest(failures, request.name)
     raise error
 
@@ -123,6 +132,14 @@ def _attempt(
     except UserError as error:
         released(error.error)
         return error
+
+
+def _imagined(module: ModuleType, candidate: Candidate, request: TraceModel) -> Built | UserError:
+    """The candidate on tensors without values, which take no memory."""
+    imagination = Imagination()
+    with imagination.building():
+        built = _attempt(module, candidate, request, sys.maxsize)
+    return replace(built, imagination=imagination) if isinstance(built, Built) else built
 
 
 def _handy(candidate: Candidate) -> int:
@@ -169,7 +186,7 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
             continue
         if next(model.parameters(), None) is None:
             raise UserError("build", NoParametersError(request.name))
-        return _with_inputs(module, form, model, request)
+        return _with_inputs(module, form, model, request, limit)
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
 
 
@@ -183,7 +200,7 @@ def _repaired(module: ModuleType, form: Candidate, error: UserError) -> list[Can
 
 
 def _with_inputs(
-    module: ModuleType, candidate: Candidate, model: nn.Module, request: TraceModel
+    module: ModuleType, candidate: Candidate, model: nn.Module, request: TraceModel, limit: int
 ) -> Built:
     """Inputs for a model that was built: those of the source if they run, else found ones."""
     if candidate.inputs is not None:
@@ -192,7 +209,7 @@ def _with_inputs(
             return built.value
         if built.error is not None and candidate.built_from in _GIVEN:
             raise built.error
-        model = _made(module, candidate, parameter_limit())
+        model = _made(module, candidate, max(limit, parameter_limit()))
     guess = Search(model, request.sequence_length).found()
     args, kwargs = guess.drawn()
     return Built(candidate, _described(args, kwargs), module, guess)

@@ -8,6 +8,7 @@ from torch import nn
 
 from gradlint.nodes import Edge, Input, Layer, Loss, Parameter, Stop, Stray
 from gradlint.worker.construction import Construction
+from gradlint.worker.imagined import Imagination
 from gradlint.worker.mentions import Mentions
 from gradlint.worker.parameters import parameter_nodes
 from gradlint.worker.strays import Found, stray_nodes, strays
@@ -30,15 +31,24 @@ class Newborn:
     strays: tuple[Found, ...]
 
     @staticmethod
-    def of(model: nn.Module) -> Newborn:
+    def of(model: nn.Module, *, imagined: bool = False) -> Newborn:
         """Look at a model that was just built."""
+        if imagined:
+            return Newborn({}, ())
         return Newborn(fingerprints(model), strays(model))
 
 
 def nodes_of(
-    forward: Forward, construction: Construction, newborn: Newborn, source: Source
+    forward: Forward,
+    construction: Construction,
+    newborn: Newborn,
+    source: Source,
+    imagination: Imagination | None = None,
 ) -> tuple[Input | Parameter | Layer | Stop | Stray | Loss, ...]:
-    """Inputs, parameters, layers in the order in which they ran, stops, strays and the loss."""
+    """Inputs, parameters, layers in the order in which they ran, stops, strays and the loss.
+
+    Of tensors without values it is not said why the loss does not depend on some of them.
+    """
     edges = tuple(forward.edges())
     reached, kept = reaching(edges), kept_calls(forward)
     mentions = Mentions(source.path)
@@ -63,8 +73,11 @@ def nodes_of(
     )
     stops = stop_nodes(forward, reached)
     consumed = {source for source, _ in edges} | {id_ for stop in stops for id_ in stop.takes}
-    parameters = described(
-        parameter_nodes(forward.model, construction),
+    parameters = parameter_nodes(forward.model, construction, imagination)
+    if imagination is not None:
+        return (*inputs, *parameters, *layers, Loss(LOSS))
+    told = described(
+        parameters,
         forward,
         reached,
         consumed,
@@ -73,7 +86,7 @@ def nodes_of(
         mentions,
     )
     hidden = stray_nodes(newborn.strays, forward, construction, mentions)
-    return (*inputs, *parameters, *layers, *stops, *hidden, Loss(LOSS))
+    return (*inputs, *told, *layers, *stops, *hidden, Loss(LOSS))
 
 
 def edges_of(forward: Forward) -> tuple[Edge, ...]:

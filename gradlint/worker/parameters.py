@@ -2,47 +2,79 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from gradlint.nodes import Parameter
+from gradlint.nodes import Initialisation, Parameter
 from gradlint.worker.construction import Construction
+from gradlint.worker.imagined import Imagination, Values
 
 
-def parameter_nodes(model: nn.Module, construction: Construction) -> tuple[Parameter, ...]:
-    """One node for each parameter of the model; tied parameters have one."""
+def parameter_nodes(
+    model: nn.Module, construction: Construction, imagination: Imagination | None = None
+) -> tuple[Parameter, ...]:
+    """One node for each parameter of the model; tied parameters have one.
+
+    Parameters without values are described by what filled them, with NaN where that is not known.
+    """
     transposed = {
         id(module.weight) for module in model.modules() if isinstance(module, _ConvTransposeNd)
     }
     return tuple(
-        _node(name, parameter, construction, swapped=id(parameter) in transposed)
+        _node(name, parameter, construction, imagination, swapped=id(parameter) in transposed)
         for name, parameter in model.named_parameters()
     )
 
 
 @torch.no_grad()
 def _node(
-    name: str, parameter: nn.Parameter, construction: Construction, *, swapped: bool
+    name: str,
+    parameter: nn.Parameter,
+    construction: Construction,
+    imagination: Imagination | None,
+    *,
+    swapped: bool,
 ) -> Parameter:
-    values = parameter.detach()
-    fans = _fans(values)
+    fans = _fans(parameter)
     fan_in, fan_out = reversed(fans) if swapped else fans
-    real = values.abs() if values.is_complex() else values
-    wide = real.double() if real.numel() else real.new_zeros(1, dtype=torch.float64)
+    initialisation = construction.initialisation_of(parameter)
+    if imagination is None:
+        values, rows = _measured(parameter.detach()), _distinct_rows(parameter.detach())
+    else:
+        values = _imagined(imagination.values(parameter), fans, initialisation)
+        rows = 1 if values.square == values.mean**2 else 2
     return Parameter(
         id=name,
-        shape=tuple(values.shape),
-        dtype=str(values.dtype).removeprefix("torch."),
-        mean=float(wide.mean()),
-        mean_square=float(wide.square().mean()),
-        largest=float(wide.abs().max()),
+        shape=tuple(parameter.shape),
+        dtype=str(parameter.dtype).removeprefix("torch."),
+        mean=values.mean,
+        mean_square=values.square,
+        largest=values.largest,
         fan_in=fan_in,
         fan_out=fan_out,
-        distinct_rows=_distinct_rows(values),
+        distinct_rows=rows,
         requires_grad=parameter.requires_grad,
-        initialisation=construction.initialisation_of(parameter),
+        initialisation=initialisation,
     )
+
+
+def _measured(values: torch.Tensor) -> Values:
+    real = values.abs() if values.is_complex() else values
+    wide = real.double() if real.numel() else real.new_zeros(1, dtype=torch.float64)
+    return Values(float(wide.mean()), float(wide.square().mean()), float(wide.abs().max()))
+
+
+def _imagined(
+    known: Values, fans: tuple[int, int], initialisation: Initialisation | None
+) -> Values:
+    """What filled a parameter; orthogonal matrices have rows or columns of length `gain`."""
+    if initialisation is None or initialisation.function != "orthogonal_":
+        return known
+    square = dict(initialisation.settings).get("gain", 1.0) ** 2 / max(*fans, 1)
+    return Values(0.0, square, 4.0 * math.sqrt(square))
 
 
 def _fans(values: torch.Tensor) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 from types import ModuleType
@@ -52,26 +53,29 @@ class FileService:
         model = forward.model
         self._built = built
         edges = edges_of(forward)
+        imagination = built.imagination
         self._weights = _weights(edges, model)
         return Traced(
             built_from=built.candidate.built_from,
             constructor=built.candidate.constructor,
             inputs=built.described,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
-            nodes=nodes_of(forward, construction, newborn, self._source),
+            nodes=nodes_of(forward, construction, newborn, self._source, imagination),
             edges=edges,
             seconds=time.perf_counter() - start,
             classes=_classes(model, self._module),
+            measurable=imagination is None,
         )
 
     def _trace(self, built: Built, seed: int) -> tuple[Construction, Newborn, Forward] | UserError:
         seed_everything(seed)
         try:
-            with watch_construction(self._source) as construction:
+            with watch_construction(self._source) as construction, _building(built):
                 model = built.make()
-            newborn = Newborn.of(model)
+            newborn = Newborn.of(model, imagined=built.imagination is not None)
             seed_everything(seed + 1)
-            return construction, newborn, run(built, model, source=self._source)
+            with _running(built):
+                return construction, newborn, run(built, model, source=self._source)
         except UserError as error:
             released(error.error)
             return error
@@ -86,6 +90,16 @@ class FileService:
         if self._built is None:
             raise RuntimeError("a model must be traced before it is probed")
         return probe(self._built, request, self._weights)
+
+
+def _building(built: Built) -> contextlib.AbstractContextManager[None]:
+    imagination = built.imagination
+    return imagination.building() if imagination is not None else contextlib.nullcontext()
+
+
+def _running(built: Built) -> contextlib.AbstractContextManager[None]:
+    imagination = built.imagination
+    return imagination.running() if imagination is not None else contextlib.nullcontext()
 
 
 def _classes(model: nn.Module, module: ModuleType) -> tuple[str, ...]:

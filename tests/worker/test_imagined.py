@@ -1,0 +1,121 @@
+"""Models too large to run: what their values would be, and how they are judged without any."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from gradlint.config import Config
+from gradlint.engine import lint
+from gradlint.evidence import Severity, Verdict
+from gradlint.report import ModelStatus
+from gradlint.worker.imagined import Imagination
+
+
+def scaled() -> nn.Module:
+    layer = nn.Linear(60, 40)
+    layer.weight.data.mul_(0.1)
+    return layer
+
+
+def remembering() -> nn.Module:
+    cell = nn.LSTM(40, 50)
+    with torch.no_grad():
+        dict(cell.named_parameters())["bias_hh_l0"][50:100] = 3.0
+    return cell
+
+
+def filled(fill: str, **settings: float) -> nn.Module:
+    layer = nn.Linear(60, 40)
+    getattr(nn.init, fill)(layer.weight, **settings)
+    return layer
+
+
+class Table(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(0.02 * torch.randn(40, 50))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: nn.Linear(60, 40), id="linear"),
+        pytest.param(lambda: nn.Conv2d(8, 32, 3), id="convolution"),
+        pytest.param(lambda: nn.Embedding(50, 40, padding_idx=0), id="embedding"),
+        pytest.param(lambda: nn.LayerNorm(9), id="norm"),
+        pytest.param(lambda: nn.MultiheadAttention(32, 4), id="attention"),
+        pytest.param(remembering, id="LSTM with a forget bias"),
+        pytest.param(lambda: filled("trunc_normal_", std=0.02), id="truncated normal"),
+        pytest.param(lambda: filled("kaiming_normal_"), id="He"),
+        pytest.param(lambda: filled("xavier_uniform_", gain=2.0), id="Xavier"),
+        pytest.param(lambda: filled("constant_", val=0.3), id="constant"),
+        pytest.param(scaled, id="scaled by hand"),
+        pytest.param(Table, id="parameter computed from a tensor"),
+    ],
+)
+def test_imagined_values_have_the_moments_of_real_ones(make: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    imagination = Imagination()
+    with imagination.building():
+        fake = make()
+    for (name, real), other in zip(make().named_parameters(), fake.parameters(), strict=True):
+        values = imagination.values(other)
+        values_of_real = real.detach()
+        spread = float(values_of_real.std()) if real.numel() > 1 else 0.0
+        assert values.mean == pytest.approx(
+            float(values_of_real.mean()), abs=4 * spread / real.numel() ** 0.5 + 1e-6
+        ), name
+        assert values.square == pytest.approx(
+            float(values_of_real.square().mean()), rel=0.35 if real.ndim < 2 else 0.12
+        ), name
+
+
+DEEP = """
+import torch
+from torch import nn
+
+class Deep(nn.Module):
+    def __init__(self, width={width}, depth=8):
+        super().__init__()
+        layers = []
+        for _ in range(depth):
+            layers += [nn.Linear(width, width), nn.{activation}()]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(width, 10)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+def demo():
+    return Deep()(torch.randn(8, {width}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("activation", "found"),
+    [pytest.param("Sigmoid", True, id="sick"), pytest.param("ReLU", False, id="healthy")],
+)
+def test_a_model_too_large_to_run_is_judged_by_prediction(
+    tmp_path: Path, activation: str, found: bool
+) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(DEEP.format(width=100_000, activation=activation))
+    (file,) = lint([path], Config(python=sys.executable), tmp_path).files
+    (model,) = file.models
+    assert model.status is ModelStatus.TRACED
+    assert model.reason == "too large to run here, judged by prediction"
+    assert model.parameters > 80_000_000_000
+    assert model.trunk[0].measured == ()
+    assert [finding.verdict for finding in file.findings] == [Verdict.PREDICTED] * found
+    for finding in file.findings:
+        assert finding.severity is Severity.ERROR
+        assert finding.causes[0][0] == "activation derivative"
