@@ -113,7 +113,9 @@ def _linted(
     cache: Cache | None,
 ) -> list[Linted]:
     """Lint files with as many workers as are wanted; the results are in the order of the files."""
-    from gradlint.linting import Linter  # because a run in which nothing changed needs no rules
+    # Here, because a run in which nothing changed needs neither rules nor graphs.
+    from gradlint.graph import import_now
+    from gradlint.linting import Linter
 
     jobs = config.jobs or max(min(_processors(), len(files) // _FILES_FOR_A_JOB), 1)
     linters = [Linter(config, root, progress.say) for _ in range(min(jobs, len(files)))]
@@ -132,6 +134,8 @@ def _linted(
             cache.store(file, linted)
         return linted
 
+    if len(linters) > 1:
+        import_now()
     pool = ThreadPoolExecutor(len(linters))
     try:
         # Here, not in a thread, because a keyboard interrupt then ends what is being done at once.

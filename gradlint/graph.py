@@ -37,6 +37,11 @@ else:  # because a file without a model needs no graph, and this import takes ha
     nx = _at_first_use("networkx")
 
 
+def import_now() -> None:
+    """Import what is otherwise imported at first use, which must not happen in two threads."""
+    _ = nx.__version__
+
+
 class InvalidGraphError(ValueError):
     """The nodes and edges do not make a layer graph; the message names the two that disagree."""
 
