@@ -29,6 +29,7 @@ class Quantity(str, Enum):
     REPRESENTATION_SPREAD = "representation-spread"
     REACHED_SHARE = "reached-share"
     STRAY_SHARE = "stray-share"
+    SIGNAL_GROWTH = "signal-growth"
     PASSED_GRADIENT = "passed-gradient"
     WRONG_GRADIENT = "wrong-gradient"
     OUTSIDE_DOMAIN = "outside-domain"
@@ -67,6 +68,7 @@ _UNITS = {
     Quantity.REPRESENTATION_SPREAD: "decade",
     Quantity.REACHED_SHARE: "share",
     Quantity.STRAY_SHARE: "share",
+    Quantity.SIGNAL_GROWTH: "decade",
     Quantity.PASSED_GRADIENT: "decade",
     Quantity.WRONG_GRADIENT: "decade",
     Quantity.OUTSIDE_DOMAIN: "share",
