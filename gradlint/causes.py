@@ -15,8 +15,10 @@ from gradlint.remedy import (
     AddSkip,
     Bypass,
     ClipGradients,
+    Floor,
     Initialise,
     LetThrough,
+    Limit,
     Normalise,
     Orthogonalise,
     Register,
@@ -24,6 +26,7 @@ from gradlint.remedy import (
     ReplaceActivation,
     ReplaceLoss,
     ReplaceRecurrent,
+    ScaleLoss,
     SetBias,
     SetGateBias,
     SkipRecurrent,
@@ -242,8 +245,10 @@ def _kind(action: Action) -> str:
             return "gate"
         case ClipGradients():
             return "clip"
-        case ReplaceLoss():
+        case ReplaceLoss() | ScaleLoss():
             return "loss"
+        case Floor() | Limit():
+            return "floor"
         case Bypass():
             return "bypass"
         case LetThrough() | Register():

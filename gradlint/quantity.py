@@ -34,7 +34,8 @@ class Quantity(str, Enum):
     WRONG_GRADIENT = "wrong-gradient"
     OUTSIDE_DOMAIN = "outside-domain"
     STRESS_FAILURES = "stress-failures"
-    OUTPUT_REACH = "output-reach"
+    OUTPUT_HIGHEST = "output-highest"
+    OUTPUT_LOWEST = "output-lowest"
     HALF_UNDERFLOW = "half-underflow"
     HALF_OVERFLOW = "half-overflow"
 
@@ -73,7 +74,8 @@ _UNITS = {
     Quantity.WRONG_GRADIENT: "decade",
     Quantity.OUTSIDE_DOMAIN: "share",
     Quantity.STRESS_FAILURES: "share",
-    Quantity.OUTPUT_REACH: "1",
+    Quantity.OUTPUT_HIGHEST: "1",
+    Quantity.OUTPUT_LOWEST: "1",
     Quantity.HALF_UNDERFLOW: "share",
     Quantity.HALF_OVERFLOW: "share",
 }

@@ -102,6 +102,29 @@ class SkipRecurrent:
 
 
 @dataclass(frozen=True, slots=True)
+class Floor:
+    """Keep what each of `nodes`, a logarithm, root or division, takes `at` or more from zero."""
+
+    nodes: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Keep the output of each of `nodes` within ±`to`."""
+
+    nodes: tuple[str, ...]
+    to: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleLoss:
+    """Multiply the loss by `by` before the backward pass, and divide the gradients after it."""
+
+    by: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaceLoss:
     """Train with the loss `by`, a function of `torch.nn.functional`."""
 
@@ -136,6 +159,9 @@ Action = (
     | ReplaceLoss
     | LetThrough
     | Register
+    | Floor
+    | Limit
+    | ScaleLoss
 )
 
 

@@ -10,6 +10,7 @@ from gradlint.discovery.bindings import Placed
 from gradlint.discovery.managed import managed_loops
 from gradlint.discovery.models import Models
 from gradlint.discovery.outline import Called, Loop, Scope
+from gradlint.discovery.precision import is_half, is_scaled
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.settings import (
     Optimizer,
@@ -131,6 +132,8 @@ def _explicit(reading: Reading, models: Models, steps: Steps, region: _Region) -
         found,
         framework,
         _clips(reading, framework, found, pairs),
+        half=is_half(reading, models, region.calls),
+        scales=bool(framework) or is_scaled(reading),
     )
 
 

@@ -14,6 +14,8 @@ LEFT_OUT = "_gradlint_left_out"
 """The attribute under which a model carries the operations that a remedy leaves out of the loop."""
 REPLACED = "_gradlint_loss"
 """The attribute under which a model carries the loss that a remedy trains it with instead."""
+SCALE = "_gradlint_scale"
+"""The attribute under which a model carries the factor that a remedy multiplies its loss by."""
 
 Value = Callable[[torch.Tensor], torch.Tensor]
 

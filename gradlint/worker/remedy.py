@@ -14,8 +14,10 @@ from gradlint.remedy import (
     AddSkip,
     Bypass,
     ClipGradients,
+    Floor,
     Initialise,
     LetThrough,
+    Limit,
     Normalise,
     Orthogonalise,
     Register,
@@ -23,11 +25,12 @@ from gradlint.remedy import (
     ReplaceActivation,
     ReplaceLoss,
     ReplaceRecurrent,
+    ScaleLoss,
     SetBias,
     SetGateBias,
     SkipRecurrent,
 )
-from gradlint.worker.objective import LEFT_OUT, REPLACED
+from gradlint.worker.objective import LEFT_OUT, REPLACED, SCALE
 from gradlint.worker.recurrent import (
     add_skips,
     orthogonalise,
@@ -68,6 +71,10 @@ def _apply(model: nn.Module, action: Action, weights: Weights) -> dict[str, Inte
         case Bypass(nodes, applied):
             object.__setattr__(model, LEFT_OUT, applied)
             return dict.fromkeys(nodes, bypass)
+        case Floor(nodes, at):
+            return dict.fromkeys(nodes, _floor(at))
+        case Limit(nodes, to):
+            return dict.fromkeys(nodes, _limit(to))
         case Normalise(nodes, norm):
             return dict.fromkeys(nodes, _batch_norm if norm == "batch" else _layer_norm)
         case AddSkip(pairs):
@@ -121,6 +128,8 @@ def _mark(model: nn.Module, action: Action) -> None:
             object.__setattr__(model, LET_THROUGH, True)
         case ReplaceLoss(by):
             object.__setattr__(model, REPLACED, by)
+        case ScaleLoss(by):
+            object.__setattr__(model, SCALE, by)
 
 
 def _module(model: nn.Module, node: str) -> nn.Module:
@@ -165,6 +174,24 @@ def bypass(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.
     fits = isinstance(given, torch.Tensor) and given.shape == output.shape
     # a view, because what is handed on must count as made by this call
     return given.view_as(given) if fits and isinstance(given, torch.Tensor) else output
+
+
+def _floor(at: float) -> Intervention:
+    def floored(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
+        function = getattr(torch, call.op.rpartition(".")[2].replace("truediv", "div"))
+        *before, last = [arg for arg in args[:2] if isinstance(arg, torch.Tensor)]
+        sign = torch.where(last < 0, -1.0, 1.0)
+        result = function(*before, sign * last.abs().clamp_min(at))
+        return result if isinstance(result, torch.Tensor) else output
+
+    return floored
+
+
+def _limit(to: float) -> Intervention:
+    def limited(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
+        return output.clamp(-to, to)
+
+    return limited
 
 
 def _batch_norm(call: Call, args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from gradlint.claim import Claim
-from gradlint.worker.objective import value_of
+from gradlint.worker.objective import SCALE, value_of
 from gradlint.worker.run import Run, UnmeasurableError
 
 _SMALLEST = 2.0**-25  # half of the smallest positive float16: what is below rounds to zero
@@ -40,7 +40,8 @@ def measure(run: Run, claim: Claim) -> float:
     weights = [parameter for parameter in done.model.parameters() if parameter.requires_grad]
     found = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
     elements = [g.detach().flatten().float() for g in found if g is not None and not g.is_sparse]
-    together = torch.cat(elements).abs() if elements else torch.zeros(0)
+    scale = float(getattr(done.model, SCALE, 1.0))
+    together = scale * torch.cat(elements).abs() if elements else torch.zeros(0)
     nonzero = together[together > 0]
     if not nonzero.numel():
         raise UnmeasurableError("no weight has a gradient")

@@ -16,10 +16,10 @@ _FARTHEST = 400
 def measure(run: Run, claim: Claim) -> float:
     """Share of three stresses that make a gradient infinite or NaN, in [0, 1].
 
-    The outputs of the nearest weights in front of layer `of` are replaced by zeros, by ±120 in a
-    random pattern of signs, and by -120 but for a first element of 120; then the loss is
-    differentiated with respect to them. All weights are given the same values, as two towers are by
-    equal inputs.
+    The outputs of the nearest weights in front of layer `of` are replaced by -120, by ±120 in a
+    random pattern of signs, and by -120 but for a first element of 120; then the sum of `of`'s
+    output is differentiated with respect to them. All weights are given the same values, as two
+    towers are by equal inputs.
 
     Raises:
         UnmeasurableError: no weights feed the layer, or what follows them raises.
@@ -39,13 +39,20 @@ def measure(run: Run, claim: Claim) -> float:
     nodes = _feeding_weights(run, claim.of)
     if not nodes:
         raise UnmeasurableError(f"no layer with weights feeds {claim.of}")
-    stresses: tuple[Choose, ...] = (torch.zeros_like, _signs, _one_large)
+    stresses: tuple[Choose, ...] = (_negative, _signs, _one_large)
     return sum(_breaks(run, claim, nodes, stress) for stress in stresses) / len(stresses)
 
 
 def _breaks(run: Run, claim: Claim, nodes: tuple[str, ...], stress: Choose) -> bool:
-    gradients = tail(run, claim, nodes, stress).gradients()
+    end = tail(run, claim, nodes, stress)
+    if end.at is None:
+        raise UnmeasurableError(f"{claim.of} did not run on stressed values")
+    gradients = end.gradients(of=end.at)
     return not all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
+def _negative(output: torch.Tensor) -> torch.Tensor:
+    return torch.full_like(output, -_LARGE)
 
 
 def _signs(output: torch.Tensor) -> torch.Tensor:
