@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradlint.reporters.formats import DRAWING
+
 if TYPE_CHECKING:
     from gradlint.cli.options import Checking, Tracing
     from gradlint.config import Config
@@ -58,6 +60,7 @@ def checked(config: Config, asked: Checking) -> Config:
         cache=config.cache and not asked.no_cache,
         cache_dir=str(asked.cache_dir.absolute()) if asked.cache_dir else config.cache_dir,
         jobs=asked.jobs or config.jobs,
+        pictures=any(text.partition("=")[0] in DRAWING for text in asked.formats),
     )
 
 

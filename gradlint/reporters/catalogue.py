@@ -12,7 +12,10 @@ from gradlint.reporters import manual
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A kind of finding: `short` is one sentence, `full` says why it is bad, the rest is help."""
+    """A kind of finding: `short` is one sentence, `full` says why it is bad, the rest is help.
+
+    `sections` are the headings of a rule's documentation with their texts.
+    """
 
     name: str
     family: str
@@ -20,6 +23,7 @@ class Entry:
     full: str
     text: str
     markdown: str
+    sections: tuple[tuple[str, str], ...] = ()
 
 
 _OWN = {
@@ -48,14 +52,15 @@ def entries(findings: Iterable[Finding]) -> tuple[Entry, ...]:
 
 def _of_rules() -> Iterator[Entry]:
     for rule in rules():
-        sections = dict(manual.sections(rule))
+        (_, short), *sections = manual.sections(rule)
         yield Entry(
             name=rule.name(),
             family=rule.family.value,
-            short=sections[""],
-            full=sections["Why it is bad"],
+            short=short,
+            full=sections[0][1],
             text=manual.render(rule),
             markdown=manual.page(rule),
+            sections=tuple(sections),
         )
 
 

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 
 FORMATS = (
     *("text", "concise", "json", "sarif", "github"),
-    *("gitlab", "junit", "rdjson"),
+    *("gitlab", "junit", "rdjson", "html"),
 )
 """What `--format` takes; each but `json` is the name of the module that renders it."""
 
 FOR_MACHINES = frozenset({"sarif", "github", "gitlab", "junit", "rdjson"})
 """The formats that other services read, which know paths from the root of the repository."""
+
+DRAWING = frozenset({"html"})
+"""The formats that show pictures of models, for which every layer is measured."""
 
 
 def render(name: str, report: Report, style: Style) -> str:

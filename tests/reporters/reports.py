@@ -12,7 +12,10 @@ from gradlint.report import (
     Finding,
     ModelStatus,
     ModelSummary,
+    Picture,
+    PicturedLayer,
     Report,
+    Signals,
     TriedRemedy,
     TrunkLayer,
 )
@@ -41,6 +44,8 @@ class Wide(nn.Module):
     def __init__(self, width, heads, *, bias=True):
         super().__init__()
 """
+
+_LINES = tuple(SOURCE.splitlines())
 
 DECADES = Claim(
     Quantity.GRADIENT_DECADES, "body.0", Bound(at_least=-2.5, at_most=2.5), Bound(at_least=-3)
@@ -112,6 +117,37 @@ def net(**changes: object) -> ModelSummary:
         "trunk": trunk,
     }
     return ModelSummary(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def pictured(depth: int = 24) -> Report:
+    """A run over a model of `depth` layers and a skip around each pair, with a remedy tried."""
+    layers = [PicturedLayer("input 0", "input", "", 0, (8, 32), ())]
+    for place in range(1, depth + 1):
+        joins = place % 3 == 0
+        layers.append(
+            PicturedLayer(
+                id=f"body.{place - 1}",
+                op="aten.add" if joins else "torch.nn.Linear",
+                module="body",
+                line=10,
+                shape=(8, 32),
+                producers=(place - 1, place - 3) if joins else (place - 1,),
+                parameters=0 if joins else 1056,
+            )
+        )
+    layers.append(PicturedLayer("loss", "loss", "", 0, (), (depth,)))
+    slope = tuple((place - depth) * 9.4 / depth for place in range(depth + 1))
+    measured = Signals((math.nan, *slope[1:], 0.0), (math.nan, *slope[1:], math.nan))
+    flat = Signals((0.0,) * (depth + 2), (0.0,) * (depth + 2))
+    trunk = tuple(
+        TrunkLayer(layer.id, layer.op, layer.line, (value, value - 0.1, value + 0.1), value + 0.2)
+        for layer, value in zip(layers[1:-1], slope[1:], strict=True)
+    )
+    model = net(trunk=trunk, layers=depth, picture=Picture(tuple(layers), measured, flat))
+    remedy = TriedRemedy("use <norms> & skips", (-0.3,), RemedyVerdict.RESTORES, signals=flat)
+    found = finding(layer="body.0", remedies=(remedy,))
+    file = FileReport("model.py", models=(model, wide()), findings=(found,), lines=_LINES)
+    return Report((file,), "0.1.0", "2.13.0", 0, 3, 2.3)
 
 
 def wide() -> ModelSummary:
