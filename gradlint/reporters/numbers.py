@@ -30,6 +30,17 @@ _WORDS = {
     Quantity.ZERO_SHARE: "share of zeros in the output of {of}",
     Quantity.FORGET_GATE: "share that the forget gate of {of} keeps in one step",
     Quantity.REPRESENTATION_SPREAD: "difference between inputs at {of}, relative to its size",
+    Quantity.REACHED_SHARE: "share of the parameters of {of} that a gradient reaches",
+    Quantity.STRAY_SHARE: "share of the trained numbers that {of} hides from the optimizer",
+    Quantity.SIGNAL_GROWTH: "size of the output of {of}, relative to that of {since}",
+    Quantity.PASSED_GRADIENT: "gradient that passes through {of}",
+    Quantity.WRONG_GRADIENT: "gradient where {of} is badly wrong, relative to where it is unsure",
+    Quantity.OUTSIDE_DOMAIN: "share of what the loss is given outside of its domain",
+    Quantity.STRESS_FAILURES: "share of extreme outputs whose gradient at {of} is not finite",
+    Quantity.OUTPUT_HIGHEST: "highest output that any logits at {of} can reach",
+    Quantity.OUTPUT_LOWEST: "lowest output that any logits at {of} can reach",
+    Quantity.HALF_UNDERFLOW: "share of the gradients that are zero in half precision",
+    Quantity.HALF_OVERFLOW: "share of the output of {of} beyond the range of half precision",
 }
 _RELATIVE = (Quantity.GRADIENT_DECADES, Quantity.RECURRENT_DECAY)
 _SMALLEST_SPREAD = 3.0  # decades; because a bar must not blow up noise into a slope
@@ -58,7 +69,9 @@ def numbers(values: Sequence[float], quantity: Quantity) -> str:
 def subject(claim: Claim) -> str:
     """What a claim speaks of, in words."""
     steps = f"the first of {claim.steps} steps" if claim.steps else "the first step"
-    text = _WORDS[claim.quantity].format(of=claim.of or "the model", first_step=steps)
+    words = _WORDS.get(claim.quantity, f"{claim.quantity.value.replace('-', ' ')} of {{of}}")
+    since = claim.since or "the input"
+    text = words.format(of=claim.of or "the model", since=since, first_step=steps)
     return f"{text}, after one optimizer step" if claim.after_step else text
 
 
