@@ -15,6 +15,7 @@ from gradlint.remedy import (
     AddSkip,
     Bypass,
     ClipGradients,
+    ExchangeWithNorm,
     Floor,
     Initialise,
     LetThrough,
@@ -211,6 +212,7 @@ _PREFERENCE: tuple[frozenset[str], ...] = (
     frozenset({"loss"}),
     frozenset({"bypass", "loss"}),
     frozenset({"connect"}),
+    frozenset({"exchange"}),
     frozenset({"gate"}),
     frozenset({"clip"}),
     frozenset({"skip", "norm"}),
@@ -253,6 +255,8 @@ def _kind(action: Action) -> str:
             return "bypass"
         case LetThrough() | Register():
             return "connect"
+        case ExchangeWithNorm():
+            return "exchange"
 
 
 def _finding(item: Judged, model: str, notes: tuple[Finding, ...] = ()) -> Finding:

@@ -35,6 +35,7 @@ class Claim:
 
     `since` is the node at whose output a quantity of several layers begins; "" means `of` alone.
     `steps` is the sequence length at which a decay per step is judged; 0 where it plays no part.
+    `batch` is the number of samples at which it is judged, 0 for those of the run.
     `after_step` asks for the measurement after one optimizer step, as zero-initialised layers need.
     `objective` is the loss under which it is measured, None where the loss plays no part.
     """
@@ -46,4 +47,5 @@ class Claim:
     steps: int = 0
     after_step: bool = False
     since: str = ""
+    batch: int = 0
     objective: Objective | None = None

@@ -89,7 +89,11 @@ def examine(
         return _not_traced(blank, traced)
     try:
         graph = LayerGraph(
-            traced.nodes, traced.edges, training.family, own_inputs=traced.built_from in _OWN_INPUTS
+            traced.nodes,
+            traced.edges,
+            training.family,
+            own_inputs=traced.built_from in _OWN_INPUTS,
+            batch_size=loops[0].batch_size if loops else 0,
         )
     except InvalidGraphError as error:
         return Examined(replace(blank, reason=f"the trace makes no layer graph: {error}"))

@@ -52,6 +52,7 @@ class LayerGraph:
     Layers are kept in the order in which they ran. `optimizer` is the family of the optimizer that
     trains the model, as far as the source shows it. `own_inputs` says that the inputs, and with
     them the length of a sequence, are those of the user's file and were not found by search.
+    `batch_size` is what the loop that trains it puts into a batch, 0 if unknown.
 
     Raises:
         InvalidGraphError: an edge names an unknown node, ids repeat, there is not exactly one loss,
@@ -65,8 +66,10 @@ class LayerGraph:
         optimizer: OptimizerFamily = OptimizerFamily.UNKNOWN,
         *,
         own_inputs: bool = False,
+        batch_size: int = 0,
     ) -> None:
         self.optimizer = optimizer
+        self.batch_size = batch_size
         self.own_inputs = own_inputs
         self._nodes: dict[str, Node] = {}
         self._calls: dict[str, tuple[Layer, ...]] = {}

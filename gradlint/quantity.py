@@ -30,6 +30,11 @@ class Quantity(str, Enum):
     REACHED_SHARE = "reached-share"
     STRAY_SHARE = "stray-share"
     SIGNAL_GROWTH = "signal-growth"
+    NORMALIZED_VALUES = "normalized-values"
+    BIAS_GRADIENT = "bias-gradient"
+    VARIANCE_SHIFT = "variance-shift"
+    INTENSITY_RESPONSE = "intensity-response"
+    GRADIENT_LOTTERY = "gradient-lottery"
     PASSED_GRADIENT = "passed-gradient"
     WRONG_GRADIENT = "wrong-gradient"
     OUTSIDE_DOMAIN = "outside-domain"
@@ -70,6 +75,11 @@ _UNITS = {
     Quantity.REACHED_SHARE: "share",
     Quantity.STRAY_SHARE: "share",
     Quantity.SIGNAL_GROWTH: "decade",
+    Quantity.NORMALIZED_VALUES: "1",
+    Quantity.BIAS_GRADIENT: "decade",
+    Quantity.VARIANCE_SHIFT: "decade",
+    Quantity.INTENSITY_RESPONSE: "share",
+    Quantity.GRADIENT_LOTTERY: "decade",
     Quantity.PASSED_GRADIENT: "decade",
     Quantity.WRONG_GRADIENT: "decade",
     Quantity.OUTSIDE_DOMAIN: "share",

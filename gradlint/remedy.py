@@ -143,6 +143,13 @@ class Register:
     part: str
 
 
+@dataclass(frozen=True, slots=True)
+class ExchangeWithNorm:
+    """Let each pair's norm stand in front of its activation instead of behind it."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+
 Action = (
     ReplaceActivation
     | Initialise
@@ -162,6 +169,7 @@ Action = (
     | Floor
     | Limit
     | ScaleLoss
+    | ExchangeWithNorm
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -14,6 +14,7 @@ from gradlint.remedy import (
     AddSkip,
     Bypass,
     ClipGradients,
+    ExchangeWithNorm,
     Floor,
     Initialise,
     LetThrough,
@@ -79,6 +80,8 @@ def _apply(model: nn.Module, action: Action, weights: Weights) -> dict[str, Inte
             return dict.fromkeys(nodes, _batch_norm if norm == "batch" else _layer_norm)
         case AddSkip(pairs):
             return _skips(pairs)
+        case ExchangeWithNorm(pairs):
+            return _exchanges(pairs)
     _change(model, action, weights)
     return {}
 
@@ -211,6 +214,33 @@ def _layer_norm(call: Call, args: tuple[object, ...], output: torch.Tensor) -> t
 def _standardise(output: torch.Tensor, axes: list[int]) -> torch.Tensor:
     variance, mean = torch.var_mean(output, dim=axes, correction=0, keepdim=True)
     return (output - mean) * torch.rsqrt(variance + 1e-5)
+
+
+def _exchanges(pairs: tuple[tuple[str, str], ...]) -> dict[str, Intervention]:
+    """Activate what was normalised, and hand it on where the norm was."""
+    interventions: dict[str, Intervention] = {}
+    for activation, norm in pairs:
+        interventions[activation] = _activate_normalised
+        interventions[norm] = bypass
+    return interventions
+
+
+def _activate_normalised(
+    call: Call, args: tuple[object, ...], output: torch.Tensor
+) -> torch.Tensor:
+    given = args[0] if args else None
+    if not isinstance(given, torch.Tensor):
+        return output
+    activated = _function(call)(_batch_norm(call, args, given))
+    return activated if isinstance(activated, torch.Tensor) else output
+
+
+def _function(call: Call) -> Callable[[torch.Tensor], object]:
+    if call.module is not None:
+        return call.module.forward
+    name = call.op.rpartition(".")[2]
+    function: Callable[[torch.Tensor], object] = getattr(nn.functional, name)
+    return function
 
 
 def _skips(pairs: tuple[tuple[str, str], ...]) -> dict[str, Intervention]:
