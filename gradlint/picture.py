@@ -79,6 +79,7 @@ def _pictured(graph: LayerGraph, node: Input | Layer, places: Mapping[str, int])
         node.shape,
         _producers(graph, node.id, places),
         sum(math.prod(parameter.shape) for parameter in graph.parameters_of(node)),
+        node.span.cell if node.span else 0,
     )
 
 

@@ -57,6 +57,7 @@ class Signals:
 class PicturedLayer:
     """A layer, an input or the loss as a picture shows it; `producers` are places in the picture.
 
+    `line` counts within `cell` where the file is a notebook, whose cells count from 1.
     `op` is `input` or `loss` where it is no layer.
     """
 
@@ -67,6 +68,7 @@ class PicturedLayer:
     shape: tuple[int, ...]
     producers: tuple[int, ...]
     parameters: int = 0
+    cell: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +166,15 @@ class FileReport:
 
     def text_at(self, span: Span) -> str | None:
         """The line of the source on which `span` begins, None where that is not known."""
-        index = span.line - 1
-        if span.cell:
-            index += self.cells[span.cell - 1] if span.cell <= len(self.cells) else len(self.lines)
-        return self.lines[index] if 0 <= index < len(self.lines) else None
+        index = self.index_of(span.line, span.cell)
+        return None if index is None else self.lines[index]
+
+    def index_of(self, line: int, cell: int = 0) -> int | None:
+        """Where a line, of a cell in a notebook, stands in `lines`, None where it does not."""
+        index = line - 1
+        if cell:
+            index += self.cells[cell - 1] if cell <= len(self.cells) else len(self.lines)
+        return index if 0 <= index < len(self.lines) else None
 
     @property
     def linted(self) -> bool:

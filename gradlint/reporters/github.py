@@ -12,7 +12,7 @@ from gradlint.reporters.footer import summary_lines, unprobed_lines
 from gradlint.reporters.numbers import number, typical, unit
 from gradlint.reporters.presentation import Style, shown
 from gradlint.reporters.proof import offers, proof_lines
-from gradlint.reporters.regions import Region, placed
+from gradlint.reporters.regions import Region, placed, told
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 _LARGEST = 1_000_000  # bytes; because GitHub drops a summary of more than 1 MiB as a whole
@@ -34,9 +34,9 @@ def _annotation(finding: Finding, region: Region) -> str:
     }
     if region.line == region.end_line:  # because GitHub takes columns within one line only
         properties |= {"col": region.column, "endColumn": region.end_column}
-    told = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
-    message = "\n".join([finding.message, *proof_lines(finding)])
-    return f"::{_COMMANDS[finding.severity]} {told}::{_data(message)}"
+    given = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
+    message = "\n".join([told(finding), *proof_lines(finding)])
+    return f"::{_COMMANDS[finding.severity]} {given}::{_data(message)}"
 
 
 def _data(text: str) -> str:
@@ -81,19 +81,22 @@ def _row(finding: Finding) -> str:
         for evidence in finding.evidence
         for quantity in [evidence.claim.quantity]
     ]
-    where = f"{PurePath(finding.span.path).as_posix()}:{finding.span.line}"
+    where = _place(finding)
     cells = [finding.severity.value, _code(where), _code(finding.rule), _escaped(finding.message)]
     return f"| {' | '.join([*cells, _escaped(', '.join(measured) or finding.verdict.value)])} |"
 
 
+def _place(finding: Finding) -> str:
+    return str(finding.span).rpartition(":")[0]
+
+
 def _details(finding: Finding, file: FileReport) -> str:
-    line = finding.span.line
-    source = file.lines[line - 1].strip() if line <= len(file.lines) else ""
+    source = (file.text_at(finding.span) or "").strip()
     best = next((remedy.title for remedy in offers(finding)), finding.advice or finding.rule)
     fence = "`" * max(3, 1 + _longest_run(source))
     return "\n".join(
         [
-            f"<details><summary>{_html(f'{finding.span.path}:{line}: {best}')}</summary>\n",
+            f"<details><summary>{_html(f'{_place(finding)}: {best}')}</summary>\n",
             f"{fence}python\n{source}\n{fence}\n",
             *(f"- {_escaped(text)}" for text in proof_lines(finding)),
             "\n</details>",

@@ -9,7 +9,7 @@ from gradlint.evidence import Severity
 from gradlint.report import Report
 from gradlint.reporters.fingerprints import Fingerprints
 from gradlint.reporters.presentation import Style
-from gradlint.reporters.regions import placed
+from gradlint.reporters.regions import placed, told
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.NOTE: "info"}
 
@@ -19,7 +19,7 @@ def render(report: Report, style: Style | None = None) -> str:
     fingerprint = Fingerprints()
     issues = [
         {
-            "description": f"{finding.message} ({finding.verdict.value})",
+            "description": f"{told(finding)} ({finding.verdict.value})",
             "check_name": finding.rule,
             "fingerprint": fingerprint(finding),
             "severity": _SEVERITIES[finding.severity],

@@ -65,7 +65,8 @@ def _of_model(model: ModelSummary, findings: list[Finding]) -> _Case | None:
 
 
 def _of_finding(finding: Finding, file: FileReport) -> _Case:
-    where = f"{finding.model}, line {finding.span.line}".removeprefix(", ")
+    cell = f"cell {finding.span.cell}, " if finding.span.cell else ""
+    where = f"{finding.model}, {cell}line {finding.span.line}".removeprefix(", ")
     name = f"{finding.rule} ({where})"
     text = "\n".join([f"{finding.span}: {finding.message}", *proof_lines(finding)])
     kind = finding.severity.value

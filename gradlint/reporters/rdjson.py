@@ -9,7 +9,7 @@ from gradlint.evidence import Severity
 from gradlint.report import Report
 from gradlint.reporters.presentation import Style
 from gradlint.reporters.proof import proof_lines
-from gradlint.reporters.regions import placed
+from gradlint.reporters.regions import placed, told
 
 _SEVERITIES = {Severity.ERROR: "ERROR", Severity.WARNING: "WARNING", Severity.NOTE: "INFO"}
 
@@ -24,7 +24,7 @@ def render(report: Report, style: Style | None = None) -> str:
             {
                 "message": "\n".join(
                     [
-                        f"{finding.message} ({finding.verdict.value})",
+                        f"{told(finding)} ({finding.verdict.value})",
                         *proof_lines(finding),
                     ]
                 ),

@@ -30,7 +30,13 @@ class Region:
 
 
 def region_of(span: Span, lines: tuple[str, ...] = ()) -> Region:
-    """The region of a span; one without an end reaches to the end of its line."""
+    """The region of a span; one without an end reaches to the end of its line.
+
+    That of a notebook is its first character, because services show notebooks as JSON, in which
+    lines of cells have no place.
+    """
+    if span.cell:
+        return Region(1, 1, 1, 2)
     line, column = max(span.line, 1), max(span.column, 1)
     if (
         span.end_line >= line
@@ -44,6 +50,12 @@ def region_of(span: Span, lines: tuple[str, ...] = ()) -> Region:
         return Region(line, column, span.end_line, span.end_column)
     length = len(lines[line - 1].rstrip()) if line <= len(lines) else 0
     return Region(line, column, line, max(length + 1, column + 1))
+
+
+def told(finding: Finding) -> str:
+    """The message, with the place in a notebook, which no region can tell."""
+    cell = f" (cell {finding.span.cell}, line {finding.span.line})" if finding.span.cell else ""
+    return f"{finding.message}{cell}"
 
 
 def placed(report: Report, style: Style) -> Iterator[tuple[Finding, Region]]:

@@ -14,7 +14,7 @@ from gradlint.reporters.catalogue import Entry, entries
 from gradlint.reporters.fingerprints import Fingerprints
 from gradlint.reporters.presentation import Style, stands, unprobed
 from gradlint.reporters.proof import proof_lines
-from gradlint.reporters.regions import region_of
+from gradlint.reporters.regions import region_of, told
 from gradlint.span import Span
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
@@ -93,7 +93,7 @@ def _result(finding: Finding, sources: Sources, index: int, fingerprint: str) ->
         "ruleIndex": index,
         "kind": _KINDS[finding.verdict],
         "level": _LEVELS[finding.severity] if failed else "none",
-        "message": {"text": f"{finding.message}.\n{proof}".rstrip("\n")},
+        "message": {"text": f"{told(finding)}.\n{proof}".rstrip("\n")},
         "locations": [_located(finding, sources)],
         "partialFingerprints": {"gradlintFinding/v1": fingerprint},
         "properties": {
@@ -112,7 +112,8 @@ def _result(finding: Finding, sources: Sources, index: int, fingerprint: str) ->
         ]
     if finding.suppressed:
         why = finding.suppression_reason or "no reason was given"
-        result["suppressions"] = [{"kind": "inSource", "justification": why}]
+        kind = "external" if finding.baselined else "inSource"
+        result["suppressions"] = [{"kind": kind, "justification": why}]
     return result
 
 
@@ -128,7 +129,7 @@ def _located(finding: Finding, sources: Sources) -> Json:
 def _location(span: Span, sources: Sources) -> dict[str, Json]:
     lines = sources.get(span.path, ())
     region = region_of(span, lines)
-    text = "\n".join(lines[region.line - 1 : region.end_line])
+    text = "" if span.cell else "\n".join(lines[region.line - 1 : region.end_line])
     return {
         "physicalLocation": {
             "artifactLocation": {"uri": quote(PurePath(span.path).as_posix())},

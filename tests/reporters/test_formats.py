@@ -237,3 +237,21 @@ def test_a_predicted_finding_fails_nowhere() -> None:
     assert parsed_sarif(reports.report(found))["results"][0]["kind"] == "review"
     root = ET.fromstring(junit.render(reports.report(found)))
     assert root.get("failures") == "0"
+
+
+def test_a_finding_in_a_notebook_names_its_cell_where_regions_cannot() -> None:
+    found = reports.finding(span=Span("a.ipynb", 5, 3, cell=2), notes=())
+    file = FileReport("a.ipynb", findings=(found,), lines=("x",) * 20, cells=(0, 10))
+    run = Report((file,), "0", "", 0, 1, 0.0)
+    result = parsed_sarif(run)["results"][0]
+    assert "(cell 2, line 5)" in json.dumps(result["message"])
+    assert '"startLine": 1, "startColumn": 1' in json.dumps(result["locations"])
+    assert "(cell 2, line 5)" in json.loads(gitlab.render(run))[0]["description"]
+    assert "line=1," in github.render(run)
+    assert "(Net, cell 2, line 5)" in junit.render(run)
+
+
+def test_what_the_baseline_accepts_is_suppressed_from_outside_in_sarif() -> None:
+    found = reports.finding(suppressed=True, baselined=True, suppression_reason="in the baseline")
+    result = parsed_sarif(reports.report(found))["results"][0]
+    assert result["suppressions"] == [{"kind": "external", "justification": "in the baseline"}]

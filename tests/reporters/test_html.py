@@ -16,6 +16,7 @@ from gradlint.reporters.html.markup import Markup, element
 from gradlint.reporters.html.scale import shade
 from gradlint.reporters.html.source import shown_lines, source
 from gradlint.reporters.presentation import Style
+from gradlint.span import Span
 from tests.reporters import reports
 
 
@@ -184,3 +185,13 @@ def test_code_has_its_colours() -> None:
     shown = source(['def f():  # "why"', '    return "a"'], [1, 2], "f", {})
     assert '<i class="k">def</i> f():  <i class="c"># "why"</i>' in shown
     assert '<i class="s">"a"</i>' in shown
+
+
+def test_lines_of_a_notebook_count_anew_in_each_cell() -> None:
+    found = reports.finding(span=Span("a.ipynb", 2, 1, cell=2), notes=())
+    file = FileReport("a.ipynb", findings=(found,), lines=("a", "b", "c", "d"), cells=(0, 2))
+    rendered = html.render(Report((file,), "0", "", 0, 1, 0.0))
+    assert ">cell 1</div>" in rendered
+    assert ">cell 2</div>" in rendered
+    assert rendered.index("<code>d</code>") < rendered.index('id="finding-1"')
+    assert re.findall(r'class="no">(\d+)<', rendered) == ["1", "2", "1", "2"]

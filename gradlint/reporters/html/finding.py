@@ -9,6 +9,7 @@ from gradlint.report import Finding, TriedRemedy
 from gradlint.reporters.catalogue import Entry
 from gradlint.reporters.html.markup import Markup, element, joined
 from gradlint.reporters.numbers import factor, healthy, number, numbers, subject, typical, unit
+from gradlint.reporters.proof import cause_lines
 from gradlint.reporters.text import verdict
 
 _WORDS = {
@@ -37,6 +38,7 @@ def card(finding: Finding, entry: Entry | None, id: str, model: str | None) -> M
             class_="about",
         ),
         _evidence(finding),
+        *(element("p", line) for line in cause_lines(finding)),
         _remedies(finding),
         *(_note(note) for note in finding.notes),
         _rule(entry) if entry else None,

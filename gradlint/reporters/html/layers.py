@@ -23,11 +23,11 @@ def layer_table(
     picture: Picture,
     series: Sequence[Series],
     flags: Mapping[str, str],
-    lines: Mapping[int, str],
+    lines: Mapping[tuple[int, int], str],
 ) -> Markup:
     """The table, a strip of all its colours to jump by, and the choice of what colours it.
 
-    `flags` are addresses of findings by layer, `lines` those of source lines that the page shows.
+    `flags` are addresses of findings by layer, `lines` those of lines and cells that are shown.
     """
     rows = rows_of(picture.layers)
     lanes = 1 + max((lane for row in rows for lane in (row.lane, *row.passing)), default=0)
@@ -41,7 +41,7 @@ def layer_table(
             decades[place],
             picture.measured.activations[place],
             "trunk" if layer.id in trunk else "",
-            joined(_line(layer.line, lines), _flag(layer.id, flags)),
+            joined(_line(layer, lines), _flag(layer.id, flags)),
         )
         for place, (layer, row) in enumerate(zip(picture.layers, rows, strict=True))
     )
@@ -136,12 +136,12 @@ def _size(activation: float) -> str:
     return f"{10**activation:.2g}"
 
 
-def _line(line: int, lines: Mapping[int, str]) -> Markup:
-    if not line:
+def _line(layer: PicturedLayer, lines: Mapping[tuple[int, int], str]) -> Markup:
+    if not layer.line:
         return Markup("")
-    return (
-        element("a", str(line), href=lines[line]) if line in lines else element("span", str(line))
-    )
+    place = (layer.line, layer.cell)
+    text = f"{layer.cell}:{layer.line}" if layer.cell else str(layer.line)
+    return element("a", text, href=lines[place]) if place in lines else element("span", text)
 
 
 def _flag(layer: str, flags: Mapping[str, str]) -> Markup | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -150,7 +150,7 @@ def _finding_list(sections: Sequence[_Section]) -> Markup:
             element("span", finding.severity.value, class_="severity"),
             " ",
             element("a", finding.message, href=f"#{id}"),
-            element("span", f" {finding.span.path}:{finding.span.line}", class_="where"),
+            element("span", f" {finding.span}", class_="where"),
             class_=finding.severity.value,
         )
         for section in sections
@@ -208,26 +208,31 @@ def _unprobed(report: Report) -> Markup | None:
 
 def _file(section: _Section, rules: dict[str, Entry]) -> Markup:
     file = section.file
-    wanted = {finding.span.line for _, finding in section.findings}
-    numbers = shown_lines(len(file.lines), wanted) if section.findings else []
     cards: dict[int, list[Markup]] = {}
     for id, finding in section.findings:
         made = card(finding, rules.get(finding.rule), id, section.address_of(finding.model))
-        cards.setdefault(finding.span.line if finding.span.line in numbers else 0, []).append(made)
+        cards.setdefault(_row(file, finding.span.line, finding.span.cell), []).append(made)
+    numbers = shown_lines(len(file.lines), cards) if cards else []
     inserts = {line: joined(*made) for line, made in cards.items() if line}
-    lines = {number: f"#{section.id}-L{number}" for number in numbers}
+    shown = set(numbers)
     return element(
         "section",
         element("h2", file.path),
         *cards.get(0, ()),
-        source(file.lines, numbers, section.id, inserts) if numbers else None,
-        *(_model(id, model, section, lines) for id, model in section.models if model.trunk),
+        source(file.lines, numbers, section.id, inserts, file.cells) if numbers else None,
+        *(_model(id, model, section, shown) for id, model in section.models if model.trunk),
         id=section.id,
         class_="file",
     )
 
 
-def _model(id: str, model: ModelSummary, section: _Section, lines: dict[int, str]) -> Markup:
+def _row(file: FileReport, line: int, cell: int) -> int:
+    """The row of a line in the source as the page shows it, 0 where it is not in it."""
+    index = file.index_of(line, cell)
+    return 0 if index is None else index + 1
+
+
+def _model(id: str, model: ModelSummary, section: _Section, shown: Collection[int]) -> Markup:
     findings = [finding for _, finding in section.findings if finding.model == model.name]
     series = series_of(model, findings)
     flags = {
@@ -235,6 +240,10 @@ def _model(id: str, model: ModelSummary, section: _Section, lines: dict[int, str
         for address, finding in section.findings
         if finding.model == model.name
     }
+    lines = {}
+    for layer in model.picture.layers if model.picture else ():
+        if (row := _row(section.file, layer.line, layer.cell)) in shown:
+            lines[layer.line, layer.cell] = f"#{section.id}-L{row}"
     return element(
         "article",
         element("h3", model.name),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import keyword
 import tokenize
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -25,19 +26,29 @@ def shown_lines(count: int, wanted: Collection[int]) -> list[int]:
 
 
 def source(
-    lines: Sequence[str], numbers: Sequence[int], prefix: str, inserts: Mapping[int, Markup]
+    lines: Sequence[str],
+    numbers: Sequence[int],
+    prefix: str,
+    inserts: Mapping[int, Markup],
+    cells: Sequence[int] = (),
 ) -> Markup:
-    """The lines `numbers` of `lines`, each with the id `prefix-L…`, `inserts` below their lines."""
+    """The lines `numbers` of `lines`, each with the id `prefix-L…`, `inserts` below their lines.
+
+    `cells` are the indices at which the cells of a notebook begin, in which lines count anew.
+    """
     coloured = _coloured(lines)
     marked = set(inserts)
     parts: list[str] = []
     for before, number in pairwise([0, *numbers]):
-        if number != before + 1:
+        cell = bisect_right(cells, number - 1)
+        if cell and number - 1 == cells[cell - 1]:
+            parts.append(element("div", f"cell {cell}", class_="gap"))
+        elif number != before + 1:
             parts.append(element("div", "…", class_="gap"))
         parts.append(
             element(
                 "div",
-                element("span", str(number), class_="no"),
+                element("span", str(number - (cells[cell - 1] if cell else 0)), class_="no"),
                 element("code", coloured[number - 1] or " "),
                 class_="line found" if number in marked else "line",
                 id=f"{prefix}-L{number}",
