@@ -24,6 +24,7 @@ pytestmark = [
 ]
 
 RULES = sorted(path.name for path in (ROOT / "rules").glob("*.py"))
+PAGES = sorted(path.name for path in (ROOT / "rules" / "docs").glob("*.md"))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def installed(wheel: Path, target: Path) -> Path:
 def test_a_wheel_has_each_rule_once(checkout: Path, tmp_path: Path) -> None:
     wheel = build(checkout, "wheel", tmp_path)
     assert wheel.name.startswith("gradlint_torch-0.1.0-py3-none-any")
-    assert rules_in(wheel) == RULES
+    assert rules_in(wheel) == sorted([*RULES, *PAGES])
     names = zipfile.ZipFile(wheel).namelist()
     assert len(names) == len(set(names))
     assert {"gradlint/py.typed", "gradlint/worker/__main__.py"} <= set(names)

@@ -81,6 +81,20 @@ def render_all(rules: Sequence[type[Rule]], *, color: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
+def index(rules: Sequence[type[Rule]]) -> str:
+    """A page of Markdown that lists the pages of all rules by family."""
+    blocks = [
+        "# Rules",
+        "One page for each rule, written from the rule files. `gradlint rule NAME` shows the same.",
+    ]
+    for family in Family:
+        members = sorted((rule for rule in rules if rule.family is family), key=lambda r: r.name())
+        if members:
+            lines = (f"- [{r.name()}]({r.name()}.md): {summary(r)}" for r in members)
+            blocks += [f"## {family.value}", "\n".join(lines)]
+    return "\n\n".join(blocks) + "\n"
+
+
 def summary(rule: type[Rule]) -> str:
     """The first sentence of a rule's documentation."""
     return " ".join(documentation(rule)[0][1].split())
