@@ -26,7 +26,6 @@ from gradlint.report import (
 from gradlint.rule import GraphRule, Hypothesis, LoopRule, LossRule, Rule
 from gradlint.training import OptimizerFamily, Training
 from gradlint.wire import (
-    BuiltFrom,
     Measurement,
     Probed,
     ProbeModel,
@@ -92,7 +91,7 @@ def examine(
             traced.nodes,
             traced.edges,
             training.family,
-            own_inputs=traced.built_from in _OWN_INPUTS,
+            own_inputs=not traced.searched or settings.sequence_length > 0,
             batch_size=loops[0].batch_size if loops else 0,
         )
     except InvalidGraphError as error:
@@ -273,13 +272,6 @@ def _summary(blank: ModelSummary, traced: Traced, graph: LayerGraph) -> ModelSum
     )
 
 
-_OWN_INPUTS = (
-    BuiltFrom.COMMAND_LINE,
-    BuiltFrom.CONFIGURATION,
-    BuiltFrom.GET_INPUTS,
-    BuiltFrom.EXAMPLE_INPUT,
-    BuiltFrom.USE_IN_FILE,
-)
 _NOT_BUILT_STAGES = ("import", "build", "inputs")
 
 

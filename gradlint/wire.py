@@ -131,6 +131,7 @@ class Traced:
     """A model was built and traced; `parameters` counts elements; inputs read `float32[8,3,32,32]`.
 
     `classes` are the classes of the linted file that the model is made of, by qualified name.
+    `searched` says that the inputs were found by search, so that their sizes are not the user's.
     `measurable` is false for a model too large for this machine: it was traced on tensors without
     values, so that it can only be judged by prediction.
     """
@@ -144,6 +145,7 @@ class Traced:
     seconds: float
     classes: tuple[str, ...] = ()
     measurable: bool = True
+    searched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,11 @@ class Built:
     _example: nn.Module | None = field(default=None, repr=False)
     imagination: Imagination | None = field(default=None, repr=False)
 
+    @property
+    def searched(self) -> bool:
+        """Whether the inputs were found by search, so that their sizes are not the user's."""
+        return self._guess is not None
+
     def make(self) -> nn.Module:
         """A fresh model in training mode.
 

@@ -64,6 +64,7 @@ class FileService:
             edges=edges,
             seconds=time.perf_counter() - start,
             classes=_classes(model, self._module),
+            searched=built.searched,
             measurable=imagination is None,
         )
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from gradlint.span import Span
 from gradlint.worker.failure import brief
+from gradlint.worker.mainblock import bound_names, is_main_guard, settings_of_main
 
 STATEMENT_SECONDS = 2.0
 """How long one top-level statement of a script that does work may take before it is given up."""
@@ -100,7 +101,7 @@ class Journal:
     def _note(self, statement: ast.stmt, reason: str) -> None:
         entry = NotRun(self._span(statement), reason)
         self._not_run.append(entry)
-        for name in _bound_names(statement):
+        for name in bound_names(statement):
             self._unbound.setdefault(name, entry)
 
     def _span(self, node: ast.stmt) -> Span:
@@ -121,7 +122,8 @@ def compile_file(
 
     A file whose top level holds definitions and plain statements only is compiled as it is. In any
     other file, statements that train, draw, write or exit are left out, and the others are guarded.
-    `tolerant` guards every statement of any file, imports included. Line numbers are kept.
+    `tolerant` guards every statement of any file, imports included. What the main block of a script
+    sets for its classes and functions is set at the end. Line numbers are kept.
 
     Raises:
         SyntaxError: the source is not Python.
@@ -130,15 +132,17 @@ def compile_file(
     text = source if isinstance(source, str) else decode_source(source)
     journal.lines = text.split("\n")
     working = _working_functions(tree)
+    settings = [s for s in settings_of_main(tree, text, working) if not _works(s, working)]
     if tolerant or not all(_is_plain(statement, working) for statement in tree.body):
         kept = _pruned(tree.body, working, journal)
         tree.body = [_guarded(statement, journal, tolerant) for statement in kept]
+    tree.body += [_guarded(statement, journal, tolerant=True) for statement in settings]
     return compile(tree, path, "exec", dont_inherit=True)
 
 
 def _is_plain(statement: ast.stmt, working: frozenset[str]) -> bool:
     match statement:
-        case ast.If() if _is_main_guard(statement):
+        case ast.If() if is_main_guard(statement):
             return True
         case ast.If():
             return _is_quiet(statement.test, working) and all(
@@ -237,7 +241,7 @@ def _pruned(
         if _header_works(statement, working):
             journal.leave_out(statement)
             continue
-        if not _is_main_guard(statement):
+        if not is_main_guard(statement):
             _prune_branches(statement, working, journal)
         kept.append(statement)
     return kept
@@ -246,7 +250,7 @@ def _pruned(
 def _header_works(statement: ast.stmt, working: frozenset[str]) -> bool:
     match statement:
         case ast.If():
-            return not _is_main_guard(statement) and _works(statement.test, working)
+            return not is_main_guard(statement) and _works(statement.test, working)
         case ast.With() | ast.AsyncWith():
             return any(_works(item.context_expr, working) for item in statement.items)
         case ast.Try():
@@ -283,7 +287,7 @@ def _body(
 
 def _guarded(statement: ast.stmt, journal: Journal, tolerant: bool) -> ast.stmt:
     """`with __gradlint_guard__(n): statement`, at the statement's own position."""
-    if _is_main_guard(statement) or _is_future_import(statement):
+    if is_main_guard(statement) or _is_future_import(statement):
         return statement
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
         return statement
@@ -303,23 +307,6 @@ def _at(node: _Node, place: ast.AST) -> _Node:
         if "lineno" in inner._attributes:
             ast.copy_location(inner, place)
     return node
-
-
-def _is_main_guard(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.If(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
-            pair = {_word(left), _word(right)}
-            return pair == {"__name__", "__main__"}
-    return False
-
-
-def _word(node: ast.expr) -> str:
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Constant(value=str(text)):
-            return text
-    return ""
 
 
 def _is_future_import(statement: ast.stmt) -> bool:
@@ -343,19 +330,6 @@ def _calls(node: ast.AST) -> Iterator[ast.Call]:
         if isinstance(current, ast.Call):
             yield current
         waiting.extend(ast.iter_child_nodes(current))
-
-
-def _bound_names(statement: ast.stmt) -> Iterator[str]:
-    if isinstance(statement, _DEFINITIONS):
-        yield statement.name
-        return
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, _DEFINITIONS):
-            yield node.name
-        elif isinstance(node, ast.alias):
-            yield node.asname or node.name.partition(".")[0]
 
 
 class _TooLongError(BaseException):

@@ -401,3 +401,43 @@ class TestMissingPackages:
         assert not [name for name in sys.modules if name.startswith("gone")]
         with pytest.raises(ModuleNotFoundError):
             import gone  # type: ignore[import-not-found]  # noqa: F401
+
+
+class TestMainBlocks:
+    SCRIPT = """
+        class Net:
+            def __init__(self):
+                self.sizes = [n_class, n_hidden]
+
+        def make_batch():
+            return [len(word) for word in words]
+
+        def train():
+            loss_of(model).backward()
+
+        if __name__ == "__main__":
+            import math
+            words = ["a", "be"]
+            n_class, n_hidden = len(words), int(math.sqrt(16))
+            model = print("a model is made")
+            batch = make_batch()
+            train()
+    """
+
+    def test_what_classes_and_functions_read_is_set(self, tmp_path: Path) -> None:
+        module = loaded(tmp_path, self.SCRIPT).module
+        assert module.Net().sizes == [2, 4]
+        assert module.make_batch() == [1, 2]
+
+    def test_what_only_training_reads_is_left_out(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        module = loaded(tmp_path, self.SCRIPT).module
+        assert not {"model", "batch"} & set(vars(module))
+        assert not capsys.readouterr().out
+
+    def test_a_setting_that_fails_is_skipped(self, tmp_path: Path) -> None:
+        source = self.SCRIPT.replace('["a", "be"]', "unknown")
+        result = loaded(tmp_path, source)
+        assert isinstance(result.module.Net, type)
+        assert result.not_run("n_class") is not None

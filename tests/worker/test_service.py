@@ -37,3 +37,8 @@ def test_a_model_that_runs_out_of_memory_with_two_samples_has_failed() -> None:
         service(largest=1).trace(request("Net()"))
     assert isinstance(caught.value.error, MemoryError)
     assert caught.value.stage == "forward"
+
+
+def test_inputs_of_the_source_that_do_not_run_are_searched_and_said_to_be() -> None:
+    inputs = ("torch.randn(2, 7)",)
+    assert service(largest=8).trace(request("Net()", inputs=inputs)).searched
