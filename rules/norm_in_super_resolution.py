@@ -20,8 +20,8 @@ from gradlint.rule import (
     site,
 )
 
-# The output of four convolutions with BatchNorm changed by .042 to .047, owing to the padding at the
-# borders; of the same without norms by .27 to .38.
+# The output of four convolutions with BatchNorm changed by .042 to .047, owing to their padding; of
+# the same without norms by .27 to .38.
 _SEES = Bound(at_least=0.1)
 _BLINDS = ("batchnorm", "syncbatchnorm", "instancenorm", "groupnorm")
 
