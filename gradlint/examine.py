@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from gradlint.causes import Judged, findings, remedy_verdict
 from gradlint.claim import Claim
@@ -12,7 +13,7 @@ from gradlint.graph import InvalidGraphError, LayerGraph
 from gradlint.losses import loss_uses
 from gradlint.outlook import Outlook
 from gradlint.picture import picture_of, pictured, signals_of
-from gradlint.process import Lost, Session
+from gradlint.process import Lost
 from gradlint.program import LossCall, ModelDefinition, TrainingLoop
 from gradlint.quantity import Quantity
 from gradlint.remedy import Remedy
@@ -33,6 +34,13 @@ from gradlint.wire import (
     TraceModel,
     UserFailure,
 )
+
+
+class Asked(Protocol):
+    """Whoever answers about the models of one file: a session of the worker, or a live model."""
+
+    def ask(self, request: TraceModel | ProbeModel) -> Traced | Probed | UserFailure | Lost:
+        """The answer, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ class Suspicion:
 def examine(
     model: ModelDefinition,
     loops: Sequence[TrainingLoop],
-    session: Session,
+    session: Asked,
     settings: Settings,
     losses: Sequence[LossCall] = (),
 ) -> Examined:
@@ -189,7 +197,7 @@ def _evidence(claims: tuple[Claim, ...], probed: Probed) -> dict[Claim, Evidence
 def _judged(
     suspicion: Suspicion,
     evidence: Mapping[Claim, Evidence],
-    session: Session,
+    session: Asked,
     settings: Settings,
     training: Training,
     graph: LayerGraph,
@@ -218,7 +226,7 @@ def _placed(finding: Finding, model: ModelDefinition) -> Finding:
 def _try_remedies(
     hypothesis: Hypothesis,
     before: Evidence,
-    session: Session,
+    session: Asked,
     settings: Settings,
     training: Training,
     graph: LayerGraph,

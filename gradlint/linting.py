@@ -18,12 +18,12 @@ from gradlint.program import (
     LossCall,
     ModelDefinition,
     Program,
-    Suppression,
     TrainingLoop,
     Unreadable,
 )
 from gradlint.report import FileReport, Finding, Linted, ModelStatus, ModelSummary
 from gradlint.rule import Rule
+from gradlint.suppressing import suppressed
 from gradlint.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserFailure
 
 Say = Callable[[str, str], None]
@@ -62,10 +62,11 @@ class Linter:
         self._read, self._absent, self._settled = set(program.read), set(program.absent), True
         examined = tuple(self.examine(file, program, _roots_first(program)))
         found = [finding for item in examined for finding in item.findings]
+        certain = all(item.summary.status is ModelStatus.PROBED for item in examined)
         report = FileReport(
             path=program.path,
             models=_summaries(program, examined),
-            findings=tuple(_suppressed(found, program, examined)),
+            findings=suppressed(found, program.suppressions, say_unused=certain),
             lines=program.lines,
         )
         torch = self._ready.torch if examined and isinstance(self._ready, Ready) else ""
@@ -258,39 +259,3 @@ def _unreadable(file: Unreadable) -> FileReport:
         verdict=Verdict.CONFIRMED,
     )
     return FileReport(path=file.span.path, reason=file.reason, findings=(finding,))
-
-
-def _suppressed(
-    found: Sequence[Finding], program: Program, examined: Sequence[Examined]
-) -> Iterator[Finding]:
-    """The findings in the order of lines, the suppressed ones marked, unused suppressions added."""
-    by = {finding: _suppression(finding, program) for finding in found}
-    used = {s for finding, s in by.items() if s and finding.verdict is not Verdict.REFUTED}
-    marked = [
-        replace(finding, suppressed=True, suppression_reason=s.reason)
-        if s in used and s
-        else finding
-        for finding, s in by.items()
-    ]
-    if all(item.summary.status is ModelStatus.PROBED for item in examined):
-        marked += [_unused(item) for item in program.suppressions if item not in used]
-    yield from sorted(marked, key=lambda finding: (finding.span, finding.rule, finding.model))
-
-
-def _suppression(finding: Finding, program: Program) -> Suppression | None:
-    here = (s for s in program.suppressions if s.covers(finding.rule, finding.span.line))
-    return next(here, None)
-
-
-def _unused(suppression: Suppression) -> Finding:
-    named = ", ".join(suppression.rules) or "every rule"
-    return Finding(
-        rule="unused-suppression",
-        family="suppression",
-        severity=Severity.NOTE,
-        span=suppression.span,
-        model="",
-        layer="",
-        message=f"nothing here needs to be suppressed for {named}",
-        verdict=Verdict.CONFIRMED,
-    )

@@ -219,3 +219,15 @@ class Report:
     def models(self) -> tuple[ModelSummary, ...]:
         """All models in the order of files and lines."""
         return tuple(model for file in self.files for model in file.models)
+
+    def __str__(self) -> str:
+        """The report for people, as text."""
+        from gradlint.reporters import presentation, text  # because these import this module
+
+        return text.render(presentation.cleaned(self))
+
+    def _repr_html_(self) -> str:
+        """The report as Jupyter shows it."""
+        from gradlint.reporters import inline  # because it imports this module
+
+        return inline.render(self)

@@ -26,6 +26,7 @@ class BuiltFrom(str, Enum):
     FACTORY = "factory"
     DEFAULTS = "defaults"
     NAMES = "names"
+    CALLER = "caller"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,14 @@ from gradlint.worker.widths import reduced
 
 __all__ = ["Built", "UserError", "build", "on_cpu"]
 
-_GIVEN = frozenset({BuiltFrom.GET_INPUTS, BuiltFrom.COMMAND_LINE, BuiltFrom.CONFIGURATION})
+_GIVEN = frozenset(
+    {
+        BuiltFrom.GET_INPUTS,
+        BuiltFrom.COMMAND_LINE,
+        BuiltFrom.CONFIGURATION,
+        BuiltFrom.CALLER,
+    }
+)
 _STAGES = ("build", "inputs", "forward")
 _REPAIRS = 12
 _HANDY = 40_000_000  # a pass through 110 million took six times that through 10
