@@ -38,7 +38,7 @@ def test_every_option_is_named_and_exists(text: str) -> None:
         for name in parameter.opts
         if name.startswith("--")
     }
-    assert named - options - {"--help"} == set()
+    assert named - options - {"--help", "--gradlint"} == set()
     assert options - named - {"--verbose", "--output", "--stdin-filename"} == set()
 
 
