@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from gradlint.rule import (
@@ -172,6 +173,6 @@ if __name__ == "__main__":
 
 def _fill(layer: Layer) -> float:
     """The size of the largest constant that a call was given, a number or a constant tensor."""
-    numbers = [abs(v) for _, v in layer.settings if isinstance(v, int | float)]
     squares = [v**0.5 for n, v in layer.settings if n.endswith(".square") and isinstance(v, float)]
-    return max([*numbers, *squares], default=0.0) if not squares else max(squares)
+    numbers = [abs(v) for _, v in layer.settings if isinstance(v, int | float)]
+    return max((v for v in squares or numbers if math.isfinite(v)), default=0.0)

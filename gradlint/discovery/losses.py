@@ -51,7 +51,7 @@ class _Fed:
 def read_losses(reading: Reading, models: Models) -> tuple[LossCall, ...]:
     """The calls of torch's losses on what a model of the file, or one not in sight, gives."""
     follower = _Follower(reading, Steps(reading))
-    return tuple(_losses(reading, models, follower))
+    return tuple(sorted(_losses(reading, models, follower), key=lambda loss: loss.span))
 
 
 def _losses(reading: Reading, models: Models, follower: _Follower) -> Iterator[LossCall]:
@@ -91,7 +91,7 @@ class _Follower:
 
     def follow(self, placed: Placed, depth: int = 0) -> _Fed | None:
         """What the value is made of, None where that is not in sight or differs by branches."""
-        if depth > _DEEPEST:
+        if depth > _DEEPEST or _may_be_bound_again(placed):
             return None
         origins = self._reading.tracer.origins(placed)
         found = [self._behind(origin, depth + 1) for origin in origins]
@@ -141,6 +141,16 @@ class _Follower:
                 if made.startswith("torch.nn.") and _is_known(last):
                     return last, first
         return "", None
+
+
+def _may_be_bound_again(placed: Placed) -> bool:
+    """Whether a branch that need not run gives the variable another value before it is used."""
+    if not isinstance(placed.expression, ast.Name):
+        return False
+    bound = placed.scope.bindings.get(placed.expression.id, [])
+    before = [binding for binding in bound if binding.line < placed.line]
+    always = [binding for binding in before if not binding.place.conditional]
+    return bool(always) and before[-1].place.conditional
 
 
 def _is_known(name: str) -> bool:

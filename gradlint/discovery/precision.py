@@ -11,6 +11,8 @@ from gradlint.discovery.outline import Called
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.settings import model_of
 
+_HALF = frozenset({"torch.float16", "torch.half"})
+
 
 def is_half(reading: Reading, models: Models, calls: Iterable[Called]) -> bool:
     """Whether one of `calls` opens an autocast to float16, or the file turns a model into float16.
@@ -38,8 +40,9 @@ def _casts(reading: Reading, called: Called) -> bool:
     off = words.get("enabled")
     if isinstance(off, ast.Constant) and not off.value:
         return False
-    dtype = words.get("dtype")
-    return dtype is None or reading.imports.qualified(dtype) in ("torch.float16", "torch.half")
+    given = [reading.imports.qualified(value) for value in (*called.node.args, *words.values())]
+    types = [name for name in given if name.startswith("torch.")]
+    return not types or any(name in _HALF for name in types)
 
 
 def _converts(reading: Reading, models: Models, called: Called) -> bool:
@@ -48,6 +51,6 @@ def _converts(reading: Reading, models: Models, called: Called) -> bool:
     if not isinstance(callee, ast.Attribute) or callee.attr not in ("half", "to"):
         return False
     given = {reading.imports.qualified(argument) for argument in called.node.args}
-    if callee.attr == "to" and not given & {"torch.float16", "torch.half"}:
+    if callee.attr == "to" and not given & _HALF:
         return False
     return model_of(reading, models, Placed(callee.value, called.scope, called.node.lineno)) != ""
