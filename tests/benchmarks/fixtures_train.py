@@ -39,19 +39,26 @@ class Guess:
 
 
 GUESSES = {
+    "balance": Guess(2.0),  # the variance of the target
     "char_rnn": Guess(math.inf, 1 / 4),  # the accuracy is that of the closing letter alone
+    "churn": Guess.of(2),
     "cnn_large_weights": Guess.of(4),
     "cnn_shapes": Guess.of(4),
     "constant_weights": Guess.of(2),
     "deep_mlp_small_weights": Guess.of(4),
     "deep_plain_cnn": Guess.of(4),
     "default_init_mlp": Guess.of(5),
+    "glyphs": Guess.of(60),
+    "leaks": Guess(0.325),  # the entropy of one leak in ten
     "lightning_classifier": Guess.of(3),
     "mlp_digits": Guess.of(10),
     "odometer_rnn": Guess(1.0),  # the variance of the target
+    "rents": Guess(9.7),  # the variance of the target
     "ring_script": Guess.of(2),
     "rnn_cell_loop": Guess.of(2),
     "sensor_rnn": Guess.of(4),
+    "spam_filter": Guess.of(2),
+    "spectra": Guess.of(6),
     "text_rnn_sgd": Guess.of(20),
     "tiny_gpt": Guess.of(8),
     "zero_weights": Guess.of(2),
