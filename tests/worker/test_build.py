@@ -230,8 +230,14 @@ class TestSize:
         with limited(1000):
             assert isinstance(nn.Linear(20, 20), nn.Module)
 
-    def test_the_size_of_a_huge_model_is_told(self) -> None:
+    def test_a_huge_model_is_built_without_values(self) -> None:
         source = LINEAR.replace("nn.Linear(3, width)", "nn.Linear(1 << 20, 1 << 20)")
+        built = build(module_of(source), request("Net()"))
+        assert built.imagination is not None
+
+    def test_the_size_of_a_huge_model_that_asks_for_values_is_told(self) -> None:
+        source = LINEAR.replace("nn.Linear(3, width)", "nn.Linear(1 << 20, 1 << 20)")
+        source = source.replace("return ", "return x.sum().item() * ")
         with pytest.raises(UserError) as caught:
             build(module_of(source), request("Net()"))
         assert "1,099,512,676,352 parameters" in str(caught.value.error)
