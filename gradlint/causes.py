@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gradlint.claim import Claim
 from gradlint.evidence import Evidence, RemedyVerdict, Severity, Verdict
@@ -116,7 +116,8 @@ def findings(judged: Sequence[Judged], model: str) -> tuple[Finding, ...]:
     """Turn what was judged of `model` into findings, one for each region.
 
     Suspicions whose regions meet, directly or through others, make one finding: that of the rule
-    whose own remedy recovers most. The others are its notes. Refuted ones stand alone.
+    whose own remedy recovers most. The others are its notes, and it is as severe as the worst of
+    them. Refuted ones stand alone.
     """
     refuted = [[item] for item in judged if item.verdict is Verdict.REFUTED]
     groups = _regions([item for item in judged if item.verdict is not Verdict.REFUTED])
@@ -137,7 +138,11 @@ def _regions(judged: Sequence[Judged]) -> list[list[Judged]]:
 def _one_finding(group: Sequence[Judged], model: str) -> Finding:
     ordered = sorted(group, key=_claim_to_be_the_cause)
     notes = tuple(_finding(item, model) for item in ordered[1:])
-    return _finding(ordered[0], model, notes)
+    finding = _finding(ordered[0], model, notes)
+    proven = [each.severity for each in (finding, *notes) if each.verdict is finding.verdict]
+    worst = max(proven, key=lambda severity: severity.rank)
+    allowed = min(worst, ordered[0].hypothesis.severity, key=lambda severity: severity.rank)
+    return replace(finding, severity=allowed)
 
 
 _SPEAKS_OF: dict[Family, frozenset[Cause]] = {

@@ -44,6 +44,8 @@ class Quantity(str, Enum):
     HALF_UNDERFLOW = "half-underflow"
     HALF_OVERFLOW = "half-overflow"
 
+    LESSON = "lesson"
+
     @property
     def unit(self) -> str:
         """The unit that reports print behind the number."""
@@ -56,6 +58,7 @@ class Quantity(str, Enum):
 
 
 _UNITS = {
+    Quantity.LESSON: "nat",
     Quantity.GRADIENT_DECADES: "decade",
     Quantity.RECURRENT_DECAY: "decade",
     Quantity.GRADIENT_NORM: "1",

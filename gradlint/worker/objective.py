@@ -64,8 +64,8 @@ def _class_axis(output: torch.Tensor) -> int:
     return 1 if output.ndim >= 4 else output.ndim - 1
 
 
-def _by_class(output: torch.Tensor) -> torch.Tensor:
-    """(N, C) from (N, C), (N, T, C) or the images (N, C, H, W)."""
+def by_class(output: torch.Tensor) -> torch.Tensor:
+    """Logits (N, C) from (N, C), (N, T, C) or the images (N, C, H, W)."""
     moved = output.movedim(_class_axis(output), -1) if output.ndim else output.reshape(1)
     return moved.reshape(-1, moved.shape[-1])
 
@@ -75,12 +75,12 @@ def _classes(flat: torch.Tensor) -> torch.Tensor:
 
 
 def _cross_entropy(output: torch.Tensor) -> torch.Tensor:
-    flat = _by_class(output)
+    flat = by_class(output)
     return nn.functional.cross_entropy(flat, _classes(flat))
 
 
 def _negative_log_likelihood(output: torch.Tensor) -> torch.Tensor:
-    flat = _by_class(output)
+    flat = by_class(output)
     return nn.functional.nll_loss(flat, _classes(flat))
 
 
@@ -94,7 +94,7 @@ def _binary(output: torch.Tensor) -> torch.Tensor:
 
 
 def _divergence(output: torch.Tensor) -> torch.Tensor:
-    flat = _by_class(output)
+    flat = by_class(output)
     target = torch.softmax(torch.randn_like(flat), dim=-1)
     return nn.functional.kl_div(flat, target, reduction="batchmean")
 

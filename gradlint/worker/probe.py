@@ -17,6 +17,7 @@ from gradlint.worker.remedy import Weights, apply
 from gradlint.worker.run import Run, UnmeasurableError
 
 _SAME = 1e-3  # relative difference that two runs of one seed may show, from parallel summation
+_TRAINING = (Quantity.TRAINING_SPIKE, Quantity.LESSON)
 _TAKE_GRADIENTS = (
     Quantity.GRADIENT_DECADES,
     Quantity.WEAKEST_GRADIENT,
@@ -69,7 +70,7 @@ def _pictures(run: Run, request: ProbeModel, remedy: int) -> Iterator[Picture]:
 
 def _settled(claim: Claim, value: float) -> bool:
     """Whether one healthy seed is enough: a training run costs as much as all the rest."""
-    return claim.quantity is Quantity.TRAINING_SPIKE and claim.bound.holds(value)
+    return claim.quantity in _TRAINING and claim.bound.holds(value)
 
 
 def _run(built: Built, request: ProbeModel, seed: int, prepare: Preparation | None = None) -> Run:

@@ -10,17 +10,41 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import math
+import os
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from tests.benchmarks.programs import design, program
+from tests.benchmarks.programs import Design, design, program
 
 LABELS = Path(__file__).with_suffix(".csv")
+ROOT = Path(__file__).parents[2]
 PROGRAMS = 640
 FAILS, LEARNS = 0.2, 0.7  # shares of what there is to learn
+START = "import sys; sys.path.pop(0); from gradlint.cli import main; main()"
+ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A program, what training it came to, and the rules that gradlint confirms at `error`."""
+
+    design: Design
+    score: float
+    errors: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """How training went."""
+        return "fails" if self.score < FAILS else "slow" if self.score < LEARNS else "learns"
 
 
 def trained(seed: int) -> float:
@@ -55,13 +79,97 @@ def labels() -> dict[int, float]:
         return {int(seed): float(score) for seed, score in csv.reader(file)}
 
 
+def linted(seeds: Iterable[int], folder: Path) -> dict[str, object]:
+    """The report of the command line over the programs of these seeds, in one run."""
+    for seed in seeds:
+        (folder / f"p{seed:04}.py").write_text(program(design(seed)))
+    command = [sys.executable, "-c", START, "--format", "json", "--exit-zero", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, check=True, capture_output=True, text=True
+    )
+    report: dict[str, object] = json.loads(done.stdout)
+    return report
+
+
+def outcomes(report: dict[str, object], scores: dict[int, float]) -> list[Outcome]:
+    """One outcome for each program of the report."""
+    found: dict[int, tuple[list[str], list[str]]] = {}
+    for file in _rows(report, "files"):
+        found[_seed(file)] = ([], [])
+    for finding in _rows(report, "findings"):
+        if finding["verdict"] == "confirmed":
+            errors, others = found[_seed(finding)]
+            (errors if finding["severity"] == ERROR else others).append(str(finding["rule"]))
+    return [
+        Outcome(design(seed), scores[seed], tuple(errors), tuple(others))
+        for seed, (errors, others) in sorted(found.items())
+    ]
+
+
+def _rows(report: dict[str, object], name: str) -> list[dict[str, object]]:
+    rows = report[name]
+    assert isinstance(rows, list)
+    return rows
+
+
+def _seed(row: dict[str, object]) -> int:
+    return int(Path(str(row["path"])).stem[1:])
+
+
+GATED = ("GRU", "LSTM", "remembering")
+GROUPS: dict[str, Callable[[Design], bool]] = {
+    "SGD": lambda d: d.kind != "recurrent" and d.optimizer == "SGD",
+    "Adam": lambda d: d.kind != "recurrent" and d.optimizer == "Adam",
+    "recurrent": lambda d: d.kind == "recurrent",
+    "  without gates": lambda d: d.kind == "recurrent" and d.cell not in GATED,
+    "  with gates": lambda d: d.kind == "recurrent" and d.cell in GATED,
+}
+
+
+def table(found: Sequence[Outcome]) -> str:
+    """Precision and recall of findings at `error` against failure, by group."""
+    lines = [f"{'':16} programs  fail  slow  error  precision  recall"]
+    for name, belongs in GROUPS.items():
+        group = [each for each in found if belongs(each.design)]
+        fails = [each for each in group if each.label == "fails"]
+        slow = sum(each.label == "slow" for each in group)
+        flagged = [each for each in group if each.errors]
+        right = sum(each.label == "fails" for each in flagged)
+        precision, recall = right / max(len(flagged), 1), right / max(len(fails), 1)
+        lines.append(
+            f"{name:16} {len(group):8} {len(fails):5} {slow:5} {len(flagged):6}"
+            f"  {precision:9.3f}  {recall:6.3f}"
+        )
+    return "\n".join(lines)
+
+
+def wrong(found: Sequence[Outcome]) -> str:
+    """The programs that are flagged and do not fail, and those that fail and are not flagged."""
+    lines = []
+    for each in found:
+        if bool(each.errors) is not (each.label == "fails"):
+            rules = ", ".join(each.errors) or f"missed ({', '.join(each.others) or 'no finding'})"
+            lines.append(f"{each.label:6} {each.score:5.2f}  {rules}: {each.design}")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=("label", "tuning", "held-out"))
+    parser.add_argument("--wrong", action="store_true", help="name the programs judged wrongly")
     options = parser.parse_args()
     if options.what == "label":
         label()
+        return
+    half = 0 if options.what == "tuning" else 1
+    scores = {seed: score for seed, score in labels().items() if seed % 2 == half}
+    with tempfile.TemporaryDirectory() as folder:
+        found = outcomes(linted(scores, Path(folder)), scores)
+    print(table(found))
+    if options.wrong:
+        print(wrong(found))
 
 
 if __name__ == "__main__":

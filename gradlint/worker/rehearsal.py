@@ -1,0 +1,86 @@
+"""A short training run of a fresh copy: the user's optimizer and learning rate on one batch."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from gradlint.training import Training
+from gradlint.worker.build import on_cpu
+from gradlint.worker.forward import seed_everything
+from gradlint.worker.outputs import tensors_of
+from gradlint.worker.remedy import CLIP_NORM
+from gradlint.worker.run import Run, UnmeasurableError
+
+_DEFAULT_RATES = {"SGD": 1e-2, "RMSprop": 1e-2}
+
+
+class Rehearsal:
+    """A copy of the model of a seeded run, remedied as the run is, and an optimizer for it.
+
+    Raises:
+        UnmeasurableError: the optimizer cannot be set up.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._seed = run.seed
+        seed_everything(run.seed)
+        self._model = run.built.make()
+        if run.prepare:
+            run.prepare(self._model)
+        seed_everything(run.seed + 1)
+        self._inputs = run.built.inputs()
+        self._optimizer = _optimizer(self._model, run.training)
+        self._limit = float(getattr(self._model, CLIP_NORM, math.inf))
+
+    def step(self, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> float:
+        """Take one step down `loss_of` the first output; every step draws the same numbers.
+
+        Raises:
+            UnmeasurableError: the user's code raised.
+        """
+        seed_everything(self._seed + 2)
+        args, kwargs = self._inputs
+        try:
+            with on_cpu():
+                loss = loss_of(tensors_of(self._model(*args, **kwargs))[0])
+                self._optimizer.zero_grad()
+                loss.backward()
+        except Exception as error:  # because it is the user's code that raises here
+            raise UnmeasurableError(f"a training step failed: {error}") from error
+        if math.isfinite(self._limit):
+            nn.utils.clip_grad_norm_(self._model.parameters(), self._limit)
+        with torch.no_grad():  # unwrapped because the wrappers import the compiler
+            inspect.unwrap(type(self._optimizer).step)(self._optimizer)
+        return float(loss.detach())
+
+
+def _spare_dynamo() -> None:
+    """Keep optimizers from importing the compiler, because that takes longer than the training.
+
+    They import it on first use to switch it off for some of their methods; here nothing is
+    compiled.
+    """
+    for method in vars(torch.optim.Optimizer).values():
+        plain = getattr(method, "__wrapped__", None)
+        if plain is not None and not hasattr(plain, "__dynamo_disable"):
+            plain.__dict__["__dynamo_disable"] = plain
+
+
+def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
+    kind = getattr(torch.optim, training.optimizer or "SGD", None)
+    if kind is None:
+        raise UnmeasurableError(f"torch.optim has no {training.optimizer}")
+    _spare_dynamo()
+    rate = training.learning_rate or _DEFAULT_RATES.get(training.optimizer or "SGD", 1e-3)
+    try:
+        optimizer: torch.optim.Optimizer = kind(
+            model.parameters(), lr=rate, **dict(training.arguments)
+        )
+    except (TypeError, ValueError) as error:
+        raise UnmeasurableError(f"{training.optimizer} cannot be set up: {error}") from error
+    return optimizer
