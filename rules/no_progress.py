@@ -41,8 +41,8 @@ class NoProgress(LoopRule):
         A copy of the model is trained for up to 100 steps with the optimizer and learning rate of
         the loop on one batch of random inputs with fixed random labels, for several seeds; healthy
         ones are done after one seed and some 20 steps. Measured is by how much the output prefers
-        each sample's own label to the labels of the others, in nats. Of 20 networks that failed with
-        SGD 14 stayed below .1, and of 9 that were slow none did with every seed.
+        each sample's own label to the labels of the others, in nats. Of 20 networks that failed
+        with SGD 14 stayed below .1, and of 9 that were slow none did with every seed.
 
     What to do:
         Other findings often name the cause: saturation, weights that start too small, missing norms
