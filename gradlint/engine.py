@@ -17,7 +17,7 @@ from gradlint.cache import FOLDER, Cache
 from gradlint.config import Config
 from gradlint.discovery.files import FoundFile, find_files, shown_path
 from gradlint.interpreter import choose_interpreter
-from gradlint.program import Unreadable
+from gradlint.program import Program, Unreadable
 from gradlint.progress import Step, Watch
 from gradlint.report import Linted, ModelSummary, Report
 
@@ -171,17 +171,31 @@ class _Progress:
 
 
 def layer_graphs(
-    path: Path, name: str, config: Config, root: Path
+    path: Path, name: str, config: Config, root: Path, *, watch: Watch | None = None
 ) -> tuple[tuple[ModelSummary, LayerGraph | None], ...]:
     """Trace and probe the models of one file (`name` alone, or all roots where it is empty)."""
-    from gradlint.discovery import discover
     from gradlint.linting import Linter
 
-    found = find_files([path], root)[0]
-    program = discover(found.path, found.shown, root) if isinstance(found, FoundFile) else found
+    found, program = _program(path, root)
     if isinstance(program, Unreadable) or isinstance(found, Unreadable):
         return ()
     wanted = tuple(m for m in program.models if (m.name == name if name else m.root))
-    with contextlib.closing(Linter(config, root)) as linter:
+    progress = _Progress(1, 0, watch)
+    with contextlib.closing(Linter(config, root, progress.say)) as linter:
         examined = tuple(linter.examine(found, program, wanted))
     return tuple((item.summary, item.graph) for item in examined)
+
+
+def model_names(path: Path, root: Path) -> tuple[str, ...]:
+    """The models of one file, none where it cannot be read."""
+    _, program = _program(path, root)
+    return () if isinstance(program, Unreadable) else tuple(m.name for m in program.models)
+
+
+def _program(path: Path, root: Path) -> tuple[FoundFile | Unreadable, Program | Unreadable]:
+    from gradlint.discovery import discover
+
+    found = find_files([path], root)[0]
+    return found, (
+        discover(found.path, found.shown, root) if isinstance(found, FoundFile) else found
+    )

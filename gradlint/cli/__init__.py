@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
 from gradlint import __version__
 from gradlint.cli.checking import check
@@ -54,9 +55,17 @@ class _Commands(click.Group):
     """Commands of which `check` may be left out."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or args[0] not in {*self.commands, "--help", "-h", "--version"}:
+        named = args and args[0] in {*self.commands, "--help", "-h", "--version"}
+        if not named and (args or not ctx.resilient_parsing):
             args = ["check", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command, or what `check` takes, which may be left out."""
+        found = super().shell_complete(ctx, incomplete)
+        with click.Context(check, parent=ctx) as inner:
+            found += check.shell_complete(inner, incomplete)
+        return found if incomplete.startswith("-") else [*found, CompletionItem(incomplete, "file")]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)

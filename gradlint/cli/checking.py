@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gradlint.cli.meter import watching
 from gradlint.cli.options import CHECKING, TRACING, Checking, Tracing
 from gradlint.cli.output import colored, rendered, write
 from gradlint.cli.settings import checked, configured
@@ -41,7 +42,8 @@ def check(paths: tuple[Path, ...], **options: object) -> int:
         return _show(paths, contents, config, root, asked)
     if asked.write_baseline:
         config = replace(config, baseline="")
-    report = lint(paths, config, root, contents=contents)
+    with watching() as watch:
+        report = lint(paths, config, root, contents=contents, watch=watch)
     if asked.write_baseline:
         report = _with_new_baseline(report, asked.write_baseline.absolute(), config, root)
     for format_, file in outputs:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ import click
 
 from gradlint import __version__
 from gradlint.cli.checking import FINDINGS
+from gradlint.cli.meter import watching
 from gradlint.cli.options import CACHE_DIR, COLOR, CONFIG, PYTHON, TRACING, VERBOSE, Tracing
 from gradlint.cli.output import colored, complain, style_for, write
 from gradlint.cli.settings import configured
@@ -20,8 +24,14 @@ if TYPE_CHECKING:
     from gradlint.report import ModelSummary
 
 
+def _names_of_rules(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from gradlint.loader import rules
+
+    return [rule.name() for rule in rules() if rule.name().startswith(incomplete)]
+
+
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=_names_of_rules)
 @COLOR
 @VERBOSE
 def rule(name: str, color: str) -> None:
@@ -67,13 +77,24 @@ def graph(target: str, color: str, **options: object) -> int:
 
 
 def _examined(target: str, tracing: Tracing) -> tuple[tuple[ModelSummary, LayerGraph | None], ...]:
-    from gradlint.engine import layer_graphs
+    from gradlint.engine import layer_graphs, model_names
 
     path, name = _file_and_class(target)
-    models = layer_graphs(path, name, *configured([path], tracing))
+    config, root = configured([path], tracing)
+    with watching() as watch:
+        models = layer_graphs(path, name, replace(config, pictures=True), root, watch=watch)
     if not models:
-        raise ConfigError(f"{path}: no model{f' called {name!r}' if name else ''} is in it")
+        raise ConfigError(f"{path}: {_none(name, model_names(path, root))}")
     return models
+
+
+def _none(name: str, known: Sequence[str]) -> str:
+    """What to say where no model was found."""
+    if not known:
+        return "no model is in it"
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it holds {', '.join(known)}"
+    return f"no model called {name!r} is in it; {hint}"
 
 
 def _file_and_class(target: str) -> tuple[Path, str]:

@@ -32,7 +32,7 @@ COLOR = click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
-    help="Colour the report; auto means on a terminal unless NO_COLOR is set.",
+    help="Colour the report; auto: on a terminal or with FORCE_COLOR, not with NO_COLOR.",
 )
 PYTHON = click.option(
     "--python",

@@ -81,6 +81,8 @@ def colored(color: str) -> bool:
     """Whether `--color` means colours on this standard output."""
     if color != "auto":
         return color == "always"
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
     return (
         sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gradlint.evidence import Severity
 
 BOLD, DIM = "1", "2"
+WEAK, STRONG = "34", "31"
 _SEVERITIES = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.NOTE: "1;36"}
 
 

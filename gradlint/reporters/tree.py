@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gradlint.graph import LayerGraph
 from gradlint.nodes import Layer
 from gradlint.report import ModelSummary, TrunkLayer
-from gradlint.reporters.ink import BOLD, DIM, Ink
+from gradlint.reporters.ink import BOLD, DIM, STRONG, WEAK, Ink
 from gradlint.reporters.numbers import number, typical
 from gradlint.reporters.presentation import Style
 
@@ -44,13 +44,13 @@ class _Row:
 def render(summary: ModelSummary, graph: LayerGraph, style: Style | None = None) -> str:
     """A line for each layer under its modules: label, operation, line, output shape, decades, bar.
 
-    Decades are those of the trunk, the median over seeds, and in brackets what is predicted without
-    data; layers beside the trunk have none.
+    Decades are the median over seeds on the trunk and those of the first seed beside it, and in
+    brackets what is predicted without data.
     """
     style = style or Style()
     ink = Ink(style.color)
-    gradients = {layer.layer: layer for layer in summary.trunk}
-    decades = [typical(layer.measured) for layer in summary.trunk]
+    gradients = {layer.layer: layer for layer in (*_beside(summary), *summary.trunk)}
+    decades = [typical(layer.measured) for layer in gradients.values()]
     rows = [
         _Row(summary.name, str(summary.span.line), _inputs(summary)),
         *_rows(graph, gradients, style),
@@ -60,6 +60,19 @@ def render(summary: ModelSummary, graph: LayerGraph, style: Style | None = None)
     scale = max(_SHORTEST, 0.0, *(abs(v) for v in decades if math.isfinite(v)))
     head = f"{ink(str(summary.span), BOLD)}: {_facts(summary)}"
     return "\n".join([head, *(_text(row, widths, scale, style, ink) for row in rows)]) + "\n"
+
+
+def _beside(summary: ModelSummary) -> Iterator[TrunkLayer]:
+    """What the picture of a model, if there is one, shows of all layers."""
+    picture = summary.picture
+    if picture is None:
+        return
+    predicted = picture.predicted.decades if picture.predicted else (None,) * len(picture.layers)
+    for layer, measured, expected in zip(
+        picture.layers, picture.measured.decades, predicted, strict=True
+    ):
+        if not math.isnan(measured):
+            yield TrunkLayer(layer.id, layer.op, layer.line, (measured,), expected)
 
 
 def _facts(summary: ModelSummary) -> str:
@@ -133,7 +146,8 @@ def _text(row: _Row, widths: list[int], scale: float, style: Style, ink: Ink) ->
     ]
     if row.gradient is not None:
         measured = typical(row.gradient.measured)
-        cells += [number(measured).rjust(7), _predicted(row.gradient), _bar(measured, scale, style)]
+        bar = ink(_bar(measured, scale, style), STRONG if measured > 0 else WEAK)
+        cells += [number(measured).rjust(7), _predicted(row.gradient), bar]
     return "  ".join(cells).rstrip()
 
 
