@@ -130,7 +130,9 @@ class _Forward:
             return passing(call)
         try:
             step = transfer(call)
-        except ArithmeticError:  # because moments out of a float's range are as good as unknown
+        except (ArithmeticError, ValueError):  # moments out of a float's range are unknown ones
+            step = None
+        if step is None or not math.isfinite(step.moments.square):
             self.unnamed.append(call.layer.id)
             return passing(call)
         if len(step.moments.axes) != len(step.moments.shape):
@@ -171,11 +173,12 @@ _ARITHMETIC = frozenset(
 )
 
 
-def _with_constants(layer: Layer, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:
-    """Add the constant tensors of a call, of which the settings tell shape.
+_MASKING = 1e12
+"""The mean square of constants that hide what they are added to, as masks of attention do."""
 
-    Mean and mean square.
-    """
+
+def _with_constants(layer: Layer, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:
+    """Add the constant tensors of a call, of which the settings tell shape, mean and square."""
     settings = dict(layer.settings)
     for name, shape in layer.settings:
         argument = name.removesuffix(".shape")
@@ -183,7 +186,7 @@ def _with_constants(layer: Layer, operands: tuple[Operand, ...]) -> tuple[Operan
             continue
         sizes = tuple(int(size) for size in shape.split(",") if size)
         mean, square = (float(settings.get(f"{argument}.{key}", 0.0)) for key in ("mean", "square"))
-        if math.prod(sizes) == 1 and len(operands) == 1:
+        if (math.prod(sizes) == 1 and len(operands) == 1) or square > _MASKING:
             continue
         constant = Operand("", constant_moments(sizes, mean, square), constant=True)
         first = argument == "argument0"

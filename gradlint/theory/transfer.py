@@ -58,7 +58,7 @@ TRANSFERS: dict[str, Transfer] = {
         elementwise.passing,
         "identity contiguous to float double half bfloat16 type type_as clone alias masked_fill "
         "where "
-        "maximum minimum triu tril checkpoint detach data copyslices",
+        "triu tril checkpoint detach data copyslices",
     ),
     **_named(
         spectral.fourier,

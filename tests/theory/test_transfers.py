@@ -53,8 +53,9 @@ class SelfAttention(nn.Module):
 
 
 class Spelled(nn.Module):
-    def __init__(self, fused: bool) -> None:
+    def __init__(self, *, fused: bool, masked: bool = False) -> None:
         super().__init__()
+        self.masked = masked
         self.q, self.k, self.v = (nn.Linear(64, 64) for _ in range(3))
         self.fused = fused
 
@@ -63,7 +64,10 @@ class Spelled(nn.Module):
         if self.fused:
             heads = (part[:, None] for part in (q, k, v))
             return functional.scaled_dot_product_attention(*heads)[:, 0]
-        return functional.softmax(q @ k.transpose(1, 2) / 8.0, dim=-1) @ v
+        logits = q @ k.transpose(1, 2) / 8.0
+        if self.masked:
+            logits = logits + torch.full((12, 12), torch.finfo(torch.float32).min).triu(1)
+        return functional.softmax(logits, dim=-1) @ v
 
 
 class RootMeanSquare(nn.Module):
@@ -136,3 +140,11 @@ def test_the_gradient_before_the_operation_is_the_predicted_one(name: str) -> No
     first = graph.trunk[0].id
     measured = statistics.median(decades(NETWORKS[name], (first,), SEEDS)[first])
     assert prediction.decades(first) == pytest.approx(measured, abs=0.08)
+
+
+def test_numbers_that_mask_attention_do_not_pass_for_a_signal() -> None:
+    net = tokens(lambda: Spelled(fused=False, masked=True))
+    graph, _ = traced(net)
+    first = graph.trunk[0].id
+    measured = statistics.median(decades(net, (first,), SEEDS)[first])
+    assert predict(graph).decades(first) == pytest.approx(measured, abs=0.25)
