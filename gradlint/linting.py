@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from gradlint.cells import in_cells
 from gradlint.config import Config, ModelSettings, interpreter
 from gradlint.discovery import discover
 from gradlint.discovery.files import FoundFile
@@ -69,6 +70,8 @@ class Linter:
             findings=suppressed(found, program.suppressions, say_unused=certain),
             lines=program.lines,
         )
+        if program.cells:
+            report = in_cells(report, program.cells)
         torch = self._ready.torch if examined and isinstance(self._ready, Ready) else ""
         read, absent = tuple(sorted(self._read)), tuple(sorted(self._absent))
         return Linted(report, torch, read, absent, self._settled)
@@ -188,7 +191,7 @@ def _open_request(file: FoundFile, program: Program, root: Path, config: Config)
     while (package / "__init__.py").exists():
         parts.insert(0, package.name)
         package = package.parent
-    inside = package != path.parent
+    inside = package != path.parent and program.cells is None
     return OpenFile(
         path=str(path),
         shown=file.shown,

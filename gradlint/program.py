@@ -124,8 +124,10 @@ class Unreadable:
 class Program:
     """One source file as read: models, training loops, suppressions, and its text by lines.
 
-    `code` is what to run instead of what the file holds, None where that is the same. `read` are
-    other files of the project that decided what was read here, `absent` those looked for in vain.
+    `code` is what to run instead of what the file holds, None where that is the same. `cells` are
+    the indices of the lines at which the cells of a notebook begin, None for any other file. `read`
+    are other files of the project that decided what was read here, `absent` those looked for in
+    vain.
     """
 
     path: str
@@ -134,6 +136,7 @@ class Program:
     loops: tuple[TrainingLoop, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
     code: str | None = None
+    cells: tuple[int, ...] | None = None
     read: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     losses: tuple[LossCall, ...] = ()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gradlint.discovery.lookups import Lookups
+from gradlint.discovery.notebooks import needed_text
 from gradlint.discovery.prefilter import may_train
 from gradlint.discovery.source import Source, parse, read, syntax_error
 from gradlint.discovery.suppressions import read_suppressions
@@ -35,9 +36,17 @@ def discover(
     except RecursionError:
         # Because an expression may be too deep to be copied and yet shallow enough to be parsed.
         return Unreadable(Span(shown, 1), "is nested too deeply to be read")
-    if content is None or isinstance(program, Unreadable):
+    if isinstance(program, Unreadable):
         return program
-    return replace(program, code=source.text)
+    if source.cells is not None:
+        return replace(program, code=_needed(source, program), cells=source.cells)
+    return program if content is None else replace(program, code=source.text)
+
+
+def _needed(source: Source, program: Program) -> str:
+    """What of a notebook its models need."""
+    tree = parse(source) if program.models else None
+    return needed_text(tree, source.lines, program.models) if isinstance(tree, ast.Module) else ""
 
 
 def _program(source: Source, root: Path) -> Program | Unreadable:

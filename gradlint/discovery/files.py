@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradlint.discovery.notebooks import SUFFIX
 from gradlint.program import Unreadable
 from gradlint.span import Span
 
@@ -45,9 +46,10 @@ def find_files(
 ) -> tuple[FoundFile | Unreadable, ...]:
     """The files that `paths` mean, in the order of `paths`, directories walked in name order.
 
-    A directory is walked for `*.py`, leaving out what `exclude` (patterns as in a .gitignore at
-    `root`), .gitignore files, .git/info/exclude and `EXCLUDED` name below it. A path that is named
-    is taken whatever they say, unless `force_exclude`. No file comes twice, however it is reached.
+    A directory is walked for `*.py` and `*.ipynb`, leaving out what `exclude` (patterns as in a
+    .gitignore at `root`), .gitignore files, .git/info/exclude and `EXCLUDED` name below it. A path
+    that is named is taken whatever they say, unless `force_exclude`. No file comes twice, however
+    it is reached.
     A path that does not exist is `Unreadable`; a directory without Python files yields nothing.
     `contents` are what absolute paths hold instead of what is on the disk, if anything is.
     """
@@ -159,7 +161,7 @@ def _walk(directory: Path, root: Path, ignores: _Ignores) -> Iterator[FoundFile 
 
 def _is_python(name: str) -> bool:
     # Because editors keep their locks as broken links named .#model.py.
-    return name.endswith(".py") and not name.startswith(".#")
+    return name.endswith((".py", SUFFIX)) and not name.startswith(".#")
 
 
 def _file(path: Path, root: Path) -> FoundFile | Unreadable:

@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradlint.discovery.notebooks import SUFFIX, read_cells
 from gradlint.program import Unreadable
 from gradlint.span import Span
 
@@ -20,12 +21,17 @@ LARGEST = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The decoded text of a file, newlines as one character; `shown` is the path to print."""
+    """The decoded text of a file, newlines as one character; `shown` is the path to print.
+
+    The text of a notebook is the Python of its cells, which begin at the lines with the indices
+    `cells`; that is None for any other file.
+    """
 
     path: Path
     shown: str
     text: str
     lines: tuple[str, ...]
+    cells: tuple[int, ...] | None = None
 
     def span(self, node: ast.expr | ast.stmt) -> Span:
         """The stretch of text of a node; columns count characters from 1."""
@@ -62,7 +68,16 @@ def read(path: Path, shown: str, content: bytes | None = None) -> Source | Unrea
         return decoded
     if "\0" in decoded:
         return _nul(decoded, shown)
-    return Source(path, shown, decoded, tuple(decoded.removesuffix("\n").split("\n")))
+    if path.suffix == SUFFIX:
+        cells = read_cells(decoded, shown)
+        if isinstance(cells, Unreadable):
+            return cells
+        return Source(path, shown, cells.text, _lines(cells.text), cells.starts)
+    return Source(path, shown, decoded, _lines(decoded))
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(text.removesuffix("\n").split("\n"))
 
 
 def parse(source: Source) -> ast.Module | Unreadable:
@@ -97,8 +112,6 @@ def _bytes(path: Path) -> bytes | str:
         return "is a directory, not a Python file"
     if not stat.S_ISREG(kind.st_mode):
         return "is not a regular file"
-    if path.suffix == ".ipynb":
-        return "is a notebook, and gradlint reads Python files: convert it with `jupyter nbconvert`"
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
