@@ -53,6 +53,7 @@ def _model(model: ModelSummary) -> Json:
         "path": _posix(model.span.path),
         "name": model.name,
         "line": model.span.line,
+        "cell": model.span.cell or None,
         "status": model.status.value,
         "reason": reason,
         "built_from": model.built_from or None,
@@ -67,6 +68,7 @@ def _model(model: ModelSummary) -> Json:
                 "layer": layer.layer,
                 "op": layer.op,
                 "line": layer.line or None,
+                "cell": layer.cell or None,
                 "log10_gradient": _measured(typical(layer.measured)),
                 "predicted": _predicted(layer.predicted),
             }
@@ -103,6 +105,7 @@ def _finding(finding: Finding, severity: Severity, fingerprint: str) -> Json:
         "severity": severity.value,
         "path": _posix(span.path),
         "line": span.line,
+        "cell": span.cell or None,
         "column": span.column,
         "end_line": span.end_line or None,
         "end_column": span.end_column or None,

@@ -168,13 +168,6 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert found.reason == "is not a regular file"
 
 
-def test_a_notebook_says_how_to_make_it_python(tmp_path: Path) -> None:
-    (tmp_path / "a.ipynb").write_text('{"cells": []}')
-    found = discover(tmp_path / "a.ipynb", "a.ipynb", tmp_path)
-    assert isinstance(found, Unreadable)
-    assert "nbconvert" in found.reason
-
-
 def test_importing_discovery_imports_neither_torch_nor_libcst_nor_pathspec() -> None:
     code = (
         "import sys, gradlint.discovery, gradlint.discovery.files;"

@@ -37,12 +37,22 @@ def test_the_keys_are_those_of_schema_1_in_their_order() -> None:
     ]
     assert list(document["files"][0]) == ["path", "status", "reason"]
     assert list(document["models"][0]) == [
-        *("path", "name", "line", "status", "reason", "built_from", "inputs", "optimizer"),
+        *("path", "name", "line", "cell", "status", "reason", "built_from", "inputs", "optimizer"),
         *("parameters", "layers", "seconds", "decades", "trunk"),
     ]
     assert list(document["findings"][0]) == [
-        *("rule", "family", "severity", "path", "line", "column", "end_line", "end_column"),
-        *("model", "layer", "message", "verdict", "reason", "evidence", "causes", "remedies"),
+        *("rule", "family", "severity", "path", "line", "cell", "column", "end_line"),
+        *(
+            "end_column",
+            "model",
+            "layer",
+            "message",
+            "verdict",
+            "reason",
+            "evidence",
+            "causes",
+            "remedies",
+        ),
         *("suppressed", "fingerprint"),
     ]
     assert document["findings"][0]["evidence"] == [
@@ -148,6 +158,7 @@ def test_a_trunk_without_numbers_is_told_apart_from_a_gradient_of_zero() -> None
             "layer": "body.0",
             "op": "torch.nn.Linear",
             "line": 15,
+            "cell": None,
             "log10_gradient": str(math.nan),
             "predicted": None,
         }
