@@ -175,7 +175,7 @@ def _claim_to_be_the_cause(
     restoring = sum(tried.verdict is RemedyVerdict.RESTORES for tried in item.remedies)
     return (
         _VERDICT_ORDER.index(item.verdict),
-        item.hypothesis.symptom,
+        item.hypothesis.symptom or item.hypothesis.severity is Severity.NOTE,
         outcome,
         not item.hypothesis.definite,
         -_carried(item),

@@ -109,9 +109,9 @@ class Stray:
 
     `id` is the way to it, such as `layers[0].weight`. `held` says by what: "list", "dict", "tuple",
     "set" where a container of modules hides it, "tensor" where the attribute is a plain tensor.
-    `part` is the way to what should be registered: `layers` or the tensor itself. `feeds` are the
-    layers that take it. `named_outside` is true where code outside of the class names the part, as
-    a script does that hands it to the optimizer.
+    `part` is the way to what should be registered: `layers` or the tensor itself. `named_outside`
+    is true where code outside of the class names the part, as a script does that hands it to the
+    optimizer.
     """
 
     id: str
@@ -120,7 +120,6 @@ class Stray:
     shape: tuple[int, ...]
     dtype: str
     requires_grad: bool
-    feeds: tuple[str, ...]
     named_outside: bool
     span: Span | None
 

@@ -19,7 +19,6 @@ from gradlint.rule import (
     listing,
     parts,
     stops_of,
-    takers_of,
     unreached,
 )
 
@@ -179,10 +178,10 @@ def _hypothesis(
         layer=paths[0],
         message=(
             f"{cause} keeps the gradient from {listing(paths)} "
-            f"({len(parameters)} trainable parameters), though the loss is computed from it"
+            f"({len(parameters)} trainable tensors), though the loss is computed from it"
         ),
         claims=tuple(arrival_claims(paths)),
-        region=(*takers_of(graph, parameters), *(stop.id for _, stop in cut)),
+        region=(),  # because it is true whatever else is wrong with these layers
         remedies=(Remedy(f"compute it without {cause}", (LetThrough(),)),),
         advice="take what shall learn out of the block, or freeze it by requires_grad_(False)",
         definite=True,

@@ -279,6 +279,7 @@ def _hypothesis(
     advice: str,
     remedies: tuple[Remedy, ...] = (),
     severity: Severity = Severity.ERROR,
+    region: tuple[str, ...] = (),
 ) -> Hypothesis:
     paths = parts(graph, tuple(found))
     return Hypothesis(
@@ -286,7 +287,7 @@ def _hypothesis(
         layer=paths[0],
         message=message,
         claims=tuple(arrival_claims(paths)),
-        region=(*paths, *takers_of(graph, tuple(found))),
+        region=region,  # empty where it is true whatever else is wrong with these layers
         remedies=remedies,
         advice=advice,
         severity=severity,
@@ -361,4 +362,5 @@ def _flattened(graph: LayerGraph) -> Iterator[Hypothesis]:
                     (Bypass(tuple(step.id for step in steps)),),
                 ),
             ),
+            region=(step.id, *takers_of(graph, found)),
         )

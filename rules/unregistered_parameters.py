@@ -196,7 +196,7 @@ def _hypothesis(part: str, found: Sequence[Stray]) -> Hypothesis:
         layer=part,
         message=f"parameters() does not list {where}, so that no optimizer moves what it holds",
         claims=(Claim(Quantity.STRAY_SHARE, part, _NONE, error=_NONE),),
-        region=(part, *(layer for stray in found for layer in stray.feeds)),
+        region=(),  # because it is true whatever else is wrong with these layers
         remedies=(Remedy(f"make {part} an {instead}", (Register(part),)),),
         severity=Severity.ERROR,
         definite=True,

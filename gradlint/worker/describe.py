@@ -85,7 +85,7 @@ def nodes_of(
         construction,
         mentions,
     )
-    hidden = stray_nodes(newborn.strays, forward, construction, mentions)
+    hidden = stray_nodes(newborn.strays, construction, mentions)
     return (*inputs, *told, *layers, *stops, *hidden, Loss(LOSS))
 
 

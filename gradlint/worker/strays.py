@@ -13,7 +13,7 @@ from gradlint.span import Span
 from gradlint.worker.construction import Construction
 from gradlint.worker.mentions import Mentions
 from gradlint.worker.run import UnmeasurableError
-from gradlint.worker.trace import Forward, parameter_of, shape_of
+from gradlint.worker.trace import parameter_of, shape_of
 
 _REGISTERED = frozenset({"_parameters", "_buffers", "_modules"})
 _NEST = 3
@@ -85,13 +85,9 @@ def _leaves(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
 
 
 def stray_nodes(
-    found: tuple[Found, ...],
-    forward: Forward,
-    construction: Construction,
-    mentions: Mentions,
+    found: tuple[Found, ...], construction: Construction, mentions: Mentions
 ) -> tuple[Stray, ...]:
     """The strays as nodes of a layer graph."""
-    feeds = _feeds(forward) if found else {}
     return tuple(
         Stray(
             id=item.id,
@@ -100,22 +96,11 @@ def stray_nodes(
             shape=shape_of(item.tensor),
             dtype=str(item.tensor.dtype).removeprefix("torch."),
             requires_grad=item.tensor.requires_grad,
-            feeds=tuple(feeds.get(id(item.tensor), ())),
             named_outside=mentions.named_outside(item.owner, item.part.rpartition(".")[2]),
             span=_line(item, construction),
         )
         for item in found
     )
-
-
-def _feeds(forward: Forward) -> dict[int, dict[str, None]]:
-    feeds: dict[int, dict[str, None]] = {}
-    for node, call in forward.recorder.owner.items():
-        for ahead, _ in node.next_functions:
-            leaf = parameter_of(ahead) if ahead is not None else None
-            if leaf is not None:
-                feeds.setdefault(id(leaf), {})[call] = None
-    return feeds
 
 
 def _line(item: Found, construction: Construction) -> Span | None:

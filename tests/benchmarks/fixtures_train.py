@@ -40,6 +40,7 @@ class Guess:
 
 GUESSES = {
     "balance": Guess(2.0),  # the variance of the target
+    "cached_features": Guess.of(2),
     "char_rnn": Guess(math.inf, 1 / 4),  # the accuracy is that of the closing letter alone
     "churn": Guess.of(2),
     "cnn_large_weights": Guess.of(4),
@@ -51,9 +52,12 @@ GUESSES = {
     "glyphs": Guess.of(60),
     "leaks": Guess(0.325),  # the entropy of one leak in ten
     "lightning_classifier": Guess.of(3),
+    "listed_layers": Guess.of(2),
     "mlp_digits": Guess.of(10),
+    "no_grad_encoder": Guess.of(2),
     "odometer_rnn": Guess(1.0),  # the variance of the target
     "rents": Guess(9.7),  # the variance of the target
+    "residual_mlp": Guess.of(5),
     "ring_script": Guess.of(2),
     "rnn_cell_loop": Guess.of(2),
     "sensor_rnn": Guess.of(4),
