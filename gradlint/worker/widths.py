@@ -45,7 +45,8 @@ _HEADS = (
 )
 _KEYS = ("num_key_value_heads", "num_kv_heads")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
-_FEW_EXPERTS = 8  # of which the usual routers choose two to eight
+_FEW_EXPERTS = 8
+_VOCABULARIES = ("vocab_size", "vocab_size_per_layer_input")
 
 
 def reduced(candidate: Candidate, namespace: dict[str, object]) -> Iterator[Candidate]:
@@ -97,28 +98,30 @@ def _narrower(values: Mapping[str, object]) -> dict[str, object]:
     sizes: dict[str, int] = {}
     for name in (*_WIDTHS, *_INNER):
         if name in known:
-            sizes[name] = max(known[name] * _WIDTH // width // _HEAD, 1) * _HEAD
+            sizes[name] = _in_proportion(known[name], width)
+    heads = max((known[name] for name in _HEADS if name in known), default=1)
+    size = known.get("head_dim", width // heads)  # which rotations and splits depend on
     for name in (*_HEADS, *_KEYS):
         if name in known:
-            sizes[name] = _divisor(known[name])
-    if "head_dim" in known and "qk_rope_head_dim" not in known:  # where it follows from others
-        sizes["head_dim"] = _WIDTH // max(
-            (sizes[name] for name in _HEADS if name in sizes), default=8
-        )
-    for name in _EXPERTS:
-        if name in known:
-            sizes[name] = min(known[name], max(_FEW_EXPERTS, 2 * known.get("n_group", 0)))
+            sizes[name] = _fewer(known[name], max(_WIDTH // size, 1))
+    chosen = max(2 * known.get("n_group", 0), known.get("num_experts_per_tok", 0), _FEW_EXPERTS)
+    sizes.update({name: min(known[name], chosen) for name in _EXPERTS if name in known})
+    sizes.update({name: min(known[name], _WORDS) for name in _VOCABULARIES if name in known})
     if "vocab_size" in known:
-        sizes["vocab_size"] = min(known["vocab_size"], _WORDS)
         padding = values.get("pad_token_id", 0)
         if not isinstance(padding, int) or padding >= _WORDS:
             sizes["pad_token_id"] = 0  # because several sequences cannot be classified without
     return {name: size for name, size in sizes.items() if size != known.get(name)}
 
 
-def _divisor(heads: int) -> int:
-    """The largest power of two up to the number of heads that leaves them a usual size."""
+def _in_proportion(size: int, width: int) -> int:
+    """The size that belongs to a width of 256, as a multiple that kernels for experts accept."""
+    return max(size * _WIDTH // width // _HEAD, 1) * _HEAD
+
+
+def _fewer(heads: int, most: int) -> int:
+    """The largest power of two up to `most` and to the number of heads."""
     power = 1
-    while power * 2 <= min(heads, _WIDTH // _HEAD):
+    while power * 2 <= min(heads, most):
         power *= 2
     return power

@@ -259,7 +259,8 @@ class TestSize:
         assert narrower(wide) == {
             "hidden_size": 256,
             "intermediate_size": 688,
-            "num_attention_heads": 16,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
             "vocab_size": 1000,
         }
 
