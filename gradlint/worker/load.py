@@ -17,6 +17,7 @@ from types import CodeType, ModuleType
 
 from gradlint.span import Span
 from gradlint.wire import OpenFile
+from gradlint.worker.commandline import nothing_required
 from gradlint.worker.failure import locate
 from gradlint.worker.standin import StandInFinder
 from gradlint.worker.toplevel import GUARD, Journal, NotRun, compile_file
@@ -60,7 +61,7 @@ def load(opened: OpenFile) -> Loaded:
     sys.argv = [opened.path]
     finder = _ProjectFinder(opened, folders, journal)
     standins = StandInFinder(opened.root, [*folders, *_ancestors(opened)])
-    with _installed(finder, standins):
+    with nothing_required(), _installed(finder, standins):
         module = (
             _import_in_package(opened, finder) if opened.module else _import_file(opened, finder)
         )

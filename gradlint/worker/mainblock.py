@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import symtable
 from collections.abc import Iterator
 
+_FILLING = re.compile(r"add|add_.+|append|extend|insert|update|setdefault|set_defaults")
 _BINDING = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom)
 
 
@@ -31,7 +33,7 @@ def settings_of_main(tree: ast.Module, source: str, idle: frozenset[str]) -> lis
     wanted = set(_globals_read(symtable.symtable(source, "<source>", "exec"), idle))
     kept: list[ast.stmt] = []
     for statement in reversed(block):
-        if isinstance(statement, _BINDING) and wanted.intersection(bound_names(statement)):
+        if wanted.intersection(_set_by(statement)):
             wanted.update(_names_read(statement))
             kept.insert(0, statement)
     return kept
@@ -49,6 +51,16 @@ def bound_names(statement: ast.stmt) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.alias):
             yield node.asname or node.name.partition(".")[0]
+
+
+def _set_by(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement binds, or whose object it fills, as `parser.add_argument` does."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method))):
+            if _FILLING.fullmatch(method):
+                yield name
+        case _ if isinstance(statement, _BINDING):
+            yield from bound_names(statement)
 
 
 def _globals_read(table: symtable.SymbolTable, idle: frozenset[str]) -> Iterator[str]:

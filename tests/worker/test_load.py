@@ -238,7 +238,8 @@ class TestScripts:
         """
         result = loaded(tmp_path, source)
         assert result.module.Net
-        assert skipped_lines(result) == [4]
+        assert result.module.args.data is None
+        assert not result.skipped
 
     def test_an_exit_at_top_level_is_left_out(self, tmp_path: Path) -> None:
         source = """
@@ -428,6 +429,24 @@ class TestMainBlocks:
         module = loaded(tmp_path, self.SCRIPT).module
         assert module.Net().sizes == [2, 4]
         assert module.make_batch() == [1, 2]
+
+    def test_options_of_the_command_line_have_their_defaults(self, tmp_path: Path) -> None:
+        source = """
+            import argparse
+
+            class Net:
+                def __init__(self):
+                    self.sizes = [args.width, args.layers, args.kind, args.data]
+
+            if __name__ == "__main__":
+                parser = argparse.ArgumentParser()
+                parser.add_argument("data")
+                parser.add_argument("--width", type=int, default=8)
+                parser.add_argument("--layers", type=int, required=True)
+                parser.add_argument("--kind", choices=["a", "b"], required=True)
+                args = parser.parse_args()
+        """
+        assert loaded(tmp_path, source).module.Net().sizes == [8, 2, "a", None]
 
     def test_what_only_training_reads_is_left_out(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
