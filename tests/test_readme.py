@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import click
 import pytest
 
 from gradlint import cli, config
+from gradlint.reporters import json_
+from gradlint.reporters.formats import FORMATS
+from gradlint.rule import Family
+from tests.command import gradlint
+from tests.reporters import reports
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -45,6 +54,62 @@ def test_every_option_is_named_and_exists(text: str) -> None:
 def test_every_command_is_named(text: str) -> None:
     for name in cli.cli.commands:
         assert re.search(rf"`gradlint \[?{name}\b", text), name
+
+
+CONSOLE = re.compile(r"```console\n\$ gradlint (.*?)\n(.*?)```", re.S)
+
+
+@pytest.mark.parametrize(
+    "arguments", [pytest.param(a, id=a) for a, _ in CONSOLE.findall(README.read_text("utf-8"))]
+)
+def test_what_the_examples_show_is_what_is_printed(arguments: str) -> None:
+    options = ("--isolated", "--python", sys.executable)
+    done = gradlint(*arguments.split(), *options, timeout=200)
+    assert done.returncode in (0, 1), done.stderr
+    if os.environ.get("GRADLINT_SNAPSHOTS") == "update":
+        text = README.read_text("utf-8")
+        shown = f"```console\n$ gradlint {arguments}\n{done.stdout}```"
+        old = next(found for found in CONSOLE.finditer(text) if found[1] == arguments)
+        README.write_text(text[: old.start()] + shown + text[old.end() :], "utf-8")
+    shown = dict(CONSOLE.findall(README.read_text("utf-8")))[arguments]
+    exact = metadata.version("torch").startswith("2.13.")
+    assert without_chance(done.stdout, exact=exact) == without_chance(shown, exact=exact)
+
+
+def without_chance(text: str, *, exact: bool) -> str:
+    """A report without times and versions, and without numbers where another torch measured."""
+    text = re.sub(r"torch \S+; [\d.]+ s", "torch", text)
+    return text if exact else re.sub(r"-?[\d.,^]+|[▁-█]+", "0", text)
+
+
+def test_every_key_of_the_json_is_named(text: str) -> None:
+    section = text.partition("## JSON")[2].partition("\n## ")[0]
+    document = json.loads(json_.render(reports.report(), show_all=True))
+    named = set(re.findall(r"`([a-z_0-9]+)`", section))
+    keys = set(document)
+    for part in ("files", "models", "findings"):
+        keys |= {key for item in document[part] for key in item}
+    keys |= set(document["summary"]) | set(document["models"][0]["trunk"][0])
+    keys |= set(document["findings"][0]["evidence"][0])
+    keys |= set(document["findings"][0]["remedies"][0])
+    assert keys - named == set()
+
+
+def test_every_family_and_format_is_named(text: str) -> None:
+    assert all(f"`{family.value}`" in text for family in Family)
+    assert all(f"`{name}`" in text for name in FORMATS)
+
+
+def test_every_link_to_a_file_leads_to_one(text: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    assert links
+    assert all((README.parent / link).is_file() for link in links)
+
+
+def test_the_hooks_named_are_there(text: str) -> None:
+    hooks = (README.parent / ".pre-commit-hooks.yaml").read_text("utf-8")
+    for name in re.findall(r"^- id: (\S+)", hooks, re.M):
+        assert name in text
 
 
 def test_the_settings_shown_are_understood(text: str, tmp_path: Path) -> None:
