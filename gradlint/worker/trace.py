@@ -287,6 +287,9 @@ class Recorder(TorchFunctionMode):
             call.arguments, call.output = arguments[0], made[0]
         self._counts[name] = index + 1
         self._claim(call, made)
+        places = [t for t in tensors_in(output) if not t.requires_grad]
+        if places:  # because of the maximum and its place only the maximum has a gradient
+            self._stop(op.rpartition(".")[2], places, list(tensors_in(arguments)), frame)
         return output
 
     def _next_id(self, name: str) -> tuple[str, int]:

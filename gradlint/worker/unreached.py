@@ -19,14 +19,14 @@ from gradlint.worker.trace import LOSS, Forward, GradFn
 _NEST = 3
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
-Fingerprints = dict[str, tuple[int, float]]
+Fingerprints = dict[str, tuple[int, int, float]]
 
 
 def fingerprints(model: nn.Module) -> Fingerprints:
-    """Storage and sum of each parameter; others later say that the parameter was rewritten."""
+    """Storage, version and sum of each parameter: others later say that it was rewritten."""
     with torch.no_grad():
         return {
-            name: (parameter.data_ptr(), float(parameter.detach().abs().sum()))
+            name: (parameter.data_ptr(), parameter._version, float(parameter.abs().sum()))
             for name, parameter in model.named_parameters()
         }
 
