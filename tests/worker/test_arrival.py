@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import one_hot
 
 from gradlint.graph import LayerGraph
 from gradlint.loader import rule_named
@@ -66,9 +67,7 @@ def by_number(x: torch.Tensor) -> torch.Tensor:
     [
         pytest.param(lambda x: x.detach(), "detach", id="detach"),
         pytest.param(lambda x: x.data, "data", id="data"),
-        pytest.param(
-            lambda x: x.argmax(-1, keepdim=True).expand(-1, 8).float(), "argmax", id="max"
-        ),
+        pytest.param(lambda x: one_hot(x.argmax(-1), 8).float(), "argmax", id="argmax"),
         pytest.param(lambda x: one_hot(x.max(-1)[1], 8).float(), "max", id="place of maximum"),
         pytest.param(lambda x: (x > 0).float(), "gt", id="comparison"),
         pytest.param(lambda x: torch.distributions.Normal(x, 1.0).sample(), "sample", id="sample"),
