@@ -75,7 +75,7 @@ class DeadRelu(GraphRule):
         """Yield one suspicion for each rectifier whose input leans to the negative side."""
         leaning = list(_leaning(graph))
         region = tuple(id for item in leaning for id in (item.source.id, item.rectifier.id))
-        for item in leaning:
+        for item in reversed(leaning):  # because the signal, and with it the hope, shrinks upwards
             yield Hypothesis(
                 span=item.span,
                 layer=item.rectifier.id,

@@ -37,10 +37,10 @@ class LogitScale(GraphRule):
 
     How it is measured:
         The standard deviation of the last layer's output over samples, in decades, for several
-        seeds. Measured on a classifier of 8 classes trained at 3 learning rates: with SGD a
-        deviation of 10 needs a tenth of the step size and 100 fails at each; with Adam the accuracy
-        falls from 30 on (.70 to .55), but training goes on. So SGD or unknown: warning above 1
-        decade, error above 2. Adam: warning above 1.5.
+        seeds. Measured on a classifier of 8 classes trained at 3 learning rates: with SGD and a
+        deviation of 30 the best accuracy falls from .70 to .39, with 100 all are at chance; with
+        Adam it falls to .55 from 30 on. An easy task is learnt in spite of 30. So the bound is 1.5
+        decades; SGD or unknown above 2 is an error.
 
     What to do:
         Draw the last layer with variance 1/fan_in or smaller; where its weight is an embedding's,
@@ -91,11 +91,11 @@ import torch
 from torch import nn
 
 class LargeHead(nn.Module):
-    def __init__(self, inputs=40, hidden=512, classes=10):
+    def __init__(self, inputs=40, hidden=1024, classes=10):
         super().__init__()
         self.body = nn.Sequential(nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.ReLU())
         self.head = nn.Linear(hidden, classes)
-        nn.init.normal_(self.head.weight)  # confirmed
+        nn.init.normal_(self.head.weight, std=2.0)  # confirmed
 
     def forward(self, x):  # x: (batch, 40)
         return self.head(self.body(x))
@@ -108,7 +108,7 @@ import torch
 from torch import nn
 
 class TiedToItsEmbedding(nn.Module):
-    def __init__(self, vocabulary=50, width=128):
+    def __init__(self, vocabulary=50, width=1536):
         super().__init__()
         self.embed = nn.Embedding(vocabulary, width)
         self.mix = nn.Linear(width, width)
@@ -186,4 +186,4 @@ def _head(graph: LayerGraph) -> HiddenWeight | None:
 def _claim(head: HiddenWeight, optimizer: OptimizerFamily) -> Claim:
     if optimizer is OptimizerFamily.ADAM:
         return Claim(Quantity.LOGIT_SPREAD, head.layer.id, Bound(at_most=1.5))
-    return Claim(Quantity.LOGIT_SPREAD, head.layer.id, Bound(at_most=1.0), error=Bound(at_most=2.0))
+    return Claim(Quantity.LOGIT_SPREAD, head.layer.id, Bound(at_most=1.5), error=Bound(at_most=2.0))

@@ -41,6 +41,7 @@ class Guess:
 GUESSES = {
     "balance": Guess(2.0),  # the variance of the target
     "cached_features": Guess.of(2),
+    "chaotic_rnn": Guess.of(4),
     "char_rnn": Guess(math.inf, 1 / 4),  # the accuracy is that of the closing letter alone
     "churn": Guess.of(2),
     "cnn_large_weights": Guess.of(4),
@@ -48,6 +49,7 @@ GUESSES = {
     "constant_weights": Guess.of(2),
     "deep_mlp_small_weights": Guess.of(4),
     "deep_plain_cnn": Guess.of(4),
+    "deep_tagger": Guess.of(5),
     "default_init_mlp": Guess.of(5),
     "glyphs": Guess.of(60),
     "leaks": Guess(0.325),  # the entropy of one leak in ten
@@ -62,9 +64,13 @@ GUESSES = {
     "rnn_cell_loop": Guess.of(2),
     "sensor_rnn": Guess.of(4),
     "spam_filter": Guess.of(2),
+    "sparse_cnn": Guess.of(4),
     "spectra": Guess.of(6),
+    "standard_normal": Guess(math.log(6)),  # judged by its loss, which is that of a guess
+    "straight_lines": Guess.of(2),
     "text_rnn_sgd": Guess.of(20),
     "tiny_gpt": Guess.of(8),
+    "xavier_tower": Guess.of(4),
     "zero_weights": Guess.of(2),
 }
 
