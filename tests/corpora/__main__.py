@@ -13,6 +13,7 @@ from pathlib import Path
 from gradlint.toml import ConfigError
 from tests.corpora.judgements import judged, outdated, read_judgements
 from tests.corpora.linting import Sweep, default_results
+from tests.corpora.registered import write_programs
 from tests.corpora.sources import Package, find_package
 from tests.corpora.table import Row, by_rule, reasons, table
 
@@ -25,10 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options().parse_args(arguments)
     sweep = Sweep(options.results or default_results(options.timeout), options.timeout)
     try:
-        packages = [find_package(name) for name in options.packages]
-        if options.sample:
-            packages = [package.sample(options.sample, options.seed) for package in packages]
         sweep.results.mkdir(parents=True, exist_ok=True)
+        packages = [_package(name, options, sweep) for name in options.packages]
         rows = [_swept(package, sweep) for package in packages]
         return _report(rows)
     except (ConfigError, LookupError, ValueError, OSError) as error:
@@ -36,10 +35,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return MISUSE
 
 
+def _package(name: str, options: argparse.Namespace, sweep: Sweep) -> Package:
+    if options.registered:
+        return write_programs(name, sweep.results / "programs", options.sample, options.seed)
+    package = find_package(name)
+    return package.sample(options.sample, options.seed) if options.sample else package
+
+
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.corpora", description=__doc__)
     parser.add_argument("packages", nargs="+", metavar="PACKAGE", help="an importable package")
-    parser.add_argument("--sample", type=int, metavar="N", help="only N files with a forward")
+    parser.add_argument(
+        "--registered",
+        action="store_true",
+        help="a program for each architecture that the package has a name for, not its sources",
+    )
+    parser.add_argument(
+        "--sample",
+        type=int,
+        default=0,
+        metavar="N",
+        help="only N of the files or programs",
+    )
     parser.add_argument("--seed", type=int, default=0, help="which sample  [default: 0]")
     parser.add_argument("--timeout", type=float, default=40.0, help="seconds  [default: 40]")
     parser.add_argument(

@@ -45,7 +45,7 @@ class Sweep:
         process = subprocess.Popen(
             command,
             cwd=root,
-            env=_environment(),
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -74,7 +74,8 @@ def default_results(timeout: float) -> Path:
     return Path(tempfile.gettempdir()) / "gradlint-corpora" / state.hexdigest()[:12]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment of a process that is to find gradlint, and torchvision without CUDA."""
     inherited = filter(None, [os.environ.get("PYTHONPATH")])
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ENVIRONMENT), str(ROOT), *inherited])}
 

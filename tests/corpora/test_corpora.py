@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gradlint.toml import ConfigError
 from tests.corpora.__main__ import main
 from tests.corpora.judgements import Judgement, judged, outdated, read_judgements
 from tests.corpora.linting import ENVIRONMENT, Sweep
+from tests.corpora.registered import REGISTRIES, Registry, write_programs
 from tests.corpora.results import Found, Model, Outcome, read_outcome
 from tests.corpora.sources import find_package
 from tests.corpora.table import Row, by_rule, reasons, table
@@ -147,3 +149,22 @@ def test_a_sample_of_vit_pytorch_is_linted_and_all_that_is_confirmed_was_read(
     assert len(outcomes) == 5
     assert not [outcome for outcome in outcomes if outcome.failure]
     assert any(model.status == "probed" for outcome in outcomes for model in outcome.models)
+
+
+def test_a_package_without_a_register_is_misuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["json", "--registered", "--results", str(tmp_path)]) == 2
+    assert "choose from pytorchcv, timm, torchvision" in capsys.readouterr().err
+
+
+def test_a_program_is_written_for_each_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing = Registry("string", "['a.b', 'c']", "module.capwords({name!r})")
+    monkeypatch.setitem(REGISTRIES, "letters", drawing)
+    package = write_programs("letters", tmp_path, sample=0, seed=0)
+    assert package.files == (Path("letters/a_b.py"), Path("letters/c.py"))
+    program: dict[str, Callable[[], str]] = {}
+    exec((tmp_path / "letters/a_b.py").read_text(encoding="utf-8"), program)
+    assert program["build"]() == "A.b"

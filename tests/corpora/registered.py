@@ -1,0 +1,74 @@
+"""A program for each architecture that a package has a name for."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.corpora.linting import environment
+from tests.corpora.sources import Package
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """How a package is asked for its names (`names` is an expression), and for a model."""
+
+    module: str
+    names: str
+    model: str
+
+
+REGISTRIES = {
+    "pytorchcv": Registry(
+        "pytorchcv.model_provider", "sorted(module._models)", "module.get_model({name!r})"
+    ),
+    "timm": Registry("timm", "module.list_models()", "module.create_model({name!r})"),
+    "torchvision": Registry(
+        "torchvision.models", "module.list_models()", "module.get_model({name!r}, weights=None)"
+    ),
+}
+
+
+def write_programs(package: str, folder: Path, sample: int, seed: int) -> Package:
+    """Write a program for each of `sample` architectures (0: all) of `package` into `folder`.
+
+    Raises:
+        LookupError: the package is unknown here, or cannot be asked.
+    """
+    registry = REGISTRIES.get(package)
+    if registry is None:
+        raise LookupError(f"{package}: its names are unknown; choose from {', '.join(REGISTRIES)}")
+    names = _names(registry)
+    if sample:
+        names = sorted(random.Random(seed).sample(names, min(sample, len(names))))
+    target = folder / package
+    target.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name in names:
+        file = Path(package) / f"{re.sub('[^a-zA-Z0-9]', '_', name)}.py"
+        (folder / file).write_text(_program(registry, name), encoding="utf-8")
+        files.append(file)
+    return Package(package, folder, tuple(files))
+
+
+def _names(registry: Registry) -> list[str]:
+    asked = f"import json, {registry.module} as module; print(json.dumps({registry.names}))"
+    command = [sys.executable, "-c", asked]
+    process = subprocess.run(
+        command, env=environment(), capture_output=True, text=True, timeout=300, check=False
+    )
+    if process.returncode != 0:
+        last = process.stderr.strip().splitlines()[-1:] or ["nothing on standard error"]
+        raise LookupError(f"{registry.module} cannot be asked for its names: {last[0]}")
+    names: list[str] = json.loads(process.stdout.splitlines()[-1])
+    return names
+
+
+def _program(registry: Registry, name: str) -> str:
+    model = registry.model.format(name=name)
+    return f"import {registry.module} as module\n\n\ndef build():\n    return {model}\n"
