@@ -107,6 +107,33 @@ def demo():
         """
 import torch
 from torch import nn
+from torch.nn import functional as F
+
+class HardVariants(nn.Module):
+    def __init__(self, inputs=32, hidden=64, classes=10):
+        super().__init__()
+        self.one = nn.Linear(inputs, hidden)
+        self.two = nn.Linear(hidden, hidden)
+        self.three = nn.Linear(hidden, hidden)
+        self.four = nn.Linear(hidden, hidden)
+        self.five = nn.Linear(hidden, hidden)
+        self.hard = nn.Hardsigmoid()
+        self.head = nn.Linear(hidden, classes)
+
+    def forward(self, x):  # x: (batch, 32)
+        x = F.softsign(self.one(x))  # confirmed
+        x = self.hard(self.two(x))
+        x = F.hardtanh(self.three(x))
+        x = F.hardsigmoid(self.four(x))
+        x = F.softsign(self.five(x))
+        return self.head(x)
+
+def demo():
+    return HardVariants()(torch.randn(16, 32))
+""",
+        """
+import torch
+from torch import nn
 
 class DeepTanh(nn.Module):
     def __init__(self, width=64, depth=20):
