@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gradlint.evidence import Severity, Verdict
+from gradlint.loader import rules
 from gradlint.program import Suppression
 from gradlint.report import Finding
+from gradlint.toml import nearest
 
 
 def suppressed(
@@ -35,8 +37,14 @@ def _suppression(finding: Finding, suppressions: Sequence[Suppression]) -> Suppr
     return next(here, None)
 
 
+def _spelt(rule: str) -> str:
+    """A rule as it is written in a comment, and as it may have been meant."""
+    known = [other.name() for other in rules()]
+    return rule if rule in known else f"{rule} (there is no such rule{nearest(rule, known)})"
+
+
 def _unused(suppression: Suppression) -> Finding:
-    named = ", ".join(suppression.rules) or "every rule"
+    named = ", ".join(map(_spelt, suppression.rules)) or "every rule"
     return Finding(
         rule="unused-suppression",
         family="suppression",

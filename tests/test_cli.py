@@ -495,14 +495,17 @@ def test_a_terminal_without_block_characters_gets_others(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs a model that runs")
-def test_a_keyboard_interrupt_ends_the_process_with_130(tmp_path: Path) -> None:
-    (tmp_path / "hang.py").write_text(
-        "import time\nfrom torch import nn\n\n\nclass Net(nn.Module):\n"
-        "    def __init__(self):\n        super().__init__()\n        self.a = nn.Linear(2, 2)\n\n"
-        "    def forward(self, x):\n        time.sleep(60)\n        return self.a(x)\n"
-    )
+@pytest.mark.parametrize("jobs", [pytest.param(1, id="alone"), pytest.param(2, id="side by side")])
+def test_a_keyboard_interrupt_ends_the_process_with_130(tmp_path: Path, jobs: int) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / f"{name}.py").write_text(
+            "import time\nfrom torch import nn\n\n\nclass Net(nn.Module):\n"
+            "    def __init__(self):\n        super().__init__()\n"
+            "        self.a = nn.Linear(2, 2)\n\n"
+            "    def forward(self, x):\n        time.sleep(60)\n        return self.a(x)\n"
+        )
     process = subprocess.Popen(
-        [sys.executable, "-c", CODE, "hang.py"],
+        [sys.executable, "-c", CODE, "--isolated", "--jobs", str(jobs)],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -144,7 +144,11 @@ CHECKING = together(
     click.option(
         "--require-trace", is_flag=True, help="Give status 1 if a model could not be probed."
     ),
-    click.option("--statistics", is_flag=True, help="Count the findings of each rule."),
+    click.option(
+        "--statistics",
+        is_flag=True,
+        help="Count the findings of each rule, below a report for people.",
+    ),
     click.option(
         "--baseline",
         metavar="FILE",
