@@ -7,8 +7,8 @@ here. That is why this module, alone of all, imports the worker, and only when a
 
 from __future__ import annotations
 
-import inspect
 import linecache
+import re
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -80,21 +80,19 @@ def _place_of(model: object, root: Path) -> _Place:
     name = str(getattr(kind, "__qualname__", kind)).rpartition("<locals>.")[2].strip("<>")
     code = getattr(kind if is_function else getattr(kind, "forward", None), "__code__", None)
     if isinstance(code, CodeType) and not str(getattr(kind, "__module__", "")).startswith("torch."):
-        line = _first_line(kind) if isinstance(kind, type) else 0
-        return _Place(
-            name, code.co_filename, _shown(code.co_filename, root), line or code.co_firstlineno
-        )
-    caller = _caller()
-    path = caller.f_code.co_filename
-    return _Place(name, path, _shown(path, root), caller.f_lineno)
+        path = code.co_filename
+        line = _class_line(name.rpartition(".")[2], path, code.co_firstlineno)
+    else:
+        caller = _caller()
+        path, line = caller.f_code.co_filename, caller.f_lineno
+    return _Place(name, path, _shown(path, root), line)
 
 
-def _first_line(kind: object) -> int:
-    """The line of a class, 0 for anything else or where it cannot be told."""
-    try:
-        return inspect.getsourcelines(kind)[1] if isinstance(kind, type) else 0
-    except (OSError, TypeError, IndexError):
-        return 0  # because a console keeps no source
+def _class_line(name: str, path: str, before: int) -> int:
+    """The line of the class `name` whose method stands at line `before`, else that line itself."""
+    header = re.compile(rf"\s*class {re.escape(name)}\b")
+    lines = linecache.getlines(path)[:before]
+    return max((n for n, line in enumerate(lines, 1) if header.match(line)), default=before)
 
 
 def _shown(path: str, root: Path) -> str:

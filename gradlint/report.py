@@ -198,7 +198,7 @@ class Linted:
     settled: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """A whole run."""
 
@@ -219,6 +219,12 @@ class Report:
     def models(self) -> tuple[ModelSummary, ...]:
         """All models in the order of files and lines."""
         return tuple(model for file in self.files for model in file.models)
+
+    def __repr__(self) -> str:
+        """What was found and what ran, in one line."""
+        from gradlint.reporters import footer  # because it imports this module
+
+        return f"<Report: {' '.join(footer.summary_lines(self, show_all=True))}>"
 
     def __str__(self) -> str:
         """The report for people, as text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import random
 import subprocess
 import sys
@@ -150,6 +151,19 @@ class TestCheck:
         (tmp_path / "pyproject.toml").write_text('[tool.gradlint]\nselect = ["gan"]\n')
         monkeypatch.chdir(tmp_path)
         assert gradlint.check(Chain(), torch.randn(8, 16)).findings == ()
+
+    def test_cells_of_a_notebook_are_shown_with_their_lines(self) -> None:
+        text = (
+            "class Cell(Chain):\n    def forward(self, x):\n"
+            "        return self.head(self.body(x))\n"
+        )
+        linecache.cache["<input 7>"] = (len(text), None, text.splitlines(keepends=True), "")
+        names: dict[str, type[Chain]] = {"Chain": Chain}
+        exec(compile(text, "<input 7>", "exec"), names)
+        report = gradlint.check(names["Cell"](), torch.randn(8, 16), isolated=True)
+        assert str(report.models[0].span) == "<cell>:1:1"
+        assert "    3 |         return self.head(self.body(x))\n" in str(report)
+        assert repr(report).startswith("<Report: 1 finding (1 error) in 1 of 1 file")
 
     def test_jupyter_shows_what_was_found(self) -> None:
         report = gradlint.check(Chain(), torch.randn(8, 16), isolated=True)
