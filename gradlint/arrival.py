@@ -32,11 +32,12 @@ def unreached(graph: LayerGraph) -> tuple[Parameter, ...]:
     or keeps for a loss elsewhere, and parts that a package lends or whose name says that they are
     held still (`teacher`, `backbone`, `codebook`).
     """
+    felt = graph.felt()
     return tuple(
         parameter
         for parameter in graph.parameters
         if parameter.requires_grad
-        and not graph.feels(parameter)
+        and parameter.id not in felt
         and not (parameter.copy_of or parameter.rewritten or parameter.borrowed)
         and not any(_HELD_STILL.search(name) for name in parameter.id.split("."))
         and not any(layer.kept for layer in effects(graph, parameter))
@@ -69,18 +70,10 @@ def goes_on(graph: LayerGraph, stop: Stop) -> bool:
 
 def _passes_by(graph: LayerGraph, stop: Stop) -> bool:
     """Whether what stops is a difference of which one side is added again behind the stop."""
-    differences = [graph.layer(id) for id in stop.takes if _is_layer(graph, id)]
-    sides = {p.id for layer in differences if _is_sum(layer) for p in graph.producers(layer)}
-    again = [graph.layer(id) for id in stop.feeds if _is_sum(graph.layer(id))]
-    return any(sides & {p.id for p in graph.producers(layer)} for layer in again)
-
-
-def _is_layer(graph: LayerGraph, id: str) -> bool:
-    return any(layer.id == id for layer in graph.layers)
-
-
-def _is_sum(layer: Layer) -> bool:
-    return role_of(layer) is Role.SUM
+    sums = [layer for layer in graph.layers if role_of(layer) is Role.SUM]
+    sides = {p.id for layer in sums if layer.id in stop.takes for p in graph.producers(layer)}
+    again = {p.id for layer in sums if layer.id in stop.feeds for p in graph.producers(layer)}
+    return bool(sides & again)
 
 
 def takers_of(graph: LayerGraph, parameters: Collection[Parameter]) -> tuple[str, ...]:

@@ -214,19 +214,17 @@ class LayerGraph:
         ids = frozenset(ids)
         return ids.union(*(nx.descendants(self._graph, id) for id in ids))
 
-    def feels(self, parameter: Parameter, avoiding: Iterable[Layer] = ()) -> bool:
-        """Whether the loss depends on `parameter` on a path through none of `avoiding`."""
-        return self._has_path(parameter.id, self.loss.id, avoiding)
+    def felt(self, avoiding: Iterable[Layer] = ()) -> frozenset[str]:
+        """The nodes on which the loss depends on paths through none of `avoiding`."""
+        hidden = [layer.id for layer in avoiding]
+        view = nx.restricted_view(self._graph, hidden, ()) if hidden else self._graph
+        return frozenset(nx.ancestors(view, self.loss.id))
 
     @cached_property
     def outputs(self) -> tuple[Layer, ...]:
         """The layers whose outputs the loss takes."""
         found = [self._nodes[id] for id in self._graph.predecessors(self.loss.id)]
         return tuple(node for node in found if isinstance(node, Layer))
-
-    def feels_through(self, parameter: Parameter, layer: Layer) -> bool:
-        """Whether `layer` depends on `parameter` and the loss on `layer`."""
-        return self._has_path(parameter.id, layer.id, ()) and self.reaches_loss(layer)
 
     def reaches_loss(self, layer: Layer, avoiding: Iterable[Layer] = ()) -> bool:
         """Whether a path leads from `layer` to the loss that passes through none of `avoiding`."""

@@ -342,10 +342,14 @@ def _uncalled(graph: LayerGraph, holder: str, found: list[Parameter]) -> Hypothe
 def _flattened(graph: LayerGraph) -> Iterator[Hypothesis]:
     """Parameters all of whose ways to the loss lead through steps."""
     steps = [layer for layer in graph.layers if name_of(layer) in _FLAT]
+    if not steps:
+        return
+    felt = graph.felt() - graph.felt(avoiding=steps)
     cut: dict[Layer, list[Parameter]] = {}
-    for parameter in graph.parameters if steps else ():
-        if graph.feels(parameter) and not graph.feels(parameter, avoiding=steps):
-            nearest = next(step for step in steps if graph.feels_through(parameter, step))
+    for parameter in graph.parameters:
+        if parameter.id in felt and parameter.requires_grad:
+            behind = graph.behind_all([parameter.id])
+            nearest = next(step for step in steps if step.id in behind & felt)
             cut.setdefault(nearest, []).append(parameter)
     for step, found in cut.items():
         name = name_of(step)

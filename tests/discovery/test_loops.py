@@ -562,3 +562,50 @@ for x, y in data:
     )
     assert (loop.framework, loop.clips, loop.model) == (framework, clips, "Net")
     assert loop.training == Training(OptimizerFamily.SGD, "SGD", 0.5, (), "mse_loss")
+
+
+_LOADERS = """\
+from torch.utils.data import DataLoader
+BATCH = 2
+net = Net()
+opt = optim.SGD(net.parameters(), lr=0.5)
+{loaders}
+for x, y in train_loader:
+    loss = F.mse_loss(net(x), y)
+    loss.backward()
+    opt.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("loaders", "size"),
+    [
+        pytest.param("train_loader = DataLoader(data, batch_size=BATCH)", 2, id="by keyword"),
+        pytest.param("train_loader = DataLoader(data, 2 * BATCH)", 4, id="by position"),
+        pytest.param(
+            "train_loader = DataLoader(data, batch_size=BATCH, shuffle=True)\n"
+            "test_loader = DataLoader(test, batch_size=64)",
+            2,
+            id="the one that shuffles",
+        ),
+        pytest.param(
+            "train_loader = DataLoader(data, batch_size=BATCH)\n"
+            "test_loader = DataLoader(test, batch_size=64)",
+            0,
+            id="two that disagree",
+        ),
+        pytest.param("train_loader = DataLoader(data, batch_size=args.n)", 0, id="not in sight"),
+        pytest.param("train_loader = DataLoader(data, **options)", 0, id="options"),
+        pytest.param("train_loader = make_loader()", 0, id="no loader"),
+    ],
+)
+def test_the_size_of_a_batch_is_that_of_the_training_loader(
+    read: Read, loaders: str, size: int
+) -> None:
+    assert _loop(read, _LOADERS.format(loaders=loaders)).batch_size == size
+
+
+def test_a_warm_up_is_known_by_its_name(read: Read) -> None:
+    assert not _loop(read, _PLAIN).warms_up
+    warm = "schedule = get_linear_schedule_with_warmup(opt, 100, 1000)\n"
+    assert _loop(read, _PLAIN + warm).warms_up
