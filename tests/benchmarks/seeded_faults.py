@@ -169,7 +169,7 @@ class Outcome:
         return any(found["severity"] == "error" for found in self.loud)
 
     def named(self) -> tuple[bool, bool, bool]:
-        """Found at all, by a right rule, and at a right line; a note counts if its rule is right."""
+        """Found at all, by a right rule, at a right line; a note counts if its rule is right."""
         rules = self.mutant.fault.rules if self.mutant.fault else frozenset()
         told = [f for f in self.findings if f in self.loud or f["rule"] in rules]
         right = any(found["rule"] in rules for found in told)
