@@ -36,7 +36,7 @@ class Terminal(io.StringIO):
 def test_a_step_names_the_model_the_files_and_the_seconds() -> None:
     assert described(STEP, 0.5) == "3 of 12 files, probing models/net.py: Net"
     assert described(STEP, 4.2) == "3 of 12 files, probing models/net.py: Net, 4 s"
-    assert described(Step("a.py", "", 0, 1), 0) == "0 of 1 files, reading a.py"
+    assert described(Step("a.py", "", 0, 1), 0) == "0 of 1 files, importing a.py"
 
 
 def test_a_file_cannot_write_control_codes_by_its_name() -> None:
@@ -188,3 +188,13 @@ def test_help_says_how_colour_is_decided() -> None:
         text = check.get_help(click.Context(check, parent=context))
     assert "FORCE_COLOR" in text
     assert "NO_COLOR" in text
+
+
+def test_who_writes_a_baseline_learns_how_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n", encoding="utf-8")
+    done = gradlint("--isolated", "--write-baseline", "b.json", "a.py", cwd=tmp_path)
+    assert "b.json accepts 0 findings" in done.stderr
+    assert 'baseline = "b.json" in [tool.gradlint]' in done.stderr
+    (tmp_path / "pyproject.toml").write_text('[tool.gradlint]\nbaseline = "b.json"\n')
+    again = gradlint("--write-baseline", "b.json", "a.py", cwd=tmp_path)
+    assert "[tool.gradlint]" not in again.stderr

@@ -12,7 +12,7 @@ import click
 
 from gradlint.cli.meter import watching
 from gradlint.cli.options import CHECKING, TRACING, Checking, Tracing
-from gradlint.cli.output import colored, rendered, write
+from gradlint.cli.output import colored, complain, rendered, write
 from gradlint.cli.settings import checked, configured
 from gradlint.reporters.formats import FORMATS
 
@@ -40,12 +40,17 @@ def check(paths: tuple[Path, ...], **options: object) -> int:
     config = checked(config, asked)
     if asked.show_settings or asked.show_files:
         return _show(paths, contents, config, root, asked)
+    used = config.baseline
     if asked.write_baseline:
         config = replace(config, baseline="")
     with watching() as watch:
         report = lint(paths, config, root, contents=contents, watch=watch)
     if asked.write_baseline:
         report = _with_new_baseline(report, asked.write_baseline.absolute(), config, root)
+        if not used:
+            complain(
+                f'baseline = "{asked.write_baseline}" in [tool.gradlint] makes every run use it'
+            )
     for format_, file in outputs:
         text = rendered(report, format_, asked, root, to_file=file is not None)
         write(text, file, color=colored(asked.color) and file is None)
@@ -73,9 +78,10 @@ def _show(
 def _with_new_baseline(report: Report, file: Path, config: Config, root: Path) -> Report:
     from gradlint.baseline import write_baseline
     from gradlint.engine import accepting_baseline
+    from gradlint.reporters.footer import counted
 
     accepted = sum(count for _, count in write_baseline(file, report, root).accepted)
-    click.echo(f"gradlint: {file} accepts {accepted} findings", err=True)
+    complain(f"{file} accepts {counted(accepted, 'finding')}")
     return accepting_baseline(report, replace(config, baseline=str(file)), root)
 
 

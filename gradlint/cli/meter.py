@@ -78,6 +78,6 @@ def described(step: Step, seconds: float) -> str:
     """`12 of 80 files, probing models/net.py: Net, 4 s`."""
     from gradlint.reporters.presentation import cleaned
 
-    doing = f"probing {step.path}: {step.model}" if step.model else f"reading {step.path}"
+    doing = f"probing {step.path}: {step.model}" if step.model else f"importing {step.path}"
     waited = f", {seconds:.0f} s" if seconds >= 2 else ""
     return cleaned(f"{step.done} of {step.total} files, {doing}{waited}")
