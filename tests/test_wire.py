@@ -8,13 +8,16 @@ import math
 import pytest
 
 from gradlint.claim import Bound, Claim
-from gradlint.nodes import Initialisation, Input, Layer, Loss, Parameter
+from gradlint.nodes import Initialisation, Input, Layer, Loss, Parameter, Stop, Stray
 from gradlint.quantity import Quantity
 from gradlint.remedy import (
     AddSkip,
     ClipGradients,
+    ExchangeWithNorm,
     Initialise,
+    LetThrough,
     Normalise,
+    Register,
     Remedy,
     ReplaceActivation,
     ReplaceRecurrent,
@@ -54,6 +57,9 @@ REMEDY = Remedy(
         Normalise(("l",), "batch"),
         AddSkip((("l", "a"), ("m", "b"))),
         ReplaceRecurrent("rnn", "LSTM", 2.0),
+        LetThrough(),
+        Register("layers"),
+        ExchangeWithNorm((("a", "n"),)),
         ClipGradients(1.0),
     ),
 )
@@ -65,6 +71,8 @@ LAYER = Layer(
     "l", "torch.nn.Linear", "l", 0, (8, 2), "float32", SPAN, None,
     (("bias", True), ("in_features", 3), ("slope", 0.1), ("mode", "fan_in")),
 )  # fmt: skip
+STOP = Stop("stop 0", "detach", "l", SPAN, ("w", "l"), ("m",), leaves=True)
+STRAY = Stray("layers[0].weight", "layers", "list", (3, 3), "float32", True, False, None)
 TRAINING = Training(
     OptimizerFamily.SGD, "SGD", 0.1, (("momentum", 0.9), ("nesterov", True)), "CrossEntropyLoss"
 )
@@ -88,7 +96,7 @@ MESSAGES: tuple[Request | Reply, ...] = (
     Imported((SPAN,)),
     Traced(
         BuiltFrom.FACTORY, "resnet()", ("float32[8,3]",), 6,
-        (Input("x", (8, 3), "float32"), WEIGHT, LAYER, Loss("loss()")), (), 0.25,
+        (Input("x", (8, 3), "float32"), WEIGHT, LAYER, STOP, STRAY, Loss("loss()")), (), 0.25,
     ),
     Probed(
         (Measurement(0, -1, 0, -9.41), Measurement(0, 0, 0, math.inf, "exploded")),
