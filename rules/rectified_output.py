@@ -21,15 +21,7 @@ from gradlint.rule import (
 _KEPT = Bound(at_least=-1)
 _LOST = Bound(at_least=-2)
 _REGRESSIONS = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"})
-_PROBABILITIES = frozenset(
-    {
-        "cross_entropy",
-        "nll_loss",
-        "binary_cross_entropy",
-        "binary_cross_entropy_with_logits",
-        "kl_div",
-    }
-)
+_PROBABILITIES = frozenset({"cross_entropy", "binary_cross_entropy_with_logits"})
 
 
 class RectifiedOutput(LossRule):

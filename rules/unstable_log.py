@@ -26,7 +26,10 @@ from gradlint.rule import (
 _LOGARITHMS = frozenset({"log", "log2", "log10"})
 _ROOTS = frozenset({"sqrt", "rsqrt"})
 _DIVISIONS = frozenset({"div", "truediv", "true_divide"})
-_SAFE = Bound(at_most=0)
+_INVERSES = frozenset({"rtruediv", "rdiv", "reciprocal"})
+# One stress of the three may break what nothing but a constant input would: a division by the
+# standard deviation of a layer. Two break what a sure model breaks.
+_SAFE = Bound(at_most=0.4)
 _FLOOR = 1e-8
 _STABLE = {
     "softmax": "log_softmax computes both at once",
@@ -49,7 +52,8 @@ class UnstableLog(GraphRule):
         The outputs of the nearest weights in front of the operation are replaced by large numbers,
         positive, negative and mixed, the same for all, as a sure model, a dead layer or a pair of
         equal inputs give them. Claimed is that the gradient of the operation then is infinite or
-        NaN. With a floor, or in a bounded range, it stays finite, and the suspicion is refuted.
+        NaN, for two of three such stresses or more. With a floor, or in a bounded range, it stays
+        finite, and the suspicion is refuted.
 
     What to do:
         Use log_softmax, logsigmoid, logsumexp or a loss that takes logits. Otherwise keep the
@@ -177,6 +181,32 @@ def demo():
 import torch
 from torch import nn
 
+class Logistic(nn.Module):
+    def __init__(self, features=10):
+        super().__init__()
+        self.out = nn.Linear(features, 1)
+
+    def forward(self, x):  # x: (batch, 10)
+        return 1 / (1 + torch.exp(-self.out(x)))  # confirmed
+
+class Standardised(nn.Module):
+    def __init__(self, features=10, width=16):
+        super().__init__()
+        self.inside = nn.Linear(features, width)
+        self.out = nn.Linear(width, 2)
+
+    def forward(self, x):  # x: (batch, 10)
+        hidden = self.inside(x)
+        centred = hidden - hidden.mean(1, keepdim=True)
+        return self.out(centred / hidden.std(1, keepdim=True))  # refuted
+
+def demo():
+    return Logistic()(torch.randn(8, 10)), Standardised()(torch.randn(8, 10))
+""",
+        """
+import torch
+from torch import nn
+
 class Stable(nn.Module):
     def __init__(self, features=10, classes=5):
         super().__init__()
@@ -196,7 +226,7 @@ def demo():
 def _is_suspect(graph: LayerGraph, layer: Layer) -> bool:
     name = name_of(layer)
     before = graph.producers(layer)
-    if name in _LOGARITHMS | _ROOTS:
+    if name in _LOGARITHMS | _ROOTS | _INVERSES:
         return _depends_on_weights(graph, before)
     return name in _DIVISIONS and _depends_on_weights(graph, before[1:])
 

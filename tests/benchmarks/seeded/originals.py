@@ -60,6 +60,13 @@ def _recurrent() -> Iterator[Original]:
             )
 
 
+_POOLED = """
+def pooled(net):
+    net.features.final_pool = nn.AdaptiveAvgPool2d(1)  # because the images are small
+    return net
+"""
+
+
 def _pytorchcv() -> Iterator[Original]:
     size = "in_size=(32, 32), num_classes=4"
     cifar = "init_block_channels=8, bottleneck=False, "
@@ -117,10 +124,11 @@ def _pytorchcv() -> Iterator[Original]:
     }
     for path, settings in models.items():
         module, _, kind = path.partition("#")[0].partition(".")
+        small = "(32, 32)" in settings or module == "darknet"
         yield Original(
             f"pytorchcv-{path.partition('.')[0]}{'-deep' if '#' in path else ''}",
-            f"from pytorchcv.models.{module} import {kind}",
-            f"{kind}({settings})",
+            f"from pytorchcv.models.{module} import {kind}\n{'' if small else _POOLED}",
+            f"{kind}({settings})" if small else f"pooled({kind}({settings}))",
             "images" if "(32, 32)" in settings else "large images",
             trunk="features",
             head="" if module in ("nin_cifar", "darknet") else "output",
