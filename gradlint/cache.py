@@ -148,8 +148,13 @@ def _asked(config: Config) -> Config:
 def _program() -> str:
     """What stands for gradlint itself, its Python, and rules of other packages."""
     found = hashlib.sha256(f"{__version__}\0{platform.python_version()}".encode())
-    for path in (*_sources(), *_foreign_rules()):
+    for path in _sources():
         found.update(path.read_bytes())
+    for point in importlib.metadata.entry_points(group="gradlint.rules"):
+        found.update(f"{point.value}\0{point.dist and point.dist.version}".encode())
+        with contextlib.suppress(ImportError, OSError, ValueError):  # as whoever loads it will say
+            spec = find_spec(point.module)
+            found.update(Path(spec.origin).read_bytes() if spec and spec.origin else b"")
     return found.hexdigest()
 
 
@@ -157,13 +162,6 @@ def _sources() -> Iterator[Path]:
     here = Path(__file__).parent
     yield from sorted(here.rglob("*.py"))
     yield from sorted((here / "rules").glob("*.py"))  # as rglob follows no links
-
-
-def _foreign_rules() -> Iterator[Path]:
-    for point in importlib.metadata.entry_points(group="gradlint.rules"):
-        spec = find_spec(point.module)
-        if spec is not None and spec.origin is not None:
-            yield Path(spec.origin)
 
 
 def _prepare(directory: Path) -> None:

@@ -19,13 +19,15 @@ def in_cells(report: FileReport, starts: tuple[int, ...]) -> FileReport:
 
     `starts` are the indices, counted from 0, of the lines of its text at which the cells begin.
     """
-    cells = _Cells(report.path, starts)
+    cells = Cells(report.path, starts)
     models, findings = cells.placed(report.models), cells.placed(report.findings)
     return replace(report, models=models, findings=findings, cells=starts)
 
 
 @dataclass(frozen=True, slots=True)
-class _Cells:
+class Cells:
+    """`starts` are the indices, counted from 0, of the lines at which the cells begin."""
+
     path: str
     starts: tuple[int, ...]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gradlint import __version__
 from gradlint.baseline import accepting, read_baseline
 from gradlint.cache import FOLDER, Cache
+from gradlint.cells import Cells
 from gradlint.config import Config
 from gradlint.discovery.files import FoundFile, find_files, shown_path
 from gradlint.interpreter import choose_interpreter
@@ -183,7 +184,13 @@ def layer_graphs(
     progress = _Progress(1, 0, watch)
     with contextlib.closing(Linter(config, root, progress.say)) as linter:
         examined = tuple(linter.examine(found, program, wanted))
-    return tuple((item.summary, item.graph) for item in examined)
+    if not program.cells:
+        return tuple((item.summary, item.graph) for item in examined)
+    cells = Cells(program.path, program.cells)
+    return tuple(
+        (cells.placed(item.summary), item.graph and item.graph.mapped(cells.placed))
+        for item in examined
+    )
 
 
 def model_names(path: Path, root: Path) -> tuple[str, ...]:

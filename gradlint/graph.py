@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from importlib import util
 from sys import modules
@@ -103,6 +103,19 @@ class LayerGraph:
             raise InvalidGraphError(
                 f"nothing flows out of the loss {losses[0]!r}, yet an edge says so"
             )
+
+    def mapped(self, change: Callable[[Node], Node]) -> LayerGraph:
+        """The same graph with every node as `change` gives it; its id must stay."""
+        return LayerGraph(
+            map(change, self._nodes.values()),
+            (
+                Edge(source, target, **between)
+                for source, target, between in self._graph.edges(data=True)
+            ),
+            self.optimizer,
+            own_inputs=self.own_inputs,
+            batch_size=self.batch_size,
+        )
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

@@ -12,6 +12,7 @@ from gradlint.report import ModelSummary, TrunkLayer
 from gradlint.reporters.ink import BOLD, DIM, STRONG, WEAK, Ink
 from gradlint.reporters.numbers import number, typical
 from gradlint.reporters.presentation import Style
+from gradlint.span import Span
 
 _FULL = 24  # characters of the longest bar
 _SHORTEST = 3.0  # decades that the longest bar stands for at least, so that noise stays short
@@ -52,7 +53,7 @@ def render(summary: ModelSummary, graph: LayerGraph, style: Style | None = None)
     gradients = {layer.layer: layer for layer in (*_beside(summary), *summary.trunk)}
     decades = [typical(layer.measured) for layer in gradients.values()]
     rows = [
-        _Row(summary.name, str(summary.span.line), _inputs(summary)),
+        _Row(summary.name, _place(summary.span), _inputs(summary)),
         *_rows(graph, gradients, style),
     ]
     rows.append(_Row("loss", "", ""))
@@ -110,6 +111,13 @@ def _below(
         yield from _below(inner, prefix + ("   " if last else pipe), gradients, style)
 
 
+def _place(span: Span | None) -> str:
+    """The line, in a notebook that of the cell before it."""
+    if span is None:
+        return ""
+    return f"{span.cell}:{span.line}" if span.cell else str(span.line)
+
+
 def _row(lead: str, part: _Part, gradients: Mapping[str, TrunkLayer], style: Style) -> _Row:
     if not part.calls:
         return _Row(f"{lead}{part.label}", "", "")
@@ -120,7 +128,7 @@ def _row(lead: str, part: _Part, gradients: Mapping[str, TrunkLayer], style: Sty
     known = (gradients[layer.id] for layer in part.calls if layer.id in gradients)
     return _Row(
         f"{lead}{label}{times}",
-        str(first.span.line) if first.span else "",
+        _place(first.span),
         f"[{','.join(map(str, first.shape))}]",
         next(known, None),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -36,8 +37,8 @@ class Dependencies(MetaPathFinder):
 
     def found(self) -> Closed:
         """The files of the project that are there, and those that would have been read."""
-        paths = {os.path.normpath(source) for path in self._paths if (source := _source(path))}
-        paths = {path for path in paths if self._counts(path)} - {self._opened.path}
+        sources = (os.path.normpath(_source(path)) for path in list(self._paths))
+        paths = {path for path in sources if self._counts(path)} - {self._opened.path}
         read = {path for path in paths if os.path.isfile(path)}
         absent = {path for path in paths if not os.path.exists(path)}
         return Closed(tuple(sorted(read)), tuple(sorted(absent)))
@@ -62,10 +63,9 @@ class Dependencies(MetaPathFinder):
         return folders
 
     def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event == "open":
-            path = arguments[0]
-            if isinstance(path, (str, bytes)):
-                self._paths[os.path.join(os.getcwd(), os.fsdecode(path))] = None
+        if event == "open" and isinstance(path := arguments[0], (str, bytes)):
+            with contextlib.suppress(OSError):  # because the working directory may be gone
+                self._paths[os.path.abspath(os.fsdecode(path))] = None
 
     def _counts(self, path: str) -> bool:
         if any(mark in path for mark in _INSTALLED) or path.startswith(_NO_FILES):

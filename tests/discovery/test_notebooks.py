@@ -13,7 +13,7 @@ from gradlint.cells import in_cells
 from gradlint.config import Config
 from gradlint.discovery import discover
 from gradlint.discovery.files import find_files
-from gradlint.engine import lint
+from gradlint.engine import layer_graphs, lint
 from gradlint.program import Program, Unreadable
 from gradlint.report import FileReport, ModelStatus, ModelSummary, TrunkLayer
 from gradlint.reporters.presentation import stands
@@ -208,4 +208,8 @@ def test_a_notebook_is_linted_without_running_its_other_cells(tmp_path: Path) ->
     [finding] = [f for f in report.findings if f.rule == "saturating-stack" and stands(f)]
     assert str(finding.span) == "a.ipynb:cell 4:6:51"
     assert (report.files[0].text_at(finding.span) or "").endswith("nn.Sigmoid()]")
+    [(summary, graph)] = layer_graphs(tmp_path / "a.ipynb", "Net", config, tmp_path)
+    assert summary.span.cell == 4
+    assert graph is not None
+    assert {(span.cell, span.line) for layer in graph.layers if (span := layer.span)} == {(4, 11)}
     assert not ran.exists()
