@@ -136,13 +136,14 @@ def _regions(judged: Sequence[Judged]) -> list[list[Judged]]:
 
 
 def _one_finding(group: Sequence[Judged], model: str) -> Finding:
-    ordered = sorted(group, key=_claim_to_be_the_cause)
-    notes = tuple(_finding(item, model) for item in ordered[1:])
-    finding = _finding(ordered[0], model, notes)
-    proven = [each.severity for each in (finding, *notes) if each.verdict is finding.verdict]
-    worst = max(proven, key=lambda severity: severity.rank)
-    allowed = min(worst, ordered[0].hypothesis.severity, key=lambda severity: severity.rank)
-    return replace(finding, severity=allowed)
+    known = min(_VERDICT_ORDER.index(item.verdict) for item in group)
+    certain = [item for item in group if _VERDICT_ORDER.index(item.verdict) == known]
+    worst = max(map(_severity, certain), key=lambda severity: severity.rank)
+    able = [item for item in certain if item.hypothesis.severity.rank >= worst.rank]
+    cause = min(able, key=_claim_to_be_the_cause)
+    others = sorted((item for item in group if item is not cause), key=_claim_to_be_the_cause)
+    notes = tuple(_finding(item, model) for item in others)
+    return replace(_finding(cause, model, notes), severity=worst)
 
 
 _SPEAKS_OF: dict[Family, frozenset[Cause]] = {

@@ -44,7 +44,7 @@ class Quantity(str, Enum):
     HALF_UNDERFLOW = "half-underflow"
     HALF_OVERFLOW = "half-overflow"
 
-    LESSON = "lesson"
+    UNLEARNED_SHARE = "unlearned-share"
 
     @property
     def unit(self) -> str:
@@ -58,7 +58,7 @@ class Quantity(str, Enum):
 
 
 _UNITS = {
-    Quantity.LESSON: "nat",
+    Quantity.UNLEARNED_SHARE: "share",
     Quantity.GRADIENT_DECADES: "decade",
     Quantity.RECURRENT_DECAY: "decade",
     Quantity.GRADIENT_NORM: "1",

@@ -14,7 +14,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-=+*#@"
 
 _WORDS = {
-    Quantity.LESSON: "labels of one batch learnt by a short training run",
+    Quantity.UNLEARNED_SHARE: "loss on one batch after 300 steps, over that of a constant output",
     Quantity.GRADIENT_DECADES: "gradient at {of}, relative to the output",
     Quantity.RECURRENT_DECAY: "gradient at {first_step} of {of}, relative to the last",
     Quantity.GRADIENT_NORM: "norm of the whole gradient",
@@ -83,7 +83,7 @@ def subject(claim: Claim) -> str:
 
 def unit(quantity: Quantity) -> str:
     """The unit with a space before it, nothing where the number is a plain one."""
-    return {"decade": " decades", "nat": " nats"}.get(quantity.unit, "")
+    return {"decade": " decades"}.get(quantity.unit, "")
 
 
 def healthy(bound: Bound) -> str:

@@ -17,7 +17,7 @@ from gradlint.worker.remedy import Weights, apply
 from gradlint.worker.run import Run, UnmeasurableError
 
 _SAME = 1e-3  # relative difference that two runs of one seed may show, from parallel summation
-_TRAINING = (Quantity.TRAINING_SPIKE, Quantity.LESSON)
+_TRAINING = (Quantity.TRAINING_SPIKE, Quantity.UNLEARNED_SHARE)
 _TAKE_GRADIENTS = (
     Quantity.GRADIENT_DECADES,
     Quantity.WEAKEST_GRADIENT,

@@ -400,7 +400,8 @@ class Recorder(TorchFunctionMode):
 
 def _class_name(module: nn.Module) -> str:
     for kind in type(module).__mro__:
-        if kind.__module__.startswith("torch.nn."):
+        parametrised = kind.__module__.startswith("torch.nn.utils.")
+        if kind.__module__.startswith("torch.nn.") and not parametrised:
             return f"torch.nn.{kind.__name__}"
     return f"torch.jit.{type(module).__name__}"
 

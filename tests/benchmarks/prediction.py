@@ -1,15 +1,19 @@
 """How well the theory predicts gradients: random networks, and architectures of installed packages.
 
-Run as `python tests/benchmarks/prediction.py random 200` or `… corpus`; it prints one line of JSON
-for each network into the file named by `--log`, and a summary at the end.
+Run as `python -m tests.benchmarks.prediction random --count 200`, `… timm`, `… transformers` or
+`… pytorchcv`, which print a summary and write one line of JSON for each network into the file named
+by `--log`; or as `… large`, which traces a language model of 7 billion parameters on tensors
+without values and says what that and its prediction cost.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import random
+import resource
 import statistics
 import sys
 import time
@@ -21,10 +25,10 @@ from typing import cast
 import torch
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
+from gradlint.graph import LayerGraph
 from gradlint.theory import predict
-from tests.theory.measured import Network, decades, network, traced
+from tests.benchmarks.architectures import architectures
+from tests.theory.measured import Network, decades, imagined, network, traced
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -194,16 +198,68 @@ def run_random(count: int, start: int, log: Path | None) -> list[dict[str, objec
     return rows
 
 
+def run_family(family: str, every: int, log: Path | None) -> list[dict[str, object]]:
+    """Compare every so manieth architecture of a package; one that cannot be built is named."""
+    rows = []
+    for name, make in itertools.islice(architectures(family), 0, None, every):
+        try:
+            rows.append({"name": name, **compare(make(), seeds=2)})
+        except (RuntimeError, ValueError, TypeError, AttributeError, ImportError) as error:
+            print(f"{name}: {type(error).__name__}: {error}"[:120], file=sys.stderr)
+            continue
+        print(name, rows[-1]["first"], rows[-1]["unknown"], file=sys.stderr)
+        if log:
+            with log.open("a") as file:
+                file.write(json.dumps(rows[-1]) + "\n")
+    return rows
+
+
+def large() -> str:
+    """What tracing and predicting a Llama of 7 billion parameters costs without its values."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    network = Network(
+        lambda: LlamaForCausalLM(LlamaConfig(use_cache=False)),
+        lambda: (torch.randint(0, 32000, (8, 16)),),
+    )
+    before, start = _memory(), time.perf_counter()
+    graph = imagined(network)
+    traced_after = time.perf_counter() - start
+    predictions = [_timed(graph) for _ in range(3)]
+    parameters = sum(math.prod(parameter.shape) for parameter in graph.parameters)
+    return (
+        f"{parameters:,} parameters, {len(graph.layers)} layers: traced in {traced_after:.2f} s, "
+        f"predicted in {min(predictions):.2f} s, {_memory() - before:.0f} MB"
+    )
+
+
+def _timed(graph: LayerGraph) -> float:
+    start = time.perf_counter()
+    predict(graph)
+    return time.perf_counter() - start
+
+
+def _memory() -> float:
+    """The most memory that this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main() -> None:
     """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=("random",))
-    parser.add_argument("count", type=int, nargs="?", default=200)
-    parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("kind", choices=("random", "timm", "transformers", "pytorchcv", "large"))
+    parser.add_argument("--count", type=int, default=200, help="random networks")
+    parser.add_argument("--start", type=int, default=0, help="seed of the first one")
+    parser.add_argument("--every", type=int, default=1, help="take one architecture in so many")
     parser.add_argument("--log", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(summary(run_random(options.count, options.start, options.log)))
+    if options.kind == "large":
+        print(large())
+    elif options.kind == "random":
+        print(summary(run_random(options.count, options.start, options.log)))
+    else:
+        print(summary(run_family(options.kind, options.every, options.log)))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from gradlint.graph import LayerGraph
 from gradlint.worker.construction import watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.forward import forward, gradients, run, seed_everything
+from gradlint.worker.imagined import Imagination
 from gradlint.worker.trace import Forward, Source
 
 Inputs = Callable[[], tuple[object, ...]]
@@ -53,6 +54,18 @@ def traced(net: Network, seed: int = 0) -> tuple[LayerGraph, Forward]:
     recorded = run(net, model, source=source)
     nodes = nodes_of(recorded, construction, newborn, source)
     return LayerGraph(nodes, edges_of(recorded)), recorded
+
+
+def imagined(net: Network) -> LayerGraph:
+    """The layer graph of a network whose tensors have no values."""
+    source, imagination = Source("nowhere.py", "nowhere.py"), Imagination()
+    with watch_construction(source) as construction, imagination.building():
+        model = net.make()
+    newborn = Newborn.of(model, imagined=True)
+    with imagination.running():
+        recorded = run(net, model, source=source)
+    nodes = nodes_of(recorded, construction, newborn, source, imagination)
+    return LayerGraph(nodes, edges_of(recorded))
 
 
 def decades(net: Network, nodes: tuple[str, ...], seeds: range) -> dict[str, list[float]]:

@@ -84,6 +84,67 @@ class LastStep(nn.Module):
         return self.head(self.rnn(self.stem(x))[0])
 
 
+class Elman(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.step, self.head = nn.Linear(32, 64), nn.Linear(64, 64), nn.Linear(64, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        state = torch.zeros(x.shape[0], 64)
+        for moment in self.enter(x).unbind(1):
+            state = torch.tanh(moment + self.step(state))
+        return self.head(state)
+
+
+class DiagonalScan(nn.Module):
+    """h_t = a h_t-1 + B x_t with a fixed diagonal a, as state-space models have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.head = nn.Linear(32, 64), nn.Linear(64, 16)
+        self.decay = nn.Parameter(torch.full((64,), 0.8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        state = torch.zeros(x.shape[0], 64)
+        for moment in self.enter(x).unbind(1):
+            state = self.decay * state + moment
+        return self.head(state)
+
+
+class Gated(nn.Module):
+    """The feed-forward part of today's language models: down(phi(gate(x)) up(x))."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.gate, self.up, self.down = (nn.Linear(64, 64) for _ in range(3))
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.down(self.function(self.gate(x)) * self.up(x))
+
+
+class Contraction(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Parameter(torch.randn(4, 16, 16) / 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = x.reshape(*x.shape[:2], 4, 16)
+        return torch.einsum("bthi,hij->bthj", parts, self.mix).flatten(2)
+
+
+def spectral() -> nn.Module:
+    layer: nn.Module = nn.utils.parametrizations.spectral_norm(
+        nn.Linear(64, 64), n_power_iterations=20
+    )
+    return layer
+
+
+def weight_normed() -> nn.Module:
+    layer: nn.Module = nn.utils.parametrizations.weight_norm(nn.Linear(64, 64))
+    return layer
+
+
 NETWORKS: dict[str, Network] = {
     "dense": dense(lambda x: x),
     "silu spelled out": dense(lambda x: x * torch.sigmoid(x)),
@@ -91,7 +152,18 @@ NETWORKS: dict[str, Network] = {
         lambda x: 0.5 * x * (1 + torch.tanh(0.7978846 * (x + 0.044715 * x**3)))
     ),
     "scaled and shifted": dense(lambda x: 3.0 * x + 0.5),
+    "rrelu": dense(lambda x: functional.rrelu(x, training=True)),
+    "maxout": dense(lambda x: x.reshape(-1, 64, 2).amax(-1), 64),
     "glu": dense(functional.glu, 64),
+    "gate with silu": tokens(lambda: Gated(functional.silu)),
+    "gate with gelu": tokens(lambda: Gated(functional.gelu)),
+    "gate with relu": tokens(lambda: Gated(functional.relu)),
+    "gate without activation": tokens(lambda: Gated(lambda x: x)),
+    "einsum": tokens(Contraction),
+    "weight norm": tokens(weight_normed),
+    "spectral norm": tokens(spectral),
+    "recurrence written by hand": network(Elman, 8, 20, 32),
+    "diagonal scan": network(DiagonalScan, 8, 20, 32),
     "gate of two halves": dense(lambda x: x[:, :64] * torch.sigmoid(x[:, 64:]), 64),
     "concatenation": dense(lambda x: torch.cat([x, 2 * x], 1), 256),
     "residual sum": dense(lambda x: x + torch.relu(x).flip(1)),
