@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gradlint.graph import LayerGraph
 from gradlint.nodes import Layer
 from gradlint.report import ModelSummary, TrunkLayer
+from gradlint.reporters.footer import counted
 from gradlint.reporters.ink import BOLD, DIM, STRONG, WEAK, Ink
 from gradlint.reporters.numbers import number, typical
 from gradlint.reporters.presentation import Style
@@ -77,7 +78,7 @@ def _beside(summary: ModelSummary) -> Iterator[TrunkLayer]:
 
 
 def _facts(summary: ModelSummary) -> str:
-    facts = [f"{summary.parameters:,} parameters", f"{summary.layers} layers"]
+    facts = [f"{summary.parameters:,} parameters", counted(summary.layers, "layer")]
     if summary.built_from:
         facts.append(f"built from {summary.built_from}")
     if summary.trunk:

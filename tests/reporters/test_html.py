@@ -195,3 +195,11 @@ def test_lines_of_a_notebook_count_anew_in_each_cell() -> None:
     assert ">cell 2</div>" in rendered
     assert rendered.index("<code>d</code>") < rendered.index('id="finding-1"')
     assert re.findall(r'class="no">(\d+)<', rendered) == ["1", "2", "1", "2"]
+
+
+def test_a_trunk_of_one_layer_has_no_curve() -> None:
+    model = reports.net(trunk=reports.net().trunk[:1], layers=1)
+    file = FileReport("model.py", models=(model,))
+    rendered = html.render(Report((file,), "0", "", 0, 1, 0.0))
+    assert "1 layer," in rendered
+    assert 'class="charts"' not in rendered

@@ -124,7 +124,7 @@ def _bar(decades: float) -> Markup:
     known = 0.0 if math.isnan(decades) else max(-10.0, min(10.0, decades))
     width = round(5 * abs(known), 1)
     left = 50.0 if known > 0 else 50.0 - width
-    text = "" if math.isnan(decades) else number(decades)
+    text = "" if math.isnan(decades) else "none" if decades == -math.inf else number(decades)
     return joined(element("i", style=f"left:{left:g}%;width:{width:g}%"), element("span", text))
 
 

@@ -11,7 +11,13 @@ from gradlint.claim import Bound
 from gradlint.quantity import Quantity
 from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary, Report
 from gradlint.reporters.catalogue import Entry, entries
-from gradlint.reporters.footer import header_counts, hidden_counts, unprobed_lines, what_ran
+from gradlint.reporters.footer import (
+    counted,
+    header_counts,
+    hidden_counts,
+    unprobed_lines,
+    what_ran,
+)
 from gradlint.reporters.html.chart import chart
 from gradlint.reporters.html.finding import card
 from gradlint.reporters.html.layers import layer_table
@@ -248,7 +254,9 @@ def _model(id: str, model: ModelSummary, section: _Section, shown: Collection[in
         "article",
         element("h3", model.name),
         element("p", _facts(model), class_="about"),
-        element("div", *_charts(model, series, _bound(findings)), class_="charts"),
+        element("div", *_charts(model, series, _bound(findings)), class_="charts")
+        if len(model.trunk) > 1
+        else None,
         element("h4", "Layer graph, from input to loss") if model.picture else None,
         layer_table(model, model.picture, series, flags, lines) if model.picture else None,
         id=id,
@@ -270,7 +278,7 @@ def _facts(model: ModelSummary) -> str:
             None,
             (
                 f"{model.parameters:,} parameters",
-                f"{model.layers} layers",
+                counted(model.layers, "layer"),
                 f"inputs {' '.join(model.inputs)}" if model.inputs else "",
                 f"built from {model.built_from}" if model.built_from else "",
                 f"optimizer {model.optimizer.value}",

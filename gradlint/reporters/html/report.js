@@ -112,7 +112,7 @@
         bar.className = `bar ${shade(value)}`;
         bar.firstChild.style.width = `${width}%`;
         bar.firstChild.style.left = `${known > 0 ? 50 : 50 - width}%`;
-        bar.lastChild.textContent = value === null ? "" : typeof value === "string" ? value : told(value);
+        bar.lastChild.textContent = value === null ? "" : value === "-inf" ? "none" : typeof value === "string" ? value : told(value);
         row.querySelector("circle").setAttribute("class", shade(value));
         row.querySelector(".size").textContent = size(series.activations[index]);
       });
