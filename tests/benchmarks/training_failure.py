@@ -2,8 +2,9 @@
 
 Run as `python -m tests.benchmarks.training_failure tuning` or `… held-out`; it writes the programs
 of that half to a folder, lints the folder with the command line, and prints how findings at `error`
-compare with the labels. `… label` trains what has no label yet, one process with one thread; the
-labels are kept beside this file. Programs of even seeds are for tuning, those of odd ones held out.
+compare with the labels (of gated recurrent cells, notes). `… label` trains what has no label yet,
+one process with one thread; the labels are kept beside this file. Programs of even seeds are for
+tuning, those of odd ones held out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tests.benchmarks.programs import Design, design, program
 
 LABELS = Path(__file__).with_suffix(".csv")
 ROOT = Path(__file__).parents[2]
-PROGRAMS = 640
+PROGRAMS = 600
 FAILS, LEARNS = 0.2, 0.7  # shares of what there is to learn
 START = "import sys; sys.path.pop(0); from gradlint.cli import main; main()"
 ERROR = "error"
@@ -40,6 +41,12 @@ class Outcome:
     score: float
     errors: tuple[str, ...]
     others: tuple[str, ...]
+
+    @property
+    def flagged(self) -> bool:
+        """Whether gradlint says that training fails; of gated cells a note says so."""
+        gated = self.design.cell in GATED and set(self.others) & set(MEMORY)
+        return bool(self.errors or gated)
 
     @property
     def label(self) -> str:
@@ -118,23 +125,24 @@ def _seed(row: dict[str, object]) -> int:
 
 
 GATED = ("GRU", "LSTM", "remembering")
+MEMORY = ("forget-gate-bias", "short-memory-gates")
+"""The rules about gated cells: notes, because such cells may learn in spite of a short memory."""
 GROUPS: dict[str, Callable[[Design], bool]] = {
     "SGD": lambda d: d.kind != "recurrent" and d.optimizer == "SGD",
     "Adam": lambda d: d.kind != "recurrent" and d.optimizer == "Adam",
-    "recurrent": lambda d: d.kind == "recurrent",
-    "  without gates": lambda d: d.kind == "recurrent" and d.cell not in GATED,
-    "  with gates": lambda d: d.kind == "recurrent" and d.cell in GATED,
+    "recurrent": lambda d: d.kind == "recurrent" and d.cell not in GATED,
+    "recurrent, gated": lambda d: d.kind == "recurrent" and d.cell in GATED,
 }
 
 
 def table(found: Sequence[Outcome]) -> str:
     """Precision and recall of findings at `error` against failure, by group."""
-    lines = [f"{'':16} programs  fail  slow  error  precision  recall"]
+    lines = [f"{'':16} programs  fail  slow  found  precision  recall"]
     for name, belongs in GROUPS.items():
         group = [each for each in found if belongs(each.design)]
         fails = [each for each in group if each.label == "fails"]
         slow = sum(each.label == "slow" for each in group)
-        flagged = [each for each in group if each.errors]
+        flagged = [each for each in group if each.flagged]
         right = sum(each.label == "fails" for each in flagged)
         precision, recall = right / max(len(flagged), 1), right / max(len(fails), 1)
         lines.append(
@@ -148,8 +156,10 @@ def wrong(found: Sequence[Outcome]) -> str:
     """The programs that are flagged and do not fail, and those that fail and are not flagged."""
     lines = []
     for each in found:
-        if bool(each.errors) is not (each.label == "fails"):
-            rules = ", ".join(each.errors) or f"missed ({', '.join(each.others) or 'no finding'})"
+        if each.flagged is not (each.label == "fails"):
+            rules = (
+                ", ".join(each.errors) or f"below error ({', '.join(each.others) or 'no finding'})"
+            )
             lines.append(f"{each.label:6} {each.score:5.2f}  {rules}: {each.design}")
     return "\n".join(lines)
 
