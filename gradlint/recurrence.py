@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from gradlint.graph import LayerGraph
 from gradlint.nodes import Layer, Parameter
-from gradlint.operations import Role, is_weighted, role_of
+from gradlint.operations import Role, is_weighted, name_of, role_of
+from gradlint.patterns import site
 
 ASSUMED_STEPS = 100
 """The length of a sequence at which a recurrence is judged where the file does not say it."""
@@ -54,6 +55,17 @@ def _fed(graph: LayerGraph, one: Layer, next_: Layer) -> set[str]:
     inside = graph.between(one, next_)
     entering = {producer for layer in inside[1:] for producer in graph.producers(layer)}
     return {p.id for p in entering if p not in inside and not graph.connected(one, p)}
+
+
+def gated(graph: LayerGraph, kind: str) -> Iterator[tuple[Layer, int]]:
+    """The layers and cells of `kind` ("lstm" or "gru") and their own steps, one for each line.
+
+    Layers that are built by the same line in a loop start alike, so the first speaks for all.
+    """
+    found = [(layer, own_steps(graph, layer)) for layer in graph.layers if name_of(layer) == kind]
+    cells = (calls for calls in loops(graph) if name_of(calls[0]) == f"{kind}cell")
+    found += [(calls[0], len(calls) if graph.own_inputs else 0) for calls in cells]
+    yield from {site([layer]): (layer, own) for layer, own in reversed(found)}.values()
 
 
 def between_steps(graph: LayerGraph, layer: Layer) -> Parameter | None:

@@ -39,6 +39,7 @@ from gradlint.quantity import Quantity
 from gradlint.recurrence import (
     ASSUMED_STEPS,
     between_steps,
+    gated,
     iterates,
     length,
     loops,
@@ -125,6 +126,7 @@ __all__ = [
     "between_steps",
     "effects",
     "fitting_norm",
+    "gated",
     "gates",
     "gradient_claim",
     "hidden_weights",

@@ -52,11 +52,11 @@ class ActivationCollapse(GraphRule):
         norm in front of the activations: BatchNorm subtracts exactly what samples share.
 
     Known limitations:
-        It is a symptom: where another rule finds what makes the layers collapse, such as a stack of
-        sigmoids, that rule has the finding and this one is its note. Networks with a norm on the
-        trunk are not looked at; attention that makes the positions of a sequence alike is the
-        business of missing-skip. What is pooled afterwards does not count, because an average over
-        random pixels hardly differs.
+        Unless biases are to blame it is a symptom: where another rule finds what makes the layers
+        collapse, such as a stack of sigmoids, that rule has the finding and this one is its note.
+        Networks with a norm on the trunk are not looked at; attention that makes the positions of a
+        sequence alike is the business of missing-skip. What is pooled afterwards does not count,
+        because an average over random pixels hardly differs.
     """
 
     family = Family.ACTIVATION
@@ -81,7 +81,8 @@ class ActivationCollapse(GraphRule):
             claims=(_claim(last, graph.optimizer),),
             region=(*ids, last.id),
             remedies=tuple(_remedies(hidden, ids)),
-            symptom=True,
+            definite=biased is not None,
+            symptom=biased is None,
         )
 
     examples = (

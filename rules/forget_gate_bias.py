@@ -18,10 +18,8 @@ from gradlint.rule import (
     SetGateBias,
     Severity,
     Span,
+    gated,
     length,
-    loops,
-    name_of,
-    own_steps,
     site,
 )
 
@@ -62,13 +60,9 @@ class ForgetGateBias(GraphRule):
     )
 
     def check(self, graph: LayerGraph) -> Iterator[Hypothesis]:
-        """Yield one suspicion for each LSTM."""
-        for layer in graph.layers:
-            if name_of(layer) == "lstm":
-                yield _hypothesis(graph, layer, own_steps(graph, layer))
-        for calls in loops(graph):
-            if name_of(calls[0]) == "lstmcell":
-                yield _hypothesis(graph, calls[0], len(calls) if graph.own_inputs else 0)
+        """Yield one suspicion for each line that builds LSTMs."""
+        for layer, own in gated(graph, "lstm"):
+            yield _hypothesis(graph, layer, own)
 
     examples = (
         """

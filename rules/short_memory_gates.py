@@ -17,17 +17,14 @@ from gradlint.rule import (
     Remedy,
     SetGateBias,
     Severity,
+    gated,
     length,
-    loops,
-    name_of,
-    own_steps,
     site,
 )
 
 _REMEMBERS = Bound(at_least=-3)  # D < -3: 92 % failed to recall their first input
 _OPENED = 0.125  # a forget gate opened by .5 lifts the mean of the biases of all four gates by this
 _BIASES = (2.0, 4.0)
-_GATES = {"gru": "update", "grucell": "update", "lstm": "forget", "lstmcell": "forget"}
 
 
 class ShortMemoryGates(GraphRule):
@@ -64,13 +61,12 @@ class ShortMemoryGates(GraphRule):
     )
 
     def check(self, graph: LayerGraph) -> Iterator[Hypothesis]:
-        """Yield one suspicion for each GRU and each LSTM with opened forget gates."""
-        for layer in graph.layers:
-            if name_of(layer) in ("gru", "lstm"):
-                yield from _suspicion(graph, layer, own_steps(graph, layer))
-        for calls in loops(graph):
-            if name_of(calls[0]) in ("grucell", "lstmcell"):
-                yield from _suspicion(graph, calls[0], len(calls) if graph.own_inputs else 0)
+        """Yield one suspicion for each line that builds GRUs, or LSTMs with opened forget gates."""
+        for layer, own in gated(graph, "gru"):
+            yield _hypothesis(layer, own, "update")
+        for layer, own in gated(graph, "lstm"):
+            if _opened(graph, layer):
+                yield _hypothesis(layer, own, "forget")
 
     examples = (
         """
@@ -154,11 +150,8 @@ def _opened(graph: LayerGraph, layer: Layer) -> bool:
     return sum(p.mean for p in first) > _OPENED
 
 
-def _suspicion(graph: LayerGraph, layer: Layer, own: int) -> Iterator[Hypothesis]:
-    gate = _GATES[name_of(layer)]
-    if gate == "forget" and not _opened(graph, layer):
-        return
-    yield Hypothesis(
+def _hypothesis(layer: Layer, own: int, gate: str) -> Hypothesis:
+    return Hypothesis(
         span=site([layer]),
         layer=layer.id,
         message=f"the {gate} gate of {layer.id} keeps too little over {length(own)}",
