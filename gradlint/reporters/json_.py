@@ -137,7 +137,7 @@ def _evidence(evidence: Evidence) -> Json:
 
 def _bound(bound: Bound) -> Json:
     ends = {"at_least": bound.at_least, "at_most": bound.at_most}
-    return {name: end for name, end in ends.items() if math.isfinite(end)}
+    return {name: float(end) for name, end in ends.items() if math.isfinite(end)}
 
 
 def _remedy(remedy: TriedRemedy) -> Json:
