@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gradlint.rule import (
     Bound,
@@ -15,6 +15,7 @@ from gradlint.rule import (
     Quantity,
     Role,
     Severity,
+    Span,
     is_weighted,
     name_of,
     role_of,
@@ -50,11 +51,13 @@ class DropoutBeforeBatchnorm(GraphRule):
     references = ("https://arxiv.org/abs/1801.05134",)
 
     def check(self, graph: LayerGraph) -> Iterator[Hypothesis]:
-        """Yield one suspicion for each BatchNorm with dropout in front of it or of its layer."""
+        """Yield one suspicion for each line that builds dropout in front of a BatchNorm."""
+        built: dict[Span, list[tuple[Layer, Layer]]] = {}
         for layer in graph.layers:
             dropout = _dropout(graph, layer) if "batchnorm" in name_of(layer) else None
             if dropout is not None:
-                yield _hypothesis(dropout, layer)
+                built.setdefault(site([dropout]), []).append((dropout, layer))
+        yield from (_hypothesis(span, pairs) for span, pairs in built.items())
 
     examples = (
         """
@@ -138,16 +141,18 @@ def _dropout(graph: LayerGraph, norm: Layer) -> Layer | None:
     return None
 
 
-def _hypothesis(dropout: Layer, norm: Layer) -> Hypothesis:
+def _hypothesis(span: Span, pairs: Sequence[tuple[Layer, Layer]]) -> Hypothesis:
+    dropout, norm = pairs[-1]  # because the shift adds up from one to the next
+    more = f", as do {len(pairs) - 1} norms before it" if len(pairs) > 1 else ""
     return Hypothesis(
-        span=site([dropout]),
+        span=span,
         layer=dropout.id,
         message=(
             f"{norm.id} remembers the variance that {dropout.id} makes, and meets another one "
-            "at inference"
+            f"at inference{more}"
         ),
         claims=(Claim(Quantity.VARIANCE_SHIFT, norm.id, _SHIFT),),
-        region=(dropout.id,),
+        region=tuple(before.id for before, _ in pairs),
         advice="put the dropout behind the last BatchNorm",
         severity=Severity.NOTE,
     )
