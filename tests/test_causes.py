@@ -62,6 +62,7 @@ def judged(
     measured: tuple[float, ...] = (-9.0, -9.1, -9.2),
     definite: bool = False,
     only_if_cured: bool = False,
+    symptom: bool = False,
     severity: Severity = Severity.ERROR,
     line: int = 7,
 ) -> Judged:
@@ -69,6 +70,7 @@ def judged(
     hypothesis = Hypothesis(
         Span("model.py", line), "a", "something is wrong", (DECADES,), region, offers,
         severity=severity, definite=definite, only_if_cured=only_if_cured,
+        symptom=symptom,
     )  # fmt: skip
     tried = tuple(
         TriedRemedy(str(actions), (after,), remedy_verdict(DECADES, -9.0, after))
@@ -170,6 +172,11 @@ def test_among_remedies_that_recover_alike_what_works_in_general_decides() -> No
 def test_a_definite_fault_goes_before_the_shape_of_the_whole() -> None:
     definite = judged(BadScale, (INITIALISE, -0.4), definite=True)
     assert winner(judged(DeepSigmoid, (SKIP_AND_NORM, 0.1)), definite) == "bad-scale"
+
+
+def test_a_symptom_comes_after_a_cause_however_well_its_remedy_does() -> None:
+    symptom = judged(BadScale, (SKIP_AND_NORM, 0.0), symptom=True, definite=True)
+    assert winner(symptom, judged(DeepSigmoid, (INITIALISE, -1.5))) == "deep-sigmoid"
 
 
 def test_a_definite_fault_whose_remedy_fails_does_not() -> None:
