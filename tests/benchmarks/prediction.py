@@ -182,13 +182,13 @@ def _finite(pair: tuple[float, float]) -> bool:
     return all(math.isfinite(value) for value in pair)
 
 
-def run_random(count: int, start: int, log: Path | None) -> list[dict[str, object]]:
+def run_random(count: int, start: int, seeds: int, log: Path | None) -> list[dict[str, object]]:
     """Compare `count` random networks."""
     rows = []
     for seed in range(start, start + count):
         d = design(seed)
         try:
-            rows.append({**asdict(d), **compare(of(d))})
+            rows.append({**asdict(d), **compare(of(d), seeds)})
         except ValueError as error:  # because three seeds in a row may overflow in 32 bits
             print(d, error, file=sys.stderr)
             continue
@@ -198,12 +198,12 @@ def run_random(count: int, start: int, log: Path | None) -> list[dict[str, objec
     return rows
 
 
-def run_family(family: str, every: int, log: Path | None) -> list[dict[str, object]]:
+def run_family(family: str, every: int, seeds: int, log: Path | None) -> list[dict[str, object]]:
     """Compare every so manieth architecture of a package; one that cannot be built is named."""
     rows = []
     for name, make in itertools.islice(architectures(family), 0, None, every):
         try:
-            rows.append({"name": name, **compare(make(), seeds=2)})
+            rows.append({"name": name, **compare(make(), seeds)})
         except (RuntimeError, ValueError, TypeError, AttributeError, ImportError) as error:
             print(f"{name}: {type(error).__name__}: {error}"[:120], file=sys.stderr)
             continue
@@ -250,6 +250,7 @@ def main() -> None:
     parser.add_argument("kind", choices=("random", "timm", "transformers", "pytorchcv", "large"))
     parser.add_argument("--count", type=int, default=200, help="random networks")
     parser.add_argument("--start", type=int, default=0, help="seed of the first one")
+    parser.add_argument("--seeds", type=int, default=3, help="initialisations, of which the median")
     parser.add_argument("--every", type=int, default=1, help="take one architecture in so many")
     parser.add_argument("--log", type=Path)
     options = parser.parse_args()
@@ -257,9 +258,9 @@ def main() -> None:
     if options.kind == "large":
         print(large())
     elif options.kind == "random":
-        print(summary(run_random(options.count, options.start, options.log)))
+        print(summary(run_random(options.count, options.start, options.seeds, options.log)))
     else:
-        print(summary(run_family(options.kind, options.every, options.log)))
+        print(summary(run_family(options.kind, options.every, options.seeds, options.log)))
 
 
 if __name__ == "__main__":
