@@ -50,9 +50,11 @@ def measure(run: Run, claim: Claim) -> float:
 
 
 def _ends(run: Run, claim: Claim) -> tuple[torch.Tensor, torch.Tensor]:
-    """The outputs of both layers in a run without dropout."""
+    """The outputs of both layers, of another run without dropout where there is any."""
     calls = run.forward.calls.items()
     dropouts = [id for id, call in calls if "dropout" in call.op.lower()]
+    if not dropouts:
+        return run.live(claim.since), run.live(claim.of)
 
     def prepare(model: nn.Module) -> dict[str, Intervention]:
         own = dict(run.prepare(model)) if run.prepare else {}
