@@ -325,7 +325,7 @@ def _help() -> Markup:
     labels[1] = f"below {STEPS[0]:g}"
     return element(
         "dialog",
-        element("h2", "How to read this"),
+        element("h2", "How to read this", tabindex="-1", autofocus=True),
         element("dl", *(joined(element("dt", term), element("dd", text)) for term, text in _TERMS)),
         element("h3", "Colours, in decades"),
         element(
