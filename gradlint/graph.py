@@ -160,8 +160,9 @@ class LayerGraph:
 
     def parameters_of(self, layer: Layer) -> tuple[Parameter, ...]:
         """The parameters that `layer` consumes, in the order in which the model registers them."""
-        consumed = set(self._graph.predecessors(layer.id))
-        return tuple(parameter for parameter in self.parameters if parameter.id in consumed)
+        consumed = [self._nodes[id] for id in self._graph.predecessors(layer.id)]
+        parameters = (node for node in consumed if isinstance(node, Parameter))
+        return tuple(sorted(parameters, key=lambda node: self._order[node.id]))
 
     def weight_of(self, layer: Layer) -> Parameter | None:
         """The largest parameter with two or more dimensions that `layer` consumes."""
