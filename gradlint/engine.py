@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlint import __version__
-from gradlint.baseline import accepting, read_baseline
+from gradlint.baseline import Baseline, accepting, read_baseline
 from gradlint.cache import FOLDER, Cache
 from gradlint.cells import Cells
 from gradlint.config import Config
@@ -45,6 +45,7 @@ def lint(
     """
     start = time.perf_counter()
     found = found_files(paths, config, root, contents)
+    baseline = baseline_of(config, root)
     cache = _cache(config, root)
     known = [cache.find(file) if cache and isinstance(file, FoundFile) else None for file in found]
     progress = _Progress(len(found), sum(item is not None for item in known), watch)
@@ -60,7 +61,7 @@ def lint(
         seconds=time.perf_counter() - start,
         traced=config.trace,
     )
-    return accepting_baseline(report, config, root) if config.baseline else report
+    return report if baseline is None else accepting_baseline(report, baseline, config, root)
 
 
 def found_files(
@@ -76,13 +77,18 @@ def found_files(
     )
 
 
-def accepting_baseline(report: Report, config: Config, root: Path) -> Report:
-    """The report with the findings suppressed that `config.baseline` accepts.
+def baseline_of(config: Config, root: Path) -> Baseline | None:
+    """The baseline that the settings name, None where they name none.
 
     Raises:
         ConfigError: there is no such baseline.
     """
     path = root / config.baseline
+    return read_baseline(path, shown_path(path, root)) if config.baseline else None
+
+
+def accepting_baseline(report: Report, baseline: Baseline, config: Config, root: Path) -> Report:
+    """The report with the findings suppressed that `baseline` accepts."""
 
     def looks_for(rule: str, file: str) -> bool:
         from gradlint.loader import rules  # because it takes time and few baselines are stale
@@ -90,7 +96,7 @@ def accepting_baseline(report: Report, config: Config, root: Path) -> Report:
         families = {known.name(): known.family.value for known in rules()}
         return config.selects(rule, families.get(rule, ""), file)
 
-    return accepting(report, read_baseline(path, shown_path(path, root)), root, looks_for)
+    return accepting(report, baseline, root, looks_for)
 
 
 def cache_directory(config: Config, root: Path) -> Path:

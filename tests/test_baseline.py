@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from gradlint.baseline import Baseline, accepting, read_baseline, write_baseline
+from gradlint.config import Config
+from gradlint.engine import lint
 from gradlint.evidence import Severity, Verdict
+from gradlint.progress import Step
 from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary, Report
 from gradlint.span import Span
 from gradlint.toml import ConfigError
@@ -141,3 +144,19 @@ def test_what_is_no_baseline_is_an_error(tmp_path: Path, text: str | None, messa
         path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         read_baseline(path, "base.json")
+
+
+def test_a_missing_baseline_is_said_before_anything_is_linted(root: Path) -> None:
+    steps: list[Step] = []
+    with pytest.raises(ConfigError, match=r"none\.json: no baseline: No such file"):
+        lint([root], Config(baseline="none.json"), root, watch=steps.append)
+    assert steps == []
+
+
+def test_a_run_accepts_what_its_settings_name(root: Path) -> None:
+    write_baseline(root / "base.json", report(finding(3)), root)
+    run = lint([root], Config(baseline="base.json", trace=False, cache=False), root)
+    assert [file.path for file in run.files] == ["a.py"]
+    (root / "a.py").unlink()
+    run = lint([root], Config(baseline="base.json", cache=False), root)
+    assert [f.rule for f in run.findings] == ["stale-baseline-entry"]

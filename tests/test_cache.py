@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from gradlint.progress import Step
 from gradlint.report import FileReport, Linted
 from gradlint.reporters import json_
 from gradlint.toml import ConfigError
-from tests.command import ROOT
+from tests.command import ROOT, gradlint
 from tests.reporters import reports
 
 MODEL = """\
@@ -265,6 +266,19 @@ class TestRuns:
         alone, together = (json_.render(lint([project], c, project)) for c in configs)
         assert without_seconds(together) == without_seconds(alone)
         assert json.loads(alone)["summary"]["probed"] == 6
+
+
+def test_a_run_over_200_unchanged_files_takes_less_than_a_second(tmp_path: Path) -> None:
+    for number in range(200):
+        old(tmp_path / f"net{number}.py", MODEL)
+    options = ("check", "--isolated", "--no-trace", "--format", "json=report.json")
+    assert gradlint(*options, cwd=tmp_path).returncode == 0
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert gradlint(*options, cwd=tmp_path).returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert json.loads((tmp_path / "report.json").read_text())["summary"]["models"] == 200
+    # The processor's time and not the clock's, because other programs may run beside the tests.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
 
 
 def without_seconds(text: str) -> list[str]:

@@ -80,9 +80,10 @@ def _with_new_baseline(report: Report, file: Path, config: Config, root: Path) -
     from gradlint.engine import accepting_baseline
     from gradlint.reporters.footer import counted
 
-    accepted = sum(count for _, count in write_baseline(file, report, root).accepted)
+    baseline = write_baseline(file, report, root)
+    accepted = sum(count for _, count in baseline.accepted)
     complain(f"{file} accepts {counted(accepted, 'finding')}")
-    return accepting_baseline(report, replace(config, baseline=str(file)), root)
+    return accepting_baseline(report, baseline, config, root)
 
 
 def _split(options: dict[str, object]) -> tuple[Tracing, Checking]:
