@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from functools import cached_property
 from importlib import util
 from sys import modules
@@ -206,7 +206,22 @@ class LayerGraph:
         avoided = {layer.id for layer in avoiding}
         if avoided & {start, end}:
             return False
-        return nx.has_path(nx.restricted_view(self._graph, avoided, ()), start, end)
+        return end in self._reached(start, end, avoided)
+
+    def _reached(self, start: str, end: str, avoided: Container[str] = ()) -> set[str]:
+        """What can be reached from `start` without passing by `end` or through `avoided`."""
+        last, reached, waiting = self._topology[end], {start}, [start]
+        while waiting:
+            for id in self._graph.succ[waiting.pop()]:
+                if id not in reached and id not in avoided and self._topology[id] <= last:
+                    reached.add(id)
+                    waiting.append(id)
+        return reached
+
+    @cached_property
+    def _topology(self) -> dict[str, int]:
+        """Places in an order in which every edge leads forward: what is behind `end` is skipped."""
+        return {id: place for place, id in enumerate(nx.topological_sort(self._graph))}
 
     def producers(self, layer: Layer) -> tuple[Layer, ...]:
         """The layers whose outputs `layer` takes."""
@@ -246,12 +261,16 @@ class LayerGraph:
 
     def between(self, first: Layer, last: Layer) -> tuple[Layer, ...]:
         """The layers on any path from `first` to `last`, both included, in the order they ran."""
-        if first.id == last.id:
-            return (first,)
-        ahead = nx.descendants(self._graph, first.id) | {first.id}
-        behind = nx.ancestors(self._graph, last.id) | {last.id}
-        inside = ahead & behind
-        return tuple(layer for layer in self.layers if layer.id in inside)
+        ahead = self._reached(first.id, last.id)
+        inside = {last.id} & ahead
+        waiting = [*inside]
+        while waiting:
+            for id in self._graph.pred[waiting.pop()]:
+                if id in ahead and id not in inside:
+                    inside.add(id)
+                    waiting.append(id)
+        nodes = (self._nodes[id] for id in sorted(inside, key=self._order.__getitem__))
+        return tuple(node for node in nodes if isinstance(node, Layer))
 
     @cached_property
     def trunk(self) -> tuple[Layer, ...]:

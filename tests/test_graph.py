@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from gradlint.graph import InvalidGraphError, LayerGraph
@@ -161,3 +163,22 @@ def test_what_is_no_layer_graph_is_refused_with_the_nodes_named(
 ) -> None:
     with pytest.raises(InvalidGraphError, match=message):
         LayerGraph(nodes, [Edge(a, b, (1,), "float32") for a, b in edges])
+
+
+def test_paths_are_those_that_an_exhaustive_search_finds() -> None:
+    chance = random.Random(0)
+    for _ in range(30):
+        sketch = Sketch()
+        ids: list[str] = []
+        for _ in range(9):
+            sources = chance.sample(ids, min(len(ids), chance.randint(1, 3)))
+            ids.append(sketch.layer("aten.add", *sources) if sources else sketch.dense())
+        graph = sketch.graph()
+        ahead = {layer.id: {layer.id} for layer in graph.layers}
+        for layer in reversed(graph.layers):
+            ahead[layer.id].update(*(ahead[after.id] for after in graph.consumers(layer)))
+        for first in graph.layers:
+            for last in graph.layers:
+                between = {x for x in ahead[first.id] if last.id in ahead[x]}
+                assert {layer.id for layer in graph.between(first, last)} == between
+                assert graph.connected(first, last) == (last.id in ahead[first.id])
