@@ -452,6 +452,7 @@ def test_the_environment_is_told(fake: Engine, capsys: pytest.CaptureFixture[str
     assert facts["interpreter"] == f"{sys.executable}, because it was asked for"
     assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
     assert facts["configuration"] == str(Path("pyproject.toml").absolute())
+    assert facts["cache"] == str(Path(".gradlint_cache").absolute())
     assert facts["rules"] == str(len(loader.rules()))
 
 

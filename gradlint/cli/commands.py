@@ -129,6 +129,7 @@ def clean(cache_dir: Path | None, config: Path | None, isolated: bool) -> None:
 @VERBOSE
 def env(python: str, config: Path | None, isolated: bool) -> None:
     """Say which interpreter, torch and configuration a run here would use, and why."""
+    from gradlint.engine import cache_directory
     from gradlint.interpreter import choose_interpreter
     from gradlint.loader import rules as all_rules
 
@@ -142,4 +143,5 @@ def env(python: str, config: Path | None, isolated: bool) -> None:
     click.echo(f"interpreter   {chosen.path}, because {chosen.reason}")
     click.echo(f"python        {version or 'does not start'}")
     click.echo(f"torch         {torch or 'not installed there; choose another with --python'}")
+    click.echo(f"cache         {cache_directory(settings, root) if settings.cache else 'none'}")
     click.echo(f"rules         {len(all_rules())}")

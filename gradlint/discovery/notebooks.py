@@ -174,7 +174,7 @@ def _is_needed(statement: ast.stmt, names: set[str]) -> bool:
 def _bound(statement: ast.stmt) -> set[str]:
     """The names that a statement gives a value to, or changes an entry or attribute of."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return {statement.name}
+        return {statement.name, *_adorned(statement.decorator_list)}
     found: set[str] = set()
     waiting: list[ast.AST] = [statement]
     while waiting:
@@ -196,6 +196,14 @@ def _bound(statement: ast.stmt) -> set[str]:
                 found.add(name)
         waiting.extend(ast.iter_child_nodes(node))
     return found
+
+
+def _adorned(decorators: Iterable[ast.expr]) -> Iterator[str]:
+    """What decorators such as `add_to_class(Net)` may add to."""
+    for decorator in decorators:
+        for argument in decorator.args if isinstance(decorator, ast.Call) else ():
+            if isinstance(argument, ast.Name):
+                yield argument.id
 
 
 def _used(statement: ast.stmt) -> Iterator[str]:

@@ -152,6 +152,25 @@ def test_only_what_a_model_needs_is_left_to_run(tmp_path: Path) -> None:
     assert len(found.code.splitlines()) == len(found.lines)
 
 
+@pytest.mark.parametrize(
+    ("cell", "kept"),
+    [
+        pytest.param("@add_to_class(Net)\ndef forward(self, x):\n    pass", True, id="decorated"),
+        pytest.param("Net.forward = lambda self, x: x", True, id="attribute"),
+        pytest.param("@add_to_class(Other)\ndef forward(self, x):\n    pass", False, id="other"),
+        pytest.param("@torch.no_grad()\ndef test(net):\n    net(data)", False, id="evaluation"),
+        pytest.param("try:\n    hidden = 3\nexcept OSError:\n    pass", True, id="in a try"),
+        pytest.param("for i in range(3):\n    loss = 1", False, id="loop"),
+        pytest.param("from layers import *", True, id="star"),
+        pytest.param("net = Net(3)", False, id="instance"),
+    ],
+)
+def test_what_makes_a_model_what_it_is_runs(tmp_path: Path, cell: str, kept: bool) -> None:
+    found = program(tmp_path, "import torch\nfrom torch import nn\nhidden = 2", NET, cell)
+    first = cell.split("\n", maxsplit=1)[0]
+    assert (first in (found.code or "").split("\n")) is kept
+
+
 def test_nothing_of_a_notebook_without_a_model_runs(tmp_path: Path) -> None:
     assert program(tmp_path, "import torch\nprint(torch.ones(3))").code == ""
 
