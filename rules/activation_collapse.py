@@ -22,6 +22,7 @@ from gradlint.rule import (
     Role,
     Span,
     fitting_norm,
+    name_of,
     names,
     repeats,
     role_of,
@@ -82,7 +83,7 @@ class ActivationCollapse(GraphRule):
             region=(*ids, last.id),
             remedies=tuple(_remedies(hidden, ids)),
             definite=biased is not None,
-            symptom=biased is None,
+            symptom=biased is None or name_of(last) == "relu",  # whose biases are dead-relu's
         )
 
     examples = (
