@@ -213,7 +213,9 @@ def _backward(graph: LayerGraph, forward: _Forward) -> dict[str, Flow]:
         if flow is None and aside is None:
             continue
         _pass_on(forward, layer.id, flow or Flow(0.0), aside, flows, shown)
-    return {id: flows.get(id, Flow(0.0)) + shown.get(id, Flow(0.0)) for id in {*flows, *shown}}
+    for id, flow in shown.items():
+        flows[id] = flows[id] + flow if id in flows else flow
+    return flows
 
 
 def _root(forward: _Forward, id: str) -> Flow:
@@ -259,14 +261,15 @@ def _growth(size: float, below: Moments) -> float:
     return math.sqrt(size / own) if own > 1e-200 else 0.0
 
 
+_LARGEST = 1e280  # because products over many layers leave the range of a float
+
+
 def _add(flows: dict[str, Flow], id: str, flow: Flow) -> None:
     before = flows.get(id)
-    energy = min(flow.energy, 1e280)
-    flow = replace(
-        flow,
-        energy=energy,
-        along=math.copysign(min(abs(flow.along), math.sqrt(energy)), flow.along),
-    )
+    if flow.energy > _LARGEST or flow.along**2 > flow.energy:
+        energy = min(flow.energy, _LARGEST)
+        along = math.copysign(min(abs(flow.along), math.sqrt(energy)), flow.along)
+        flow = replace(flow, energy=energy, along=along)
     flows[id] = before + flow if before else flow
 
 
