@@ -52,7 +52,7 @@ def render(summary: ModelSummary, graph: LayerGraph, style: Style | None = None)
     style = style or Style()
     ink = Ink(style.color)
     gradients = {layer.layer: layer for layer in (*_beside(summary), *summary.trunk)}
-    decades = [typical(layer.measured) for layer in gradients.values()]
+    decades = [_drawn(layer) for layer in gradients.values()]
     rows = [
         _Row(summary.name, _place(summary.span), _inputs(summary)),
         *_rows(graph, gradients, style),
@@ -154,10 +154,18 @@ def _text(row: _Row, widths: list[int], scale: float, style: Style, ink: Ink) ->
         row.shape.ljust(widths[2]),
     ]
     if row.gradient is not None:
-        measured = typical(row.gradient.measured)
-        bar = ink(_bar(measured, scale, style), STRONG if measured > 0 else WEAK)
-        cells += [number(measured).rjust(7), _predicted(row.gradient), bar]
+        drawn = _drawn(row.gradient)
+        bar = ink(_bar(drawn, scale, style), STRONG if drawn > 0 else WEAK)
+        measured = number(drawn) if row.gradient.measured else ""
+        cells += [measured.rjust(7), _predicted(row.gradient), bar]
     return "  ".join(cells).rstrip()
+
+
+def _drawn(gradient: TrunkLayer) -> float:
+    """What a bar shows: the measured decades, or the predicted ones of a model too large to run."""
+    if gradient.measured or gradient.predicted is None:
+        return typical(gradient.measured)
+    return gradient.predicted
 
 
 def _predicted(gradient: TrunkLayer) -> str:
