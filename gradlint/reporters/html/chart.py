@@ -41,7 +41,10 @@ class _Axes:
 def chart(
     title: str, unit: str, layers: Sequence[str], curves: Sequence[Curve], bound: Bound | None
 ) -> Markup:
-    """A figure with a legend that switches curves; `bound` is shaded as what is healthy."""
+    """A figure with a legend that switches curves and reads them at the layer pointed at.
+
+    `bound` is shaded as what is healthy.
+    """
     axes = _Axes(curves, len(layers))
     drawing = element(
         "svg",
@@ -58,14 +61,13 @@ def chart(
         "layers": list(layers),
         "left": _LEFT,
         "right": _WIDTH - _RIGHT,
-        "unit": unit,
-        "curves": [{"name": c.name, "values": list(c.values)} for c in curves],
+        "curves": [{"values": list(c.values)} for c in curves],
     }
     return element(
         "figure",
-        element("figcaption", element("strong", title), f", {unit}"),
+        element("figcaption", element("strong", title), f", {unit}", element("output")),
         _legend(curves),
-        element("div", drawing, element("output", class_="reading"), class_="plot", tabindex="0"),
+        element("div", drawing, class_="plot", tabindex="0"),
         embedded(data),
         class_="chart",
     )
@@ -77,6 +79,7 @@ def _legend(curves: Sequence[Curve]) -> Markup:
             "button",
             element("i", class_=f"key {curve.style}"),
             curve.name,
+            element("b"),
             type="button",
             aria_pressed="true",
             data_curve=str(index),

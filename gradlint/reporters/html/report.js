@@ -42,11 +42,11 @@
   });
 
   const told = (value) =>
-    value === null ? "not measured"
-    : typeof value === "string" ? (value === "-inf" ? "no gradient" : "not finite")
+    value === null ? "?"
+    : typeof value === "string" ? (value === "-inf" ? "none" : "inf")
     : value.toFixed(2).replace(/^-(0\.00)$/, "$1");
 
-  // Curves: a legend that switches them, and a reading of all of them at one layer.
+  // Curves: a legend that switches them, and reads them at the layer pointed at.
   for (const chart of all("figure.chart")) {
     const data = dataOf(chart);
     const series = all(".series", chart), keys = all(".legend button", chart);
@@ -56,25 +56,23 @@
       series[index].classList.toggle("off", !on);
     }));
     const plot = chart.querySelector(".plot"), svg = plot.querySelector("svg");
-    const cursor = chart.querySelector(".cursor"), reading = chart.querySelector(".reading");
+    const cursor = chart.querySelector(".cursor"), place = chart.querySelector("output");
     const last = data.layers.length - 1;
     let at = 0;
-    const read = (place) => {
-      at = Math.max(0, Math.min(last, place));
+    const read = (layer) => {
+      at = Math.max(0, Math.min(last, layer));
       const x = data.left + (last ? at / last : 0) * (data.right - data.left);
       cursor.setAttribute("x1", x);
       cursor.setAttribute("x2", x);
       cursor.style.visibility = "visible";
-      const lines = data.curves
-        .filter((_, index) => keys[index].getAttribute("aria-pressed") === "true")
-        .map((curve) => `${curve.name}: ${told(curve.values[at])}`);
-      reading.textContent = [data.layers[at], ...lines].join("\n");
-      reading.style.display = "block";
-      const there = x / svg.viewBox.baseVal.width * plot.clientWidth;
-      const room = plot.clientWidth - reading.offsetWidth;
-      reading.style.left = `${Math.max(0, Math.min(room, there < room ? there + 10 : there - 10 - reading.offsetWidth))}px`;
+      place.textContent = data.layers[at];
+      keys.forEach((key, index) => { key.lastChild.textContent = told(data.curves[index].values[at]); });
     };
-    const leave = () => { cursor.style.visibility = "hidden"; reading.style.display = "none"; };
+    const leave = () => {
+      cursor.style.visibility = "hidden";
+      place.textContent = "";
+      for (const key of keys) key.lastChild.textContent = "";
+    };
     plot.addEventListener("mousemove", (event) => {
       const box = svg.getBoundingClientRect();
       const x = (event.clientX - box.left) / box.width * svg.viewBox.baseVal.width;
@@ -112,7 +110,7 @@
         bar.className = `bar ${shade(value)}`;
         bar.firstChild.style.width = `${width}%`;
         bar.firstChild.style.left = `${known > 0 ? 50 : 50 - width}%`;
-        bar.lastChild.textContent = value === null ? "" : value === "-inf" ? "none" : typeof value === "string" ? value : told(value);
+        bar.lastChild.textContent = value === null ? "" : told(value);
         row.querySelector("circle").setAttribute("class", shade(value));
         row.querySelector(".size").textContent = size(series.activations[index]);
       });
