@@ -161,7 +161,7 @@ def test_the_graph_of_a_model_shows_lines_shapes_and_decades(
     (project / "deep.py").write_text(SICK)
     assert cli.run(["graph", "deep.py:Deep"]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"^│  ├─ 0: Linear +15  \[8,16\] +-\d\.\d\d  █+$", out, re.M)
+    assert re.search(r"^│  ├─ 0: Linear +15  \[8,16\] +-\d\.\d\d +\(-\d\.\d\d\)  █+$", out, re.M)
     assert re.search(r"^└─ head: Linear +15  \[8,4\]", out, re.M)
     assert out.rstrip().endswith("loss")
 
