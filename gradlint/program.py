@@ -55,8 +55,7 @@ class TrainingLoop:
     `model` is the name of the ModelDefinition it trains, "" where that is not in sight. `framework`
     is "" for an explicit loop, else `lightning`, `accelerate`, `transformers`, … `clips` is true
     where the gradient is clipped in sight, by call, by configuration or by the framework's default.
-    `batch_size` counts the samples that its loader puts into a batch, 0 where that is not in sight;
-    `warms_up` is true where something raises the learning rate at the start.
+    `batch_size` counts the samples that its loader puts into a batch, 0 where that is not in sight.
     `half` is true where it computes in float16; `scales` where a scaler keeps its gradients large.
     """
 
@@ -71,7 +70,6 @@ class TrainingLoop:
     half: bool = False
     scales: bool = False
     batch_size: int = 0
-    warms_up: bool = False
 
     def step(self, kind: StepKind) -> LoopStep | None:
         """The first step of this kind, if there is one."""

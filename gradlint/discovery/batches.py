@@ -1,16 +1,13 @@
-"""What a file says of the batches that it trains on, and whether it warms its learning rate up."""
+"""What a file says of the batches that it trains on."""
 
 from __future__ import annotations
 
 import ast
-import re
 
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.constants import number
 from gradlint.discovery.outline import Called
 from gradlint.discovery.reading import Reading
-
-_WARM = re.compile(r"warm_?up|OneCycleLR|LambdaLR|CyclicLR|Noam", re.IGNORECASE)
 
 
 def batch_size(reading: Reading) -> int:
@@ -38,8 +35,3 @@ def _size(reading: Reading, called: Called) -> int:
 
 def _keyword(called: Called, name: str) -> ast.expr | None:
     return next((word.value for word in called.node.keywords if word.arg == name), None)
-
-
-def warms_up(reading: Reading) -> bool:
-    """Whether the file names anything that raises the learning rate at the start."""
-    return bool(_WARM.search(reading.source.text))

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from gradlint.discovery.batches import batch_size, warms_up
+from gradlint.discovery.batches import batch_size
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.managed import managed_loops
 from gradlint.discovery.models import Models
@@ -37,8 +37,8 @@ def read_loops(reading: Reading, models: Models) -> tuple[TrainingLoop, ...]:
     manual = frozenset(region.scope.name for region in regions)
     managed = managed_loops(reading, models, steps, manual)
     found = sorted((*explicit, *managed), key=lambda loop: loop.span)
-    size, warm = (batch_size(reading), warms_up(reading)) if found else (0, False)
-    return tuple(replace(loop, batch_size=size, warms_up=warm) for loop in found)
+    size = batch_size(reading) if found else 0
+    return tuple(replace(loop, batch_size=size) for loop in found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -603,9 +603,3 @@ def test_the_size_of_a_batch_is_that_of_the_training_loader(
     read: Read, loaders: str, size: int
 ) -> None:
     assert _loop(read, _LOADERS.format(loaders=loaders)).batch_size == size
-
-
-def test_a_warm_up_is_known_by_its_name(read: Read) -> None:
-    assert not _loop(read, _PLAIN).warms_up
-    warm = "schedule = get_linear_schedule_with_warmup(opt, 100, 1000)\n"
-    assert _loop(read, _PLAIN + warm).warms_up
