@@ -90,6 +90,16 @@ def installed(wheel: Path, target: Path) -> Path:
     return target
 
 
+def test_a_wheel_offers_the_command_and_the_plugin_of_pytest(
+    checkout: Path, tmp_path: Path
+) -> None:
+    wheel = zipfile.ZipFile(build(checkout, "wheel", tmp_path))
+    [named] = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    lines = wheel.read(named).decode().split("\n")
+    assert lines[lines.index("[console_scripts]") + 1] == "gradlint = gradlint.cli:main"
+    assert lines[lines.index("[pytest11]") + 1] == "gradlint = gradlint.pytest_plugin"
+
+
 def test_a_wheel_has_each_rule_once(checkout: Path, tmp_path: Path) -> None:
     wheel = build(checkout, "wheel", tmp_path)
     assert wheel.name.startswith("gradlint_torch-0.1.0-py3-none-any")
