@@ -23,9 +23,12 @@ from gradlint.rule import (
 )
 
 # Of 39 small networks that were hard to train on digits and text, 18 of 23 that failed stayed above
-# .45, and 14 of 15 slow ones did not.
+# .45, and 14 of 15 slow ones did not. With Adam slow ones reached .7 on larger images, failing 1.
 _HEALTHY = Bound(at_most=0.4)
-_FAILING = Bound(at_most=0.45)
+_FAILING = {
+    OptimizerFamily.SGD: Bound(at_most=0.45),
+    OptimizerFamily.ADAM: Bound(at_most=0.95),
+}
 _SLOWEST = {OptimizerFamily.SGD: 1e-3, OptimizerFamily.ADAM: 1e-4}  # rates for longer training
 _MOST = 2e8  # multiplications of one forward pass, so that a step takes some milliseconds
 
@@ -80,7 +83,14 @@ class NoProgress(LoopRule):
                 f"{training.optimizer} with learning rate {rate:g} does not teach this model the "
                 "labels of one batch in 300 steps"
             ),
-            claims=(Claim(Quantity.UNLEARNED_SHARE, graph.loss.id, _HEALTHY, error=_FAILING),),
+            claims=(
+                Claim(
+                    Quantity.UNLEARNED_SHARE,
+                    graph.loss.id,
+                    _HEALTHY,
+                    error=_FAILING[training.family],
+                ),
+            ),
             region=(graph.loss.id, *(layer.id for layer in graph.weighted_trunk)),
             advice="change the learning rate: higher if the loss stands still, lower if it jumps",
         )

@@ -90,7 +90,8 @@ def linted(seeds: Iterable[int], folder: Path) -> dict[str, object]:
     """The report of the command line over the programs of these seeds, in one run."""
     for seed in seeds:
         (folder / f"p{seed:04}.py").write_text(program(design(seed)))
-    command = [sys.executable, "-c", START, "--format", "json", "--exit-zero", str(folder)]
+    options = ["--format", "json", "--exit-zero", "--timeout", "900"]  # because machines are shared
+    command = [sys.executable, "-c", START, *options, str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=folder, env=environment, check=True, capture_output=True, text=True
