@@ -93,6 +93,7 @@ class NoProgress(LoopRule):
             ),
             region=(graph.loss.id, *(layer.id for layer in graph.weighted_trunk)),
             advice="change the learning rate: higher if the loss stands still, lower if it jumps",
+            symptom=True,
         )
 
     examples = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from gradlint.remedy import (
 from gradlint.report import TriedRemedy
 from gradlint.rule import Family, GraphRule, Hypothesis, LayerGraph
 from gradlint.span import Span
+from gradlint.theory import Attribution, Cause
 
 DECADES = Claim(Quantity.GRADIENT_DECADES, "body.0", Bound(-2.5, 2.5), error=Bound(-3, 3))
 DECAY = Claim(Quantity.RECURRENT_DECAY, "rnn", Bound(at_least=-2), error=Bound(at_least=-3))
@@ -193,6 +195,26 @@ def test_of_equal_remedies_the_one_that_leaves_the_healthier_value_wins() -> Non
 def test_the_order_of_the_rules_does_not_matter() -> None:
     one, other = judged(BadScale, (NORM, 0.11)), judged(DeepSigmoid, (NORM, 0.1))
     assert winner(one, other) == winner(other, one)
+
+
+def test_the_worst_of_a_region_decides_how_severe_its_finding_is() -> None:
+    mild = judged(DeepSigmoid, (NORM, -0.2), measured=(-2.7, -2.8, -2.6))
+    severe = judged(BadScale, symptom=True)
+    (finding,) = findings([mild, severe], "Net")
+    assert (finding.rule, finding.severity) == ("deep-sigmoid", Severity.ERROR)
+
+
+def test_a_rule_that_may_only_warn_does_not_speak_for_an_error() -> None:
+    capped = judged(DeepSigmoid, (NORM, -0.2), severity=Severity.WARNING)
+    (finding,) = findings([capped, judged(BadScale)], "Net")
+    assert (finding.rule, finding.severity) == ("bad-scale", Severity.ERROR)
+
+
+def test_the_cause_that_carries_most_decades_names_the_finding() -> None:
+    shares = Attribution(-8.0, {Cause.ACTIVATION: -6.0, Cause.WEIGHTS: -2.0})
+    pair = (judged(BadScale, (NORM, -0.1)), judged(DeepSigmoid, (NORM, -0.9)))
+    assert winner(*pair) == "bad-scale"
+    assert winner(*(replace(item, attribution=shares) for item in pair)) == "deep-sigmoid"
 
 
 def test_what_is_confirmed_goes_before_what_is_only_suspected() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from gradlint.claim import Bound, Claim
-from gradlint.evidence import Evidence, Severity, Verdict, judge
+from gradlint.evidence import Evidence, Severity, Verdict, disagrees, foretell, judge
 from gradlint.quantity import Quantity
 
 CLAIM = Claim(
@@ -96,3 +96,37 @@ def test_severities_are_ordered() -> None:
         Severity.WARNING,
         Severity.ERROR,
     ]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "verdict", "error"),
+    [
+        pytest.param(-9.0, Verdict.PREDICTED, True, id="far outside"),
+        pytest.param(-2.8, Verdict.PREDICTED, False, id="a little outside"),
+        pytest.param(-1.0, Verdict.REFUTED, False, id="inside"),
+        pytest.param(None, Verdict.INCONCLUSIVE, False, id="not predicted"),
+        pytest.param(math.nan, Verdict.INCONCLUSIVE, False, id="not a number"),
+    ],
+)
+def test_where_nothing_can_be_measured_the_prediction_decides(
+    predicted: float | None, verdict: Verdict, error: bool
+) -> None:
+    evidence = foretell(CLAIM, predicted)
+    assert (evidence.verdict, evidence.beyond_error) == (verdict, error)
+
+
+@pytest.mark.parametrize(
+    ("measured", "predicted", "expected"),
+    [
+        pytest.param(-9.0, -8.1, False, id="within a decade"),
+        pytest.param(-9.0, -7.9, True, id="more than a decade"),
+        pytest.param(-math.inf, -12.0, True, id="no gradient arrives"),
+        pytest.param(-math.inf, -math.inf, False, id="both say that none arrives"),
+        pytest.param(math.nan, -7.9, False, id="not measured"),
+        pytest.param(-9.0, None, False, id="not predicted"),
+    ],
+)
+def test_measurement_and_prediction_disagree_beyond_a_decade(
+    measured: float, predicted: float | None, expected: bool
+) -> None:
+    assert disagrees(measured, predicted) is expected
