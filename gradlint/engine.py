@@ -24,6 +24,7 @@ from gradlint.report import Linted, ModelSummary, Report
 
 if TYPE_CHECKING:
     from gradlint.graph import LayerGraph
+    from gradlint.linting import Linter
 
 
 _FILES_FOR_A_JOB = 8
@@ -120,12 +121,7 @@ def _linted(
     cache: Cache | None,
 ) -> list[Linted]:
     """Lint files with as many workers as are wanted; the results are in the order of the files."""
-    # Here, because a run in which nothing changed needs neither rules nor graphs.
-    from gradlint.graph import import_now
-    from gradlint.linting import Linter
-
-    jobs = config.jobs or max(min(_processors(), len(files) // _FILES_FOR_A_JOB), 1)
-    linters = [Linter(config, root, progress.say) for _ in range(min(jobs, len(files)))]
+    linters = _linters(len(files), config, root, progress)
     free: queue.SimpleQueue[Linter] = queue.SimpleQueue()
     for linter in linters:
         free.put(linter)
@@ -141,16 +137,25 @@ def _linted(
             cache.store(file, linted)
         return linted
 
-    if len(linters) > 1:
-        import_now()
     pool = ThreadPoolExecutor(len(linters))
     try:
-        # Here, not in a thread, because a keyboard interrupt then ends what is being done at once.
+        # One works here, not in a thread, because a keyboard interrupt then ends it at once.
         return list(pool.map(lint, files) if len(linters) > 1 else map(lint, files))
     finally:
         for linter in linters:  # first, because a thread waits until its worker answers
             linter.close()
         pool.shutdown(cancel_futures=True)
+
+
+def _linters(files: int, config: Config, root: Path, progress: _Progress) -> list[Linter]:
+    # Here, because a run in which nothing changed needs neither rules nor graphs.
+    from gradlint.graph import import_now
+    from gradlint.linting import Linter
+
+    jobs = config.jobs or max(min(_processors(), files // _FILES_FOR_A_JOB), 1)
+    if jobs > 1:
+        import_now()
+    return [Linter(config, root, progress.say) for _ in range(min(jobs, files))]
 
 
 def _processors() -> int:

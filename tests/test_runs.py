@@ -188,3 +188,14 @@ def test_a_model_that_fails_does_not_keep_the_next_file_from_being_linted(projec
     document = run_json("a.py", "b.py")
     assert [model["status"] for model in document["models"]] != ["probed", "probed"]
     assert {found["path"] for found in document["findings"]} == {"b.py"}
+
+
+def test_rules_are_silent_about_modules_that_they_are_to_ignore(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "deep.py").write_text(SICK)
+    with (project / "pyproject.toml").open("a") as settings:
+        settings.write('[tool.gradlint.per-module-ignores]\n"body.*" = ["all"]\n')
+    assert cli.run(["deep.py"]) == 0
+    assert capsys.readouterr().out.startswith("no findings in 1 file")
+    assert cli.run(["deep.py", "--isolated", "--seeds", "2"]) == 1
