@@ -48,6 +48,12 @@ class LossUse:
         """The ids of the layers from the logits to the loss."""
         return (self.logits.id, *(step.layer.id for step in self.steps if step.layer))
 
+    @property
+    def classes(self) -> int:
+        """The number of units that the logits of one position have, 0 where they have no axis."""
+        axis = 1 if role_of(self.logits) is Role.CONVOLUTION else -1
+        return self.logits.shape[axis] if len(self.logits.shape) > 1 else 0
+
     def last(self, *names: str) -> Step | None:
         """The last step, if it is one of `names`."""
         step = self.steps[-1] if self.steps else None

@@ -20,6 +20,9 @@ from gradlint.rule import (
 
 _KEPT = Bound(at_least=-1)
 _LOST = Bound(at_least=-2)
+# From as many classes on a small network learnt less of clusters that it learns without the ReLU:
+# .89 of them with SGD and .80 with Adam for 10 classes, .71 and .41 for 100; four it learnt all.
+_MANY = 10
 _REGRESSIONS = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"})
 _PROBABILITIES = frozenset({"cross_entropy", "binary_cross_entropy_with_logits"})
 
@@ -74,7 +77,7 @@ class RectifiedOutput(LossRule):
             claims=(claim,),
             region=use.region,
             remedies=(Remedy("leave out the ReLU of the output", (bypass,)),),
-            severity=Severity.WARNING if regression and _positive(use) else Severity.ERROR,
+            severity=Severity.ERROR if _fails(use) else Severity.WARNING,
             definite=True,
         )
 
@@ -205,6 +208,13 @@ def _may_die(use: LossUse) -> bool:
         return False
     single = len(shape) < 2 or shape[-1] == 1
     return single or not _positive(use)
+
+
+def _fails(use: LossUse) -> bool:
+    """Whether training fails for sure: with many classes, or for targets seen below zero."""
+    if use.function in _PROBABILITIES:
+        return use.classes >= _MANY
+    return use.target is not None and use.target[0] < 0
 
 
 def _positive(use: LossUse) -> bool:

@@ -12,7 +12,7 @@ from gradlint.losses import loss_uses
 from gradlint.program import LossCall, TrainingLoop
 from gradlint.quantity import Quantity
 from gradlint.remedy import Bypass, ReplaceLoss
-from gradlint.rule import Family, Hypothesis, LayerGraph
+from gradlint.rule import Family, Hypothesis, LayerGraph, Severity
 from gradlint.span import Span
 from gradlint.training import Objective, OptimizerFamily, Training
 from tests.graphs import PATH, Sketch, chain
@@ -215,11 +215,30 @@ def test_cross_entropy_over_one_unit_is_told_about_binary_cross_entropy() -> Non
     assert found.remedies[0].actions == (ReplaceLoss("binary_cross_entropy_with_logits"),)
 
 
-def test_a_single_rectified_unit_is_suspected_and_less_so_of_targets_above_zero() -> None:
+def test_a_single_rectified_unit_is_an_error_only_for_targets_seen_below_zero() -> None:
     graph = _shaped("torch.nn.ReLU", (8, 1)).graph()
-    (any_target,) = suspicions("rectified-output", graph, loss("MSELoss"))
+    (negative,) = suspicions("rectified-output", graph, loss("MSELoss", target=(-1.0, 1.0)))
     (positive,) = suspicions("rectified-output", graph, loss("MSELoss", target=(0.0, 9.0)))
-    assert any_target.severity.rank > positive.severity.rank
+    (unknown,) = suspicions("rectified-output", graph, loss("MSELoss"))
+    assert negative.severity is Severity.ERROR
+    assert positive.severity is unknown.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("classes", "optimizer", "severity"),
+    [
+        pytest.param(4, OptimizerFamily.SGD, Severity.WARNING, id="few"),
+        pytest.param(30, OptimizerFamily.UNKNOWN, Severity.ERROR, id="many"),
+        pytest.param(30, OptimizerFamily.ADAM, Severity.WARNING, id="many with Adam"),
+        pytest.param(100, OptimizerFamily.ADAM, Severity.ERROR, id="a hundred"),
+    ],
+)
+def test_a_softmax_too_many_is_worse_the_more_classes_there_are(
+    classes: int, optimizer: OptimizerFamily, severity: Severity
+) -> None:
+    graph = _shaped("torch.nn.Softmax", (8, classes)).graph(optimizer=optimizer)
+    (found,) = suspicions("softmax-before-cross-entropy", graph, loss("CrossEntropyLoss"))
+    assert found.severity is severity
 
 
 def test_an_output_is_bounded_only_for_targets_beyond_its_range() -> None:
