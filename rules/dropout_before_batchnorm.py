@@ -143,7 +143,8 @@ def _dropout(graph: LayerGraph, norm: Layer) -> Layer | None:
 
 def _hypothesis(span: Span, pairs: Sequence[tuple[Layer, Layer]]) -> Hypothesis:
     dropout, norm = pairs[-1]  # because the shift adds up from one to the next
-    more = f", as do {len(pairs) - 1} norms before it" if len(pairs) > 1 else ""
+    others = len(pairs) - 1
+    more = f", as with {others} norm{'s' if others > 1 else ''} before it" if others else ""
     return Hypothesis(
         span=span,
         layer=dropout.id,
