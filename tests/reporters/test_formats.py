@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -256,3 +260,22 @@ def test_what_the_baseline_accepts_is_suppressed_from_outside_in_sarif() -> None
     found = reports.finding(suppressed=True, baselined=True, suppression_reason="in the baseline")
     result = parsed_sarif(reports.report(found))["results"][0]
     assert result["suppressions"] == [{"kind": "external", "justification": "in the baseline"}]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    shutil.which("sarif-multitool") is None,
+    reason="needs the npm package @microsoft/sarif-multitool",
+)
+def test_microsofts_multitool_finds_no_fault_under_githubs_rules(tmp_path: Path) -> None:
+    file = tmp_path / "out.sarif"
+    file.write_text(sarif.render(golden(), Style(show_all=True)), encoding="utf-8")
+    done = subprocess.run(
+        ["sarif-multitool", "validate", str(file), "--rule-kind", "Ghas"],
+        env=os.environ | {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Analysis completed successfully" in done.stdout
+    assert not re.search(r": (error|warning) ", done.stdout)
