@@ -59,6 +59,10 @@ def _set_by(statement: ast.stmt) -> Iterator[str]:
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method))):
             if _FILLING.fullmatch(method):
                 yield name
+        case ast.If(body=body, orelse=orelse):
+            names = [list(_set_by(inner)) for inner in (*body, *orelse)]
+            if all(names):  # because a branch that does more is no setting
+                yield from (name for found in names for name in found)
         case _ if isinstance(statement, _BINDING):
             yield from bound_names(statement)
 

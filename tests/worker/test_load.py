@@ -419,7 +419,11 @@ class TestMainBlocks:
         if __name__ == "__main__":
             import math
             words = ["a", "be"]
-            n_class, n_hidden = len(words), int(math.sqrt(16))
+            if len(words) > 1:
+                n_class = len(words)
+            else:
+                n_class = 1
+            n_hidden = int(math.sqrt(16))
             model = print("a model is made")
             batch = make_batch()
             train()
