@@ -289,13 +289,11 @@ def _axis(layer: Layer) -> int:
 
 
 def _cut_off(graph: LayerGraph, layer: Layer) -> Layer | None:
-    """A weighted layer right in front that reaches the loss through `layer` alone."""
-    cut = (
-        before
-        for before in graph.producers(layer)
-        if is_weighted(before) and not graph.reaches_loss(before, avoiding=[layer])
-    )
-    return next(cut, None)
+    """The weighted layer in front that reaches the loss through `layer` alone."""
+    unit = _unit_behind(graph, layer)
+    if unit is None or graph.reaches_loss(unit, avoiding=[layer]):
+        return None
+    return unit
 
 
 def _is_output(graph: LayerGraph, layer: Layer) -> bool:

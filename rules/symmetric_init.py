@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from gradlint.rule import (
@@ -11,12 +12,18 @@ from gradlint.rule import (
     GraphRule,
     HiddenWeight,
     Hypothesis,
+    Initialise,
     LayerGraph,
     Quantity,
+    Remedy,
     at_critical_scale,
     hidden_weights,
+    is_weighted,
     names,
+    site,
 )
+
+_WHOLE = 3  # hidden layers; fewer are judged one by one
 
 
 class SymmetricInit(GraphRule):
@@ -39,10 +46,11 @@ class SymmetricInit(GraphRule):
         may be zero. Only weights start alike by mistake; norms and scales start at one on purpose.
 
     Known limitations:
-        Only hidden layers on the trunk are looked at, that is, on every path from the deepest
-        weight to the loss. Zero weights at the end of a residual branch or of the whole network, or
-        with no activation behind them, are a known good choice and stay silent, and so do weights
-        that are not trained. The gradient of a dense layer over N samples has rank N at most.
+        Looked at are hidden layers on the trunk, that is, on every path from the deepest weight to
+        the loss, and those of the whole network where all of them are alike. Zero weights at the
+        end of a residual branch or of the whole network, or with no activation behind them, are a
+        known good choice and stay silent, and so do weights that are not trained. The gradient of a
+        dense layer over N samples has rank N at most.
     """
 
     family = Family.INIT
@@ -61,6 +69,8 @@ class SymmetricInit(GraphRule):
             yield _hypothesis(zero, "hidden weights start at zero", after_step=True)
         if alike:
             yield _hypothesis(alike, "all units start with equal weights")
+        if not zero and not alike:
+            yield from _everywhere(graph)
 
     examples = (
         """
@@ -85,6 +95,28 @@ class AllZero(nn.Module):
 
 def demo():
     return AllZero()(torch.randn(16, 8))
+""",
+        """
+import torch
+from torch import nn
+
+class ConstantEverywhere(nn.Module):
+    def __init__(self, width=16, depth=4):
+        super().__init__()
+        layers = [nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+        for _ in range(depth):
+            layers += [nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(width, 4)
+        for module in self.body:
+            if isinstance(module, nn.Conv2d):
+                nn.init.constant_(module.weight, 0.02)  # confirmed
+
+    def forward(self, images):  # images: (batch, 3, height, width)
+        return self.head(self.body(images).mean((2, 3)))
+
+def demo():
+    return ConstantEverywhere()(torch.randn(8, 3, 12, 12))
 """,
         """
 import torch
@@ -198,6 +230,39 @@ def demo():
     return AdaLNZero()(torch.randn(16, 12), torch.randn(16, 8))
 """,
     )
+
+
+def _everywhere(graph: LayerGraph) -> Iterator[Hypothesis]:
+    """Suspect the first and the middle layer where no hidden weight was drawn at random.
+
+    Of two, because noise from elsewhere, such as embeddings of positions, may tell the units of
+    one layer apart and not those of another.
+    """
+    found = ((layer, graph.weight_of(layer)) for layer in graph.layers if is_weighted(layer))
+    pairs = {weight.id: (layer, weight) for layer, weight in found if weight is not None}
+    hidden = list(pairs.values())[:-1]
+    alike = all(weight.distinct_rows == 1 and weight.requires_grad for _, weight in hidden)
+    if len(hidden) < _WHOLE or not alike:
+        return
+    ids = tuple(layer.id for layer, _ in hidden)
+    remedy = Remedy(
+        "draw the weights with variance 2/fan_in, biases 0", (Initialise(ids, math.sqrt(2)),)
+    )
+    for layer, weight in (hidden[0], hidden[len(hidden) // 2]):
+        several = Bound(at_least=1.5 / weight.shape[0])
+        how = weight.initialisation
+        yield Hypothesis(
+            span=(how.span if how else None) or site([layer]),
+            layer=layer.id,
+            message=f"every layer starts with equal weights for all of its units ({layer.id}): "
+            "they get equal gradients and stay copies of one unit",
+            claims=(
+                Claim(Quantity.GRADIENT_RANK, layer.id, several, error=several, after_step=True),
+            ),
+            region=ids,
+            remedies=(remedy,),
+            definite=True,
+        )
 
 
 def _hypothesis(items: list[HiddenWeight], what: str, *, after_step: bool = False) -> Hypothesis:

@@ -75,6 +75,16 @@ def without_norms(net):
     return net
 """
 
+_ON_DETACHED = """
+class OnDetached(nn.Module):
+    def __init__(self, head):
+        super().__init__()
+        self.head = head
+
+    def forward(self, x):
+        return self.head(x.detach())  # fault
+"""
+
 _WEIGHTS = """
 def weights(net):
     return [p for name, p in net.named_parameters() if p.ndim >= 2 and "embed" not in name]
@@ -150,7 +160,7 @@ def faults() -> Iterator[Fault]:
         "",
         'for name, bias in self.net.named_parameters():\n    if name.endswith("bias"):\n'
         "        nn.init.constant_(bias, -5.0)  # fault",
-        needs="no rnn",
+        needs="relu",
     )
     yield from _cuts()
     yield from _outputs()
@@ -161,9 +171,8 @@ def _cuts() -> Iterator[Fault]:
     yield Fault(
         "detached-features",
         _CUT,
-        "",
-        "def detached(module, given):\n    return tuple(x.detach() for x in given)  # fault\n\n"
-        "self.net.{head}.register_forward_pre_hook(detached)  # fault",
+        _ON_DETACHED,
+        "self.net.{head} = OnDetached(self.net.{head})  # fault",
         needs="head",
     )
     yield Fault(
@@ -229,8 +238,9 @@ def fits(fault: Fault, original: Original) -> bool:
     match fault.needs:
         case "rnn":
             return original.name.startswith("torch-")
-        case "no rnn":
-            return not original.name.startswith("torch-")
+        case "relu":
+            other = ("efficientnet", "mobilenetv2", "darknet")
+            return original.name.startswith("pytorchcv-") and not original.name.endswith(other)
         case "head":
             return bool(original.head)
         case "features":

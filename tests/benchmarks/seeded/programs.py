@@ -33,7 +33,7 @@ def train(steps={steps}, batch={batch}, seed=0):
     for _ in range(steps):
         x, y = sample(batch)
         optimizer.zero_grad()
-        loss = criterion(model(x), y)
+        loss = criterion(model(x), y){mark}
         loss.backward()
         optimizer.step()
     x, y = sample(256)
@@ -93,6 +93,7 @@ def written(original: Original, fault: Fault | None) -> str:
         else _SGD,
         steps=_STEPS[original.takes],
         batch=32 if original.takes == "tokens" else 16,
+        mark="  # fault" if fault and "# fault" in fault.loss else "",
         loss=fault.loss if fault else "nn.CrossEntropyLoss()",
     )
 
