@@ -107,8 +107,11 @@ class Linter:
 
     def _close(self, session: Session) -> None:
         session.close()
-        self._read.update(session.read)
-        self._absent.update(session.absent)
+        if session.closed is None or not session.closed.settled:
+            self._settled = False
+            return
+        self._read.update(session.closed.read)
+        self._absent.update(session.closed.absent)
 
     def _open(self, file: FoundFile, program: Program) -> Session | UserFailure | Lost:
         """A session in which the file is imported, or why there is none."""

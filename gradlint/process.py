@@ -270,8 +270,7 @@ class Worker:
 class Session:
     """One file, served by one process; all requests are about it.
 
-    After `close`, `read` are the files of the project that the process read, and `absent` those
-    that it looked for in vain; both are empty where it was lost.
+    After `close`, `closed` is what the answers rested on, None where the process was lost.
     """
 
     def __init__(self, worker: Worker, child: Child, request: OpenFile, pid: int) -> None:
@@ -283,8 +282,7 @@ class Session:
         self._lost: Lost | None = None
         self._closed = False
         self._output = ""
-        self.read: tuple[str, ...] = ()
-        self.absent: tuple[str, ...] = ()
+        self.closed: Closed | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -424,8 +422,8 @@ class Session:
         deadline = time.monotonic() + seconds
         while True:
             match self._child.receive(deadline):
-                case Closed(read=read, absent=absent):
-                    self.read, self.absent = read, absent
+                case Closed() as closed:
+                    self.closed = closed
                 case Ended():
                     self._child.output.wait_for_mark()
                     return True

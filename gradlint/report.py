@@ -188,7 +188,7 @@ class Linted:
 
     `torch` is the version in the worker, "" where none was asked. `read` are the other files of the
     project that were read, `absent` those that were looked for in vain. `settled` is false where
-    another run may end otherwise: a process was lost, or the worker did not start.
+    another run may end otherwise: a process was lost, had no time, or did not start.
     """
 
     report: FileReport

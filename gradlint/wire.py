@@ -213,10 +213,12 @@ class Closed:
     """The file is done with: what decided the answers, beside the file and what is installed.
 
     `read` are the files of the project that were read, `absent` those that were looked for in vain.
+    `settled` is false where a slower or faster machine may answer otherwise.
     """
 
     read: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

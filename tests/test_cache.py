@@ -237,6 +237,11 @@ class TestRuns:
         old(project / "sizes.py", "HIDDEN = 7\n")
         assert self.probed(project) == ["one.py", "sizes.py", "two.py"]
 
+    def test_what_had_no_time_is_tried_again(self, project: Path) -> None:
+        old(project / "one.py", MODEL.replace("\n\n\nclass", "\nsum(range(10**10))\n\n\nclass"))
+        assert self.probed(project) == ["one.py", "sizes.py", "two.py"]
+        assert self.probed(project) == ["one.py"]
+
     def test_data_that_a_model_reads_counts(self, project: Path) -> None:
         old(project / "sizes.py", "HIDDEN = int(open('size.txt').read())\n")
         old(project / "size.txt", "7")

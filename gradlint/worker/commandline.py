@@ -7,6 +7,8 @@ import ast
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gradlint.worker.usual import usual
+
 
 @contextmanager
 def nothing_required() -> Iterator[None]:
@@ -51,7 +53,5 @@ def _value(action: argparse.Action) -> object:
 
 
 def _number(name: str) -> str:
-    from gradlint.worker.constructors import usual  # because a broken torch is reported first
-
     value = usual(name)
     return value if value[0].isdigit() else "1"

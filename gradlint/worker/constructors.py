@@ -13,49 +13,11 @@ from torch import nn
 
 from gradlint.wire import BuiltFrom, Candidate
 from gradlint.worker.attempt import Frame, frames_of, tried
+from gradlint.worker.usual import known, usual
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
 _GUESSED = frozenset({BuiltFrom.NAMES, BuiltFrom.DEFAULTS})
-
-# Small values in proportion: 64 divides by 4 heads, images of 32 pixels by patches of 4.
-_USUAL: tuple[tuple[str, str], ...] = (
-    (r".*(dropout|drop|pdrop).*|p", "0.1"),
-    (r".*(eps|epsilon)", "1e-5"),
-    (r".*(init_std|initializer_range|std)", "0.02"),
-    (r".*(theta|rope_base|base)", "10000.0"),
-    (r"(hidden_act|activation\w*|act\w*|nonlinearity)", "'relu'"),
-    (
-        r"(use|with|is|has|return|enable|tie|share|add|do|flash|output)_.*|.*(pretrained|bidirectional)",
-        "False",
-    ),
-    (r".*(bias|batch_first|affine)", "True"),
-    (r".*(path|device|dtype|weights|checkpoint|mask|scaling).*", "None"),
-    (r".*(vocab|token|embeddings|words|items|users).*", "1000"),
-    (r".*(class|label|output_(dim|size)|out_dim|action|target|tag).*", "10"),
-    (r".*(img|image|input|in)_?(channels?|chans?|nc)|nc|channels|kernel\w*", "3"),
-    (r".*(layers?|blocks|depth|repeats|stages|stacks|hops)", "2"),
-    (r".*(heads?|groups|experts|ratio|patch\w*|expansion\w*|upscale\w*|scale\w*)", "4"),
-    (r".*(head_dim|dim_head|d_k|d_v|rank|growth\w*)", "16"),
-    (
-        r".*(img|image|seq|len|length|max_pos|block_size|context|resolution|height|width|steps|window).*",
-        "32",
-    ),
-    (r".*(stride|dilation|cardinality)", "1"),
-    (r".*(padding|idx|index|_id|pad)", "0"),
-    (r".*(alpha|beta|gamma|temperature|tau|lambd\w*|weight)", "1.0"),
-    (r".*(lr|learning_rate|decay)", "1e-3"),
-)
-
-
-def usual(name: str) -> str:
-    """The usual value of a size, a rate or a flag of this name, as an expression; 64 if unknown."""
-    return _known(name) or "64"
-
-
-def _known(name: str) -> str | None:
-    return next((value for pattern, value in _USUAL if re.fullmatch(pattern, name.lower())), None)
-
 
 _ANNOTATED = {"int": "64", "float": "0.5", "bool": "False"}
 
@@ -73,7 +35,7 @@ def by_signature(name: str, target: object) -> Candidate | None:
     for key, parameter in outcome.value.parameters.items():
         if parameter.default is parameter.empty and parameter.kind not in _VARIADIC:
             annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
-            value = _known(key) or _ANNOTATED.get(annotation) or _sized(key)
+            value = known(key) or _ANNOTATED.get(annotation) or _sized(key)
             if value is None:
                 return None
             arguments.append(f"{key}={value}" if parameter.kind is not _POSITIONAL else value)

@@ -35,13 +35,13 @@ class Dependencies(MetaPathFinder):
         sys.addaudithook(self._hear)
         sys.meta_path.append(self)
 
-    def found(self) -> Closed:
+    def found(self, *, settled: bool = True) -> Closed:
         """The files of the project that are there, and those that would have been read."""
         sources = (os.path.normpath(_source(path)) for path in list(self._paths))
         paths = {path for path in sources if self._counts(path)} - {self._opened.path}
         read = {path for path in paths if os.path.isfile(path)}
         absent = {path for path in paths if not os.path.exists(path)}
-        return Closed(tuple(sorted(read)), tuple(sorted(absent)))
+        return Closed(tuple(sorted(read)), tuple(sorted(absent)), settled)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: object = None

@@ -52,6 +52,7 @@ from gradlint.worker.failure import brief, chain, describe
 from gradlint.worker.limits import adopt_orphans, confine, die_with_parent, seed_generators
 from gradlint.worker.load import Loaded, load
 from gradlint.worker.standin import StandIn
+from gradlint.worker.toplevel import late
 
 OLDEST_TORCH = (2, 4)
 
@@ -324,7 +325,7 @@ class _Session:
         while (request := self._pipes.receive()) is not None:
             match request, self._service:
                 case CloseFile(), _:
-                    self._reply(encode(self._dependencies.found()))
+                    self._reply(encode(self._dependencies.found(settled=not late)))
                     return
                 case ((TraceModel() | ProbeModel()), None):
                     self._reply(imported)

@@ -20,6 +20,9 @@ from gradlint.worker.mainblock import bound_names, is_main_guard, settings_of_ma
 STATEMENT_SECONDS = 2.0
 """How long one top-level statement of a script that does work may take before it is given up."""
 
+late: list[Span] = []
+"""The statements of this process, which serves one file, that were given up for their time."""
+
 GUARD = "__gradlint_guard__"
 
 _TRAINING = re.compile(
@@ -94,6 +97,7 @@ class Journal:
             with _time_limit(STATEMENT_SECONDS):
                 yield
         except _TooLongError:
+            late.append(self._span(self._guarded[number]))
             self._note(self._guarded[number], f"it took more than {STATEMENT_SECONDS:g} s")
         except BaseException as error:  # noqa: BLE001
             self._note(self._guarded[number], brief(error))

@@ -1,0 +1,44 @@
+"""What sizes, rates and flags are usual, by their names."""
+
+from __future__ import annotations
+
+import re
+
+# Small values in proportion: 64 divides by 4 heads, images of 32 pixels by patches of 4.
+_USUAL: tuple[tuple[str, str], ...] = (
+    (r".*(dropout|drop|pdrop).*|p", "0.1"),
+    (r".*(eps|epsilon)", "1e-5"),
+    (r".*(init_std|initializer_range|std)", "0.02"),
+    (r".*(theta|rope_base|base)", "10000.0"),
+    (r"(hidden_act|activation\w*|act\w*|nonlinearity)", "'relu'"),
+    (
+        r"(use|with|is|has|return|enable|tie|share|add|do|flash|output)_.*|.*(pretrained|bidirectional)",
+        "False",
+    ),
+    (r".*(bias|batch_first|affine)", "True"),
+    (r".*(path|device|dtype|weights|checkpoint|mask|scaling).*", "None"),
+    (r".*(vocab|token|embeddings|words|items|users).*", "1000"),
+    (r".*(class|label|output_(dim|size)|out_dim|action|target|tag).*", "10"),
+    (r".*(img|image|input|in)_?(channels?|chans?|nc)|nc|channels|kernel\w*", "3"),
+    (r".*(layers?|blocks|depth|repeats|stages|stacks|hops)", "2"),
+    (r".*(heads?|groups|experts|ratio|patch\w*|expansion\w*|upscale\w*|scale\w*)", "4"),
+    (r".*(head_dim|dim_head|d_k|d_v|rank|growth\w*)", "16"),
+    (
+        r".*(img|image|seq|len|length|max_pos|block_size|context|resolution|height|width|steps|window).*",
+        "32",
+    ),
+    (r".*(stride|dilation|cardinality)", "1"),
+    (r".*(padding|idx|index|_id|pad)", "0"),
+    (r".*(alpha|beta|gamma|temperature|tau|lambd\w*|weight)", "1.0"),
+    (r".*(lr|learning_rate|decay)", "1e-3"),
+)
+
+
+def usual(name: str) -> str:
+    """The usual value of a size, a rate or a flag of this name, as an expression; 64 if unknown."""
+    return known(name) or "64"
+
+
+def known(name: str) -> str | None:
+    """The usual value for a name that says what it is, None for any other."""
+    return next((value for pattern, value in _USUAL if re.fullmatch(pattern, name.lower())), None)
