@@ -82,9 +82,8 @@ def _legend(curves: Sequence[Curve]) -> Markup:
             element("b"),
             type="button",
             aria_pressed="true",
-            data_curve=str(index),
         )
-        for index, curve in enumerate(curves)
+        for curve in curves
     )
     return element("div", *keys, class_="legend", role="group", aria_label="Curves")
 
