@@ -176,12 +176,12 @@ def _cuts() -> Iterator[Fault]:
         needs="head",
     )
     yield Fault(
-        "features-without-gradient",
+        "stage-without-gradient",
         _CUT,
         "",
-        "features = self.net.{trunk}.forward\n\ndef frozen(x):\n"
-        "    with torch.no_grad():  # fault\n        return features(x)  # fault\n\n"
-        "self.net.{trunk}.forward = frozen  # fault",
+        "stage = self.net.{trunk}[2].forward\n\ndef frozen(x):\n"
+        "    with torch.no_grad():  # fault\n        return stage(x)  # fault\n\n"
+        "self.net.{trunk}[2].forward = frozen  # fault",
         needs="features",
     )
     yield Fault(
