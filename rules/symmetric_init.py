@@ -241,7 +241,7 @@ def _everywhere(graph: LayerGraph) -> Iterator[Hypothesis]:
     found = ((layer, graph.weight_of(layer)) for layer in graph.layers if is_weighted(layer))
     pairs = {weight.id: (layer, weight) for layer, weight in found if weight is not None}
     hidden = list(pairs.values())[:-1]
-    alike = all(weight.distinct_rows == 1 and weight.requires_grad for _, weight in hidden)
+    alike = all(HiddenWeight(*pair, graph).alike and pair[1].requires_grad for pair in hidden)
     if len(hidden) < _WHOLE or not alike:
         return
     ids = tuple(layer.id for layer, _ in hidden)

@@ -615,3 +615,20 @@ def test_suspicions_about_one_stack_speak_of_one_region(
     drawn = graph()
     weights = {layer.id for layer in drawn.weighted_trunk[:-1]}
     assert weights <= set(the_suspicion(name, drawn).region)
+
+
+def normalised(rows: int) -> LayerGraph:
+    """Layers with a norm behind each, whose weights have so many different rows."""
+    sketch = Sketch()
+    for _ in range(4):
+        sketch.dense(rows=rows)
+        sketch.layer("torch.nn.BatchNorm1d")
+    sketch.dense(id="head")
+    return sketch.graph()
+
+
+def test_equal_rows_everywhere_are_suspected_behind_norms_too() -> None:
+    found = suspicions("symmetric-init", normalised(1))
+    assert {claim.quantity for item in found for claim in item.claims} == {Quantity.GRADIENT_RANK}
+    assert len({item.region for item in found}) == 1
+    assert suspicions("symmetric-init", normalised(2)) == []
