@@ -59,6 +59,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 """Set for the worker: the same numbers every time, no accelerator, no windows, no downloads."""
 
+_CLOSE_SECONDS = 3.0  # what a busy machine may need to say what the answers rested on
 _PIPES_LOST = 113
 _ATOMIC_BYTES = 4096  # a pipe that is read now and then takes this much without blocking
 _STACK_SIGNAL: int = getattr(signal, "SIGUSR2", 0)
@@ -335,12 +336,12 @@ class Session:
         return self._garbled(stage, doing)
 
     def close(self) -> None:
-        """End the file's process; it is killed unless it ends by itself at once."""
+        """End the file's process; it is killed unless it ends by itself soon."""
         if self._closed:
             return
         if self._imported is not None:
             self._child.send(CloseFile(), time.monotonic() + 1)
-            if self._await_end(1.0):
+            if self._await_end(_CLOSE_SECONDS):
                 self._finish(reusable=True)
                 return
         self._bury()
