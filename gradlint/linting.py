@@ -63,11 +63,18 @@ class Linter:
         self._read, self._absent, self._settled = set(program.read), set(program.absent), True
         examined = tuple(self.examine(file, program, _roots_first(program)))
         found = [finding for item in examined for finding in item.findings]
-        certain = all(item.summary.status is ModelStatus.PROBED for item in examined)
+        certain = self._config.trace and all(
+            item.summary.status is ModelStatus.PROBED for item in examined
+        )
         report = FileReport(
             path=program.path,
             models=_summaries(program, examined),
-            findings=suppressed(found, program.suppressions, say_unused=certain),
+            findings=suppressed(
+                found,
+                program.suppressions,
+                say_unused=certain,
+                looked_for=lambda rule: self._looks_for(rule, program.path),
+            ),
             lines=program.lines,
         )
         if program.cells:
@@ -75,6 +82,11 @@ class Linter:
         torch = self._ready.torch if examined and isinstance(self._ready, Ready) else ""
         read, absent = tuple(sorted(self._read)), tuple(sorted(self._absent))
         return Linted(report, torch, read, absent, self._settled)
+
+    def _looks_for(self, name: str, path: str) -> bool:
+        """Whether the settings ask for a rule in a file; one that does not exist is asked for."""
+        families = {rule.name(): rule.family.value for rule in self._rules}
+        return name not in families or self._config.selects(name, families[name], path)
 
     def examine(
         self, file: FoundFile, program: Program, models: Sequence[ModelDefinition]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gradlint.evidence import Severity, Verdict
@@ -13,11 +13,16 @@ from gradlint.toml import nearest
 
 
 def suppressed(
-    found: Sequence[Finding], suppressions: Sequence[Suppression], *, say_unused: bool
+    found: Sequence[Finding],
+    suppressions: Sequence[Suppression],
+    *,
+    say_unused: bool,
+    looked_for: Callable[[str], bool] = lambda rule: True,
 ) -> tuple[Finding, ...]:
     """The findings in the order of lines, those that a comment allows marked.
 
-    With `say_unused`, comments that allow nothing are findings as well.
+    With `say_unused`, comments that allow nothing are findings as well, if all the rules that they
+    name were `looked_for`.
     """
     by = {finding: _suppression(finding, suppressions) for finding in found}
     used = {s for finding, s in by.items() if s and finding.verdict is not Verdict.REFUTED}
@@ -28,7 +33,11 @@ def suppressed(
         for finding, s in by.items()
     ]
     if say_unused:
-        marked += [_unused(item) for item in suppressions if item not in used]
+        marked += [
+            _unused(item)
+            for item in suppressions
+            if item not in used and all(map(looked_for, item.rules))
+        ]
     return tuple(sorted(marked, key=lambda finding: (finding.span, finding.rule, finding.model)))
 
 

@@ -123,3 +123,17 @@ def test_the_static_hook_never_runs_code() -> None:
     assert set(entries) == {"gradlint", "gradlint-static"}
     assert "--no-trace" in entries["gradlint-static"]
     assert "--no-trace" not in entries["gradlint"]
+
+
+def test_the_static_hook_calls_no_comment_unused(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):  # gradlint: ignore[vanilla-rnn] short\n"
+        "    def __init__(self):\n        super().__init__()\n        self.rnn = nn.RNN(8, 8)\n\n"
+        "    def forward(self, x):\n        return self.rnn(x)[0]\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(project)
+    assert cli.run(["check", "--isolated", "--no-cache", "--no-trace", "net.py"]) == 0
+    assert "unused-suppression" not in capsys.readouterr().out

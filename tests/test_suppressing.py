@@ -54,3 +54,9 @@ def test_a_rule_that_does_not_exist_is_named_with_the_nearest() -> None:
         "nothing here needs to be suppressed for "
         "init-scal (there is no such rule; did you mean 'init-scale'?), init-scale"
     )
+
+
+def test_a_comment_for_a_rule_that_nobody_looked_for_is_not_unused() -> None:
+    wanted = comment("init-scale", "vanilla-rnn")
+    found = suppressed([], [wanted], say_unused=True, looked_for=lambda rule: rule != "vanilla-rnn")
+    assert found == ()
