@@ -63,16 +63,15 @@ class Linter:
         self._read, self._absent, self._settled = set(program.read), set(program.absent), True
         examined = tuple(self.examine(file, program, _roots_first(program)))
         found = [finding for item in examined for finding in item.findings]
-        certain = self._config.trace and all(
-            item.summary.status is ModelStatus.PROBED for item in examined
-        )
+        skips = any(self._config.model(program.path, m.name).skip for m in program.models)
+        probed = all(item.summary.status is ModelStatus.PROBED for item in examined)
         report = FileReport(
             path=program.path,
             models=_summaries(program, examined),
             findings=suppressed(
                 found,
                 program.suppressions,
-                say_unused=certain,
+                say_unused=probed and self._config.trace and not skips,
                 looked_for=lambda rule: self._looks_for(rule, program.path),
             ),
             lines=program.lines,
