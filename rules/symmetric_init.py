@@ -13,17 +13,23 @@ from gradlint.rule import (
     HiddenWeight,
     Hypothesis,
     Initialise,
+    Layer,
     LayerGraph,
+    Parameter,
     Quantity,
     Remedy,
+    Role,
     at_critical_scale,
     hidden_weights,
     is_weighted,
     names,
+    role_of,
     site,
 )
 
 _WHOLE = 3  # hidden layers; fewer are judged one by one
+_FEW = 0.1  # of the directions: rounding makes some more than the one that copies have
+_NEARLY_ALL = 0.75  # Fixup, adapters and gated modulations start half of them at zero at most
 
 
 class SymmetricInit(GraphRule):
@@ -233,23 +239,24 @@ def demo():
 
 
 def _everywhere(graph: LayerGraph) -> Iterator[Hypothesis]:
-    """Suspect the first and the middle layer where no hidden weight was drawn at random.
+    """Suspect the first and the middle layer where hardly any hidden weight was drawn at random.
 
     Of two, because noise from elsewhere, such as embeddings of positions, may tell the units of
     one layer apart and not those of another.
     """
     found = ((layer, graph.weight_of(layer)) for layer in graph.layers if is_weighted(layer))
     pairs = {weight.id: (layer, weight) for layer, weight in found if weight is not None}
-    hidden = list(pairs.values())[:-1]
-    alike = all(HiddenWeight(*pair, graph).alike and pair[1].requires_grad for pair in hidden)
-    if len(hidden) < _WHOLE or not alike:
+    inside = list(pairs.values())[:-1]
+    hidden = [(layer, w) for layer, w in inside if w.requires_grad and _is_alike(w)]
+    if len(hidden) < max(_WHOLE, _NEARLY_ALL * len(inside)):
         return
     ids = tuple(layer.id for layer, _ in hidden)
     remedy = Remedy(
         "draw the weights with variance 2/fan_in, biases 0", (Initialise(ids, math.sqrt(2)),)
     )
-    for layer, weight in (hidden[0], hidden[len(hidden) // 2]):
-        several = Bound(at_least=1.5 / weight.shape[0])
+    units = [pair for pair in hidden if _is_activated(graph, pair[0])] or hidden
+    for layer, weight in (units[0], units[len(units) // 2]):
+        several = Bound(at_least=max(1.5 / weight.shape[0], _FEW))
         how = weight.initialisation
         yield Hypothesis(
             span=(how.span if how else None) or site([layer]),
@@ -263,6 +270,15 @@ def _everywhere(graph: LayerGraph) -> Iterator[Hypothesis]:
             remedies=(remedy,),
             definite=True,
         )
+
+
+def _is_activated(graph: LayerGraph, layer: Layer) -> bool:
+    """Whether an activation takes its output: so do the inner units of a block."""
+    return any(role_of(after) is Role.ACTIVATION for after in graph.consumers(layer))
+
+
+def _is_alike(weight: Parameter) -> bool:
+    return weight.distinct_rows == 1 and weight.fan_out > 1
 
 
 def _hypothesis(items: list[HiddenWeight], what: str, *, after_step: bool = False) -> Hypothesis:
