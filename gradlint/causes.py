@@ -117,10 +117,17 @@ def findings(judged: Sequence[Judged], model: str) -> tuple[Finding, ...]:
 
     Suspicions whose regions meet, directly or through others, make one finding: that of the rule
     whose own remedy recovers most. The others are its notes, and it is as severe as the worst of
-    them. Refuted ones stand alone.
+    them. A symptom of no region is one of the whole model and joins the gravest finding. Others
+    without a region, and refuted ones, stand alone.
     """
     refuted = [[item] for item in judged if item.verdict is Verdict.REFUTED]
-    groups = _regions([item for item in judged if item.verdict is not Verdict.REFUTED])
+    standing = [item for item in judged if item.verdict is not Verdict.REFUTED]
+    whole = [item for item in standing if item.hypothesis.symptom and not item.hypothesis.region]
+    groups = _regions([item for item in standing if item not in whole])
+    if whole and groups:
+        min(groups, key=lambda group: min(map(_claim_to_be_the_cause, group))).extend(whole)
+    elif whole:
+        groups.append(whole)
     return tuple(_one_finding(group, model) for group in [*groups, *refuted])
 
 

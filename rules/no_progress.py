@@ -93,7 +93,7 @@ class NoProgress(LoopRule):
                     error=_FAILING[training.family],
                 ),
             ),
-            region=(graph.loss.id, *(layer.id for layer in graph.weighted_trunk)),
+            region=(),
             advice="change the learning rate: higher if the loss stands still, lower if it jumps",
             symptom=True,
         )

@@ -217,6 +217,16 @@ def test_the_cause_that_carries_most_decades_names_the_finding() -> None:
     assert winner(*(replace(item, attribution=shares) for item in pair)) == "deep-sigmoid"
 
 
+def test_what_speaks_of_the_whole_model_joins_one_finding_and_unites_none() -> None:
+    apart = [judged(DeepSigmoid, (NORM, -0.2)), judged(BadScale, (NORM, -0.2), region=("c",))]
+    symptom = judged(Silent, region=(), symptom=True)
+    found = findings([symptom, *apart], "Net")
+    assert len(found) == 2
+    assert [[note.rule for note in finding.notes] for finding in found].count(["silent"]) == 1
+    (alone,) = findings([symptom], "Net")
+    assert alone.rule == "silent"
+
+
 def test_what_is_confirmed_goes_before_what_is_only_suspected() -> None:
     unsure = judged(BadScale, (NORM, 0.0), verdict=Verdict.INCONCLUSIVE)
     assert winner(unsure, judged(DeepSigmoid)) == "deep-sigmoid"
