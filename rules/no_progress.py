@@ -59,7 +59,8 @@ class NoProgress(LoopRule):
         Only loops whose optimizer, learning rate and cross entropy are in sight, and small models.
         Rates below 1e-3 for SGD and 1e-4 for Adam are left alone, because they are meant for longer
         training. So are recurrent models, because they learn a few sequences by their last steps,
-        and models with a layer narrower than 8, because they need longer.
+        models with a layer narrower than 8, because they need longer, and models whose samples
+        have too few numbers for random labels to be told apart.
     """
 
     family = Family.TRAINING_LOOP
@@ -76,7 +77,7 @@ class NoProgress(LoopRule):
             return
         if training.loss not in ("CrossEntropyLoss", "cross_entropy"):
             return
-        if place is None or not _is_small(graph) or not _is_wide(graph):
+        if place is None or not (_is_small(graph) and _is_wide(graph) and _is_separable(graph)):
             return
         yield Hypothesis(
             span=place,
@@ -196,6 +197,16 @@ def _place(loop: TrainingLoop) -> Span | None:
     """The line that makes the optimizer, else the one that steps it."""
     step = loop.step(StepKind.STEP)
     return loop.optimizer_span or (step.span if step else None)
+
+
+def _is_separable(graph: LayerGraph) -> bool:
+    """Whether a sample has so many numbers that a plane can tell any labels of the batch apart.
+
+    Nearly all labellings of n points in d ≥ n / 2 dimensions are (Cover 1965); two healthy networks
+    on pairs of numbers stayed above .5, since nothing learns random labels there so soon.
+    """
+    shapes = [item.shape for item in graph.inputs if len(item.shape) > 1]
+    return any(shape[0] <= 2 * math.prod(shape[1:]) for shape in shapes)
 
 
 def _is_wide(graph: LayerGraph) -> bool:
