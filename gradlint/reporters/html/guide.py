@@ -33,7 +33,7 @@ def guide() -> Markup:
     labels[1] = f"below {STEPS[0]:g}"
     return element(
         "dialog",
-        element("h2", "How to read this", tabindex="-1", autofocus=True),
+        element("h2", "How to read this", tabindex="-1"),
         element("dl", *(joined(element("dt", term), element("dd", text)) for term, text in _TERMS)),
         element("h3", "Colours, in decades"),
         element(

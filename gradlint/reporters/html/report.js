@@ -19,7 +19,11 @@
   document.getElementById("theme-button").addEventListener("click", switchTheme);
 
   const help = document.getElementById("help");
-  document.getElementById("help-button").addEventListener("click", () => help.showModal());
+  const explain = () => {
+    help.showModal();
+    help.querySelector("h2").focus(); // because the first button stands at the end
+  };
+  document.getElementById("help-button").addEventListener("click", explain);
   document.getElementById("help-close").addEventListener("click", () => help.close());
 
   // Findings by key.
@@ -37,7 +41,7 @@
     if (event.key === "n") visit(1);
     else if (event.key === "p") visit(current < 0 ? 0 : -1);
     else if (event.key === "t") switchTheme();
-    else if (event.key === "?") help.open ? help.close() : help.showModal();
+    else if (event.key === "?") help.open ? help.close() : explain();
     else if (event.key === "/" && filter) { event.preventDefault(); filter.focus(); }
   });
 
