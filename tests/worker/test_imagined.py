@@ -115,7 +115,9 @@ def test_a_model_too_large_to_run_is_judged_by_prediction(
     assert model.reason == "too large to run here, judged by prediction"
     assert model.parameters > 80_000_000_000
     assert model.trunk[0].measured == ()
-    assert [finding.verdict for finding in file.findings] == [Verdict.PREDICTED] * found
-    for finding in file.findings:
+    predicted = [each for each in file.findings if each.verdict is Verdict.PREDICTED]
+    assert len(predicted) == found
+    assert not any(each.verdict is Verdict.CONFIRMED for each in file.findings)
+    for finding in predicted:
         assert finding.severity is Severity.ERROR
         assert finding.causes[0][0] == "activation derivative"
