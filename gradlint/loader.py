@@ -59,7 +59,7 @@ def rule_named(name: str) -> type[Rule]:
     if name in known:
         return known[name]
     near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    hint = f"did you mean {near[0]!r}?" if near else "`gradlint rules` lists them"
     raise KeyError(f"there is no rule {name!r}; {hint}")
 
 
