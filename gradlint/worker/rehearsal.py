@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import time
 from collections.abc import Callable
 
 import torch
@@ -16,6 +17,7 @@ from gradlint.worker.outputs import tensors_of
 from gradlint.worker.remedy import CLIP_NORM
 from gradlint.worker.run import Run, UnmeasurableError
 
+_SECONDS = 10.0  # of processor time, because a model must not be lost for one slow quantity
 _DEFAULT_RATES = {"SGD": 1e-2, "RMSprop": 1e-2}
 
 
@@ -36,13 +38,16 @@ class Rehearsal:
         self._inputs = run.built.inputs()
         self._optimizer = _optimizer(self._model, run.training)
         self._limit = float(getattr(self._model, CLIP_NORM, math.inf))
+        self._deadline = time.process_time() + _SECONDS
 
     def step(self, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> float:
         """Take one step down `loss_of` the first output; every step draws the same numbers.
 
         Raises:
-            UnmeasurableError: the user's code raised.
+            UnmeasurableError: the user's code raised, or the steps take too long.
         """
+        if time.process_time() > self._deadline:
+            raise UnmeasurableError(f"training takes more than {_SECONDS:g} s")
         seed_everything(self._seed + 2)
         args, kwargs = self._inputs
         try:
