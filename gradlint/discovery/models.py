@@ -19,7 +19,12 @@ from gradlint.program import ModelDefinition
 from gradlint.span import Span
 from gradlint.wire import BuiltFrom, Candidate
 
-_FACTORIES = ("torchvision.models.", "timm.create_model", "segmentation_models_pytorch.")
+_FACTORIES = (
+    "pytorchcv.model_provider.",
+    "segmentation_models_pytorch.",
+    "timm.create_model",
+    "torchvision.models.",
+)
 
 
 @dataclass(frozen=True, slots=True)

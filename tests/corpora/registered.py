@@ -16,21 +16,17 @@ from tests.corpora.sources import Package
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """How a package is asked for its names (`names` is an expression), and for a model."""
+    """How a package is asked for its names, and the function of `module` that makes a model."""
 
     module: str
     names: str
-    model: str
+    make: str
 
 
 REGISTRIES = {
-    "pytorchcv": Registry(
-        "pytorchcv.model_provider", "sorted(module._models)", "module.get_model({name!r})"
-    ),
-    "timm": Registry("timm", "module.list_models()", "module.create_model({name!r})"),
-    "torchvision": Registry(
-        "torchvision.models", "module.list_models()", "module.get_model({name!r}, weights=None)"
-    ),
+    "pytorchcv": Registry("pytorchcv.model_provider", "sorted(module._models)", "get_model"),
+    "timm": Registry("timm", "module.list_models()", "create_model"),
+    "torchvision": Registry("torchvision.models", "module.list_models()", "get_model"),
 }
 
 
@@ -70,5 +66,9 @@ def _names(registry: Registry) -> list[str]:
 
 
 def _program(registry: Registry, name: str) -> str:
-    model = registry.model.format(name=name)
-    return f"import {registry.module} as module\n\n\ndef build():\n    return {model}\n"
+    """A program that trains the model, because models of others are linted where they are."""
+    return (
+        f"import torch\nfrom {registry.module} import {registry.make}\n\n"
+        f"model = {registry.make}({name!r})\n"
+        "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+    )

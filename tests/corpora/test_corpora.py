@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -161,10 +160,9 @@ def test_a_package_without_a_register_is_misuse(
 def test_a_program_is_written_for_each_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawing = Registry("string", "['a.b', 'c']", "module.capwords({name!r})")
-    monkeypatch.setitem(REGISTRIES, "letters", drawing)
-    package = write_programs("letters", tmp_path, sample=0, seed=0)
-    assert package.files == (Path("letters/a_b.py"), Path("letters/c.py"))
-    program: dict[str, Callable[[], str]] = {}
-    exec((tmp_path / "letters/a_b.py").read_text(encoding="utf-8"), program)
-    assert program["build"]() == "A.b"
+    words = Registry("string", "['a.b', 'c']", "capwords")
+    monkeypatch.setitem(REGISTRIES, "words", words)
+    package = write_programs("words", tmp_path, sample=0, seed=0)
+    assert package.files == (Path("words/a_b.py"), Path("words/c.py"))
+    text = (tmp_path / "words/a_b.py").read_text(encoding="utf-8")
+    assert "from string import capwords\n\nmodel = capwords('a.b')\n" in text
