@@ -97,6 +97,24 @@ class ConstantOutput(GraphRule):
 import torch
 from torch import nn
 
+class Reader(nn.Module):
+    def __init__(self, width=16):
+        super().__init__()
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+
+    def forward(self, x, memory):  # x: (batch, 6, 16), memory: (batch, slots, 16)
+        scores = self.query(x) @ self.key(memory).transpose(1, 2)
+        return x + scores.softmax(-1) @ self.value(memory)
+
+def demo():
+    return Reader()(torch.randn(8, 6, 16), torch.randn(8, 1, 16))
+""",
+        """
+import torch
+from torch import nn
+
 class Binary(nn.Module):
     def __init__(self, features=20):
         super().__init__()
@@ -276,8 +294,8 @@ def _unit_behind(graph: LayerGraph, layer: Layer) -> Layer | None:
     """The weighted layer that feeds `layer` through nothing but single operations."""
     before = graph.producers(layer)
     while len(before) == 1:
-        if is_weighted(before[0]):
-            return before[0]
+        if is_weighted(before[0]):  # not by a weight, where attention compares queries and keys
+            return before[0] if graph.weight_of(before[0]) is not None else None
         before = graph.producers(before[0])
     return None
 
