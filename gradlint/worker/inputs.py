@@ -94,9 +94,12 @@ class Search:
             failure = self._failure(guess)
             if failure is None:
                 confirmed = self._confirmed(guess, time.process_time() - started)
-                if confirmed is not None and confirmed[1]:
+                if isinstance(confirmed, Failure):
+                    errors.append((confirmed.progress, confirmed.error))
+                elif confirmed[1]:
                     return confirmed[0]
-                fallback = fallback or (confirmed[0] if confirmed else None)
+                else:
+                    fallback = fallback or confirmed[0]
                 continue
             errors.append((failure.progress, failure.error))
             if guess.volume() > _PACED:
@@ -113,9 +116,10 @@ class Search:
         with torch.no_grad():
             return attempted(self.model, guess)[0]
 
-    def _confirmed(self, guess: Guess, seconds: float) -> tuple[Guess, bool] | None:
+    def _confirmed(self, guess: Guess, seconds: float) -> tuple[Guess, bool] | Failure:
         """The guess with a batch that is large enough, and whether its output carries a gradient.
 
+        A failure where it runs with no batch once gradients are wanted, as for lack of memory.
         `seconds` is what the pass took with the guess as it is.
         """
         ours = guess.size["batch"]
@@ -132,7 +136,9 @@ class Search:
             failure, output = attempted(self.model, larger)
             if failure is None:
                 return larger, bool(tensors_of(output))
-        return None
+            released(failure.error)
+        assert failure is not None  # because the last batch is always tried
+        return failure
 
 
 def attempted(model: nn.Module, guess: Guess) -> tuple[Failure | None, object]:

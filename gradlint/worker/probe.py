@@ -23,7 +23,11 @@ _TAKE_GRADIENTS = (
     Quantity.WEAKEST_GRADIENT,
     Quantity.GRADIENT_NORM,
     Quantity.GRADIENT_RANK,
+    Quantity.BIAS_GRADIENT,
+    Quantity.REACHED_SHARE,
+    Quantity.STRAY_SHARE,
 )
+"""They end with a backward pass that frees the graph, so that they are measured last."""
 
 
 def probe(built: Built, request: ProbeModel, weights: Weights) -> Probed:
