@@ -191,7 +191,7 @@ def without_torch(directory: Path, repeat: int) -> str:
 
 
 def _lint(file: Path, environment: dict[str, str] | None = None) -> tuple[Cost, str]:
-    options = ["--format", "json", "--show", "all", "--isolated", "--exit-zero"]
+    options = ["--format", "json", "--show", "all", "--isolated", "--exit-zero", "--no-cache"]
     command = [sys.executable, "-c", START, str(file), *options, "--python", sys.executable]
     return _run(command, {"PYTHONPATH": str(ROOT), **(environment or {})})
 
