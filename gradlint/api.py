@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from gradlint.config import Config, check_selectors, load_config
-from gradlint.evidence import Severity
+from gradlint.judging.evidence import Severity
 from gradlint.report import Report
+from gradlint.settings.config import Config, check_selectors, load_config
 
 __all__ = ["Report", "UnhealthyModelError", "assert_healthy", "check", "lint"]
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gradlint.evidence import Severity, Verdict
+from gradlint.judging.evidence import Severity, Verdict
+from gradlint.protocol.span import Span
 from gradlint.report import FileReport, Finding, ModelStatus, Report
-from gradlint.span import Span
-from gradlint.toml import ConfigError
+from gradlint.settings.toml import ConfigError
 
 Key = tuple[str, str, str]
 """Rule, path, and qualified name of the model; never the line, which moves."""

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import cast
 
 from gradlint import __version__
-from gradlint.config import Config
 from gradlint.discovery.files import FoundFile
-from gradlint.plain import plain, typed
+from gradlint.protocol.plain import plain, typed
 from gradlint.report import Linted
-from gradlint.toml import ConfigError
+from gradlint.settings.config import Config
+from gradlint.settings.toml import ConfigError
 
 FOLDER = ".gradlint_cache"
 """The directory in the project's root that holds the cache, unless another is named."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from typing import TypeVar, cast
 
+from gradlint.protocol.span import Span
 from gradlint.report import FileReport, PicturedLayer, TrunkLayer
-from gradlint.span import Span
 
 T = TypeVar("T")
 

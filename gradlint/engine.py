@@ -15,15 +15,15 @@ from gradlint import __version__
 from gradlint.baseline import Baseline, accepting, read_baseline
 from gradlint.cache import FOLDER, Cache
 from gradlint.cells import Cells
-from gradlint.config import Config
 from gradlint.discovery.files import FoundFile, find_files, shown_path
-from gradlint.interpreter import choose_interpreter
+from gradlint.process.interpreter import choose_interpreter
 from gradlint.program import Program, Unreadable
 from gradlint.progress import Step, Watch
 from gradlint.report import Linted, ModelSummary, Report
+from gradlint.settings.config import Config
 
 if TYPE_CHECKING:
-    from gradlint.graph import LayerGraph
+    from gradlint.layers.graph import LayerGraph
     from gradlint.linting import Linter
 
 
@@ -149,7 +149,7 @@ def _linted(
 
 def _linters(files: int, config: Config, root: Path, progress: _Progress) -> list[Linter]:
     # Here, because a run in which nothing changed needs neither rules nor graphs.
-    from gradlint.graph import import_now
+    from gradlint.layers.graph import import_now
     from gradlint.linting import Linter
 
     jobs = config.jobs or max(min(_processors(), files // _FILES_FOR_A_JOB), 1)

@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from gradlint.cells import in_cells
-from gradlint.config import Config, ModelSettings, interpreter
 from gradlint.discovery import discover
 from gradlint.discovery.files import FoundFile
 from gradlint.discovery.optimizers import family_of
-from gradlint.evidence import Severity, Verdict
-from gradlint.examine import Examined, Settings, examine
+from gradlint.judging.evidence import Severity, Verdict
+from gradlint.judging.examine import Examined, Settings, examine
 from gradlint.loader import rules
-from gradlint.process import Lost, Session, Worker
+from gradlint.process.session import Lost, Session, Worker
 from gradlint.program import (
     LossCall,
     ModelDefinition,
@@ -22,10 +21,11 @@ from gradlint.program import (
     TrainingLoop,
     Unreadable,
 )
+from gradlint.protocol.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserFailure
 from gradlint.report import FileReport, Finding, Linted, ModelStatus, ModelSummary
 from gradlint.rule import Rule
+from gradlint.settings.config import Config, ModelSettings, interpreter
 from gradlint.suppressing import suppressed
-from gradlint.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserFailure
 
 Say = Callable[[str, str], None]
 """Told the path and the model, "" for none yet, of what is being done."""

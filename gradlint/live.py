@@ -16,17 +16,17 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 from gradlint import __version__
-from gradlint.config import Config
 from gradlint.discovery.files import shown_path
 from gradlint.discovery.optimizers import family_of
 from gradlint.discovery.source import Source, parse
 from gradlint.discovery.suppressions import read_suppressions
-from gradlint.examine import Examined, Settings, examine
+from gradlint.judging.examine import Examined, Settings, examine
 from gradlint.loader import rules
 from gradlint.program import ModelDefinition, Suppression, Unreadable
+from gradlint.protocol.span import Span
 from gradlint.report import FileReport, Report
 from gradlint.rule import Rule
-from gradlint.span import Span
+from gradlint.settings.config import Config
 from gradlint.suppressing import suppressed
 
 

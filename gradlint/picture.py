@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from gradlint import wire
-from gradlint.graph import LayerGraph
-from gradlint.nodes import Input, Layer
+from gradlint.layers.graph import LayerGraph
+from gradlint.protocol import wire
+from gradlint.protocol.nodes import Input, Layer
 from gradlint.report import Picture, PicturedLayer, Signals
 from gradlint.theory import Prediction
 

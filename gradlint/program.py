@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from gradlint.span import Span
-from gradlint.training import Objective, Training
-from gradlint.wire import Candidate
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import Objective, Training
+from gradlint.protocol.wire import Candidate
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,9 @@ class _Lints:
         return self._failures.get(path, "")
 
     def _lint(self) -> Iterator[tuple[Path, str]]:
-        from gradlint.config import load_config
         from gradlint.engine import lint
         from gradlint.reporters.presentation import fails, unprobed
+        from gradlint.settings.config import load_config
 
         settings, root = load_config(self.paths)
         report = lint(self.paths, replace(settings, force_exclude=True), root)

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-from gradlint.evidence import Evidence, RemedyVerdict, Severity, Verdict, disagrees
-from gradlint.span import Span
-from gradlint.training import OptimizerFamily
+from gradlint.judging.evidence import Evidence, RemedyVerdict, Severity, Verdict, disagrees
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import OptimizerFamily
 
 
 class ModelStatus(str, Enum):

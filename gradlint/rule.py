@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
-from gradlint.arrival import (
+from gradlint.judging.evidence import Severity
+from gradlint.layers.arrival import (
     SWITCHES,
     arrival_claims,
     effects,
@@ -19,13 +20,10 @@ from gradlint.arrival import (
     takers_of,
     unreached,
 )
-from gradlint.claim import Bound, Claim
-from gradlint.evidence import Severity
-from gradlint.graph import LayerGraph
-from gradlint.losses import LossUse, Step
-from gradlint.nodes import Initialisation, Layer, Parameter, Stop, Stray
-from gradlint.operations import Role, is_saturating, is_weighted, name_of, role_of
-from gradlint.patterns import (
+from gradlint.layers.graph import LayerGraph
+from gradlint.layers.losses import LossUse, Step
+from gradlint.layers.operations import Role, is_saturating, is_weighted, name_of, role_of
+from gradlint.layers.patterns import (
     attends,
     fitting_norm,
     gates,
@@ -34,9 +32,7 @@ from gradlint.patterns import (
     site,
     skip_pairs,
 )
-from gradlint.program import StepKind, TrainingLoop
-from gradlint.quantity import Quantity
-from gradlint.recurrence import (
+from gradlint.layers.recurrence import (
     ASSUMED_STEPS,
     between_steps,
     gated,
@@ -45,7 +41,12 @@ from gradlint.recurrence import (
     loops,
     own_steps,
 )
-from gradlint.remedy import (
+from gradlint.layers.scales import CRITICAL, HiddenWeight, at_critical_scale, hidden_weights
+from gradlint.program import StepKind, TrainingLoop
+from gradlint.protocol.claim import Bound, Claim
+from gradlint.protocol.nodes import Initialisation, Layer, Parameter, Stop, Stray
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.remedy import (
     Activate,
     AddSkip,
     Bypass,
@@ -67,9 +68,8 @@ from gradlint.remedy import (
     SetGateBias,
     SkipRecurrent,
 )
-from gradlint.scales import CRITICAL, HiddenWeight, at_critical_scale, hidden_weights
-from gradlint.span import Span
-from gradlint.training import Objective, OptimizerFamily
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import Objective, OptimizerFamily
 
 __all__ = [
     "ASSUMED_STEPS",

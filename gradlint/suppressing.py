@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from gradlint.evidence import Severity, Verdict
+from gradlint.judging.evidence import Severity, Verdict
 from gradlint.loader import rules
 from gradlint.program import Suppression
 from gradlint.report import Finding
-from gradlint.toml import nearest
+from gradlint.settings.toml import nearest
 
 
 def suppressed(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gradlint.graph import LayerGraph
-from gradlint.nodes import Edge, Initialisation, Input, Layer, Loss, Node, Parameter
-from gradlint.span import Span
-from gradlint.training import OptimizerFamily
+from gradlint.layers.graph import LayerGraph
+from gradlint.protocol.nodes import Edge, Initialisation, Input, Layer, Loss, Node, Parameter
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import OptimizerFamily
 
 PATH = "model.py"
 

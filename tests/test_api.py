@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import gradlint
-from gradlint.evidence import Severity
+from gradlint.judging.evidence import Severity
+from gradlint.protocol.training import OptimizerFamily
 from gradlint.report import ModelStatus
 from gradlint.reporters.presentation import stands
-from gradlint.training import OptimizerFamily
 
 if TYPE_CHECKING or find_spec("torch") is not None:
     import torch
@@ -218,7 +218,7 @@ def test_there_is_no_other_name() -> None:
 
 
 def test_importing_gradlint_imports_nothing_else_of_weight() -> None:
-    heavy = ("torch", "click", "networkx", "pathspec", "gradlint.config")
+    heavy = ("torch", "click", "networkx", "pathspec", "gradlint.settings.config")
     code = f"import sys, gradlint; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

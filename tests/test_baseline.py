@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from gradlint.baseline import Baseline, accepting, read_baseline, write_baseline
-from gradlint.config import Config
 from gradlint.engine import lint
-from gradlint.evidence import Severity, Verdict
+from gradlint.judging.evidence import Severity, Verdict
 from gradlint.progress import Step
+from gradlint.protocol.span import Span
 from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary, Report
-from gradlint.span import Span
-from gradlint.toml import ConfigError
+from gradlint.settings.config import Config
+from gradlint.settings.toml import ConfigError
 
 
 def finding(line: int, rule: str = "init-scale", model: str = "Net") -> Finding:

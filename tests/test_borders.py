@@ -66,7 +66,7 @@ def test_the_poison_reaches_the_worker(poisoned: Path) -> None:
 
 def test_the_walk_sees_the_modules_that_matter() -> None:
     assert {
-        *("gradlint.cli", "gradlint.engine", "gradlint.process", "gradlint.graph"),
+        *("gradlint.cli", "gradlint.engine", "gradlint.process.session", "gradlint.layers.graph"),
         *("gradlint.discovery.files", "gradlint.reporters.text", "gradlint.rules.init_scale"),
     } <= set(MODULES)
 
@@ -164,13 +164,21 @@ class TestContracts:
                 id="worker",
             ),
             pytest.param(
-                "worker/trace.py", "import gradlint.graph", "The worker imports", id="graph in it"
+                "worker/trace.py",
+                "import gradlint.layers.graph",
+                "The worker imports",
+                id="graph in it",
             ),
             pytest.param("worker/trace.py", "import numpy", "The worker imports", id="numpy in it"),
             pytest.param(
-                "span.py", "import gradlint.report", "The modules that the worker shares", id="span"
+                "protocol/span.py",
+                "import gradlint.report",
+                "What parent and worker say",
+                id="span",
             ),
-            pytest.param("rules/init_scale.py", "import gradlint.graph", "Rules import", id="rule"),
+            pytest.param(
+                "rules/init_scale.py", "import gradlint.layers.graph", "Rules import", id="rule"
+            ),
             pytest.param("engine.py", "import libcst", "Only discovery and fixes", id="libcst"),
             pytest.param("engine.py", "import click", "Only the command line", id="click"),
             pytest.param("engine.py", "import networkx", "Only the layer graph", id="networkx"),

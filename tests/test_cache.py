@@ -16,14 +16,14 @@ import pytest
 from gradlint import cache as cache_module
 from gradlint import linting
 from gradlint.cache import Cache, clean
-from gradlint.config import Config
 from gradlint.discovery.files import FoundFile
 from gradlint.engine import lint
-from gradlint.evidence import Verdict
+from gradlint.judging.evidence import Verdict
 from gradlint.progress import Step
 from gradlint.report import FileReport, Linted
 from gradlint.reporters import json_
-from gradlint.toml import ConfigError
+from gradlint.settings.config import Config
+from gradlint.settings.toml import ConfigError
 from tests.command import ROOT, gradlint
 from tests.reporters import reports
 

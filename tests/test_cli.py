@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from gradlint import cli, engine, loader
-from gradlint.config import Config, ModelSettings
-from gradlint.evidence import Severity
+from gradlint.judging.evidence import Severity
 from gradlint.progress import Watch
+from gradlint.protocol.span import Span
 from gradlint.report import FileReport, Finding, Report
 from gradlint.reporters.formats import FORMATS
-from gradlint.span import Span
+from gradlint.settings.config import Config, ModelSettings
 from tests.reporters import reports
 
 CODE = "from gradlint.cli import main; main()"

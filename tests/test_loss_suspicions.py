@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from gradlint.examine import check
+from gradlint.judging.examine import check
+from gradlint.layers.losses import loss_uses
 from gradlint.loader import rule_named, rules
-from gradlint.losses import loss_uses
 from gradlint.program import LossCall, TrainingLoop
-from gradlint.quantity import Quantity
-from gradlint.remedy import Bypass, ReplaceLoss
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.remedy import Bypass, ReplaceLoss
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import Objective, OptimizerFamily, Training
 from gradlint.rule import Family, Hypothesis, LayerGraph, Severity
-from gradlint.span import Span
-from gradlint.training import Objective, OptimizerFamily, Training
 from tests.graphs import PATH, Sketch, chain
 
 HERE = Span(PATH, 99, 9, 99, 30)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from gradlint.picture import picture_of, pictured, signals_of
+from gradlint.protocol.wire import Picture, Probed
 from gradlint.theory import predict
-from gradlint.wire import Picture, Probed
 from tests.graphs import Sketch
 
 

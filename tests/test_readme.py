@@ -12,10 +12,11 @@ from pathlib import Path
 import click
 import pytest
 
-from gradlint import cli, config
+from gradlint import cli
 from gradlint.reporters import json_
 from gradlint.reporters.formats import FORMATS
 from gradlint.rule import Family
+from gradlint.settings import config
 from tests.command import gradlint
 from tests.reporters import reports
 

@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from gradlint.config import Config
 from gradlint.engine import lint
-from gradlint.evidence import RemedyVerdict, Verdict
+from gradlint.judging.evidence import RemedyVerdict, Verdict
 from gradlint.loader import HEADINGS, documentation, rule_in, rule_named, rules
 from gradlint.report import FileReport, Finding, ModelStatus
 from gradlint.rule import Family, GraphRule, LoopRule, LossRule, Rule
+from gradlint.settings.config import Config
 
 RULES = Path(__file__).parents[1] / "rules"
 FILES = sorted(path for path in RULES.glob("*.py") if path.name != "__init__.py")

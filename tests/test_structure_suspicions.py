@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from gradlint.evidence import Severity
+from gradlint.judging.evidence import Severity
 from gradlint.loader import rule_named
-from gradlint.quantity import Quantity
-from gradlint.remedy import Initialise
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.remedy import Initialise
+from gradlint.protocol.training import OptimizerFamily
 from gradlint.rule import GraphRule, Hypothesis, LayerGraph
-from gradlint.training import OptimizerFamily
 from tests.graphs import Sketch, chain
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from gradlint.evidence import Verdict
+from gradlint.judging.evidence import Verdict
 from gradlint.program import Suppression
-from gradlint.span import Span
+from gradlint.protocol.span import Span
 from gradlint.suppressing import suppressed
 from tests.reporters import reports
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from gradlint.loader import rule_named
-from gradlint.nodes import Edge, Initialisation, Input, Parameter
 from gradlint.program import LoopStep, StepKind, TrainingLoop
-from gradlint.quantity import Quantity
-from gradlint.remedy import AddSkip, ClipGradients, Initialise, Normalise, ReplaceRecurrent
+from gradlint.protocol.nodes import Edge, Initialisation, Input, Parameter
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.remedy import AddSkip, ClipGradients, Initialise, Normalise, ReplaceRecurrent
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import OptimizerFamily, Training
 from gradlint.rule import CRITICAL, GraphRule, Hypothesis, LayerGraph, LoopRule
-from gradlint.span import Span
-from gradlint.training import OptimizerFamily, Training
 from tests.graphs import Sketch, chain
 
 

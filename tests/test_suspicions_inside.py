@@ -9,12 +9,18 @@ from itertools import pairwise
 import pytest
 
 from gradlint.loader import rule_named
-from gradlint.nodes import Edge, Initialisation, Parameter
-from gradlint.quantity import Quantity
-from gradlint.remedy import Initialise, Orthogonalise, ReplaceActivation, SetBias, SetGateBias
+from gradlint.protocol.nodes import Edge, Initialisation, Parameter
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.remedy import (
+    Initialise,
+    Orthogonalise,
+    ReplaceActivation,
+    SetBias,
+    SetGateBias,
+)
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import OptimizerFamily
 from gradlint.rule import GraphRule, Hypothesis, LayerGraph, Severity
-from gradlint.span import Span
-from gradlint.training import OptimizerFamily
 from tests.graphs import PATH, Sketch, chain
 
 

@@ -16,10 +16,10 @@ from gradlint.cli.meter import Meter, described, watching
 from gradlint.cli.output import colored
 from gradlint.loader import rules
 from gradlint.progress import Step
+from gradlint.protocol.span import Span
 from gradlint.report import ModelStatus, ModelSummary, Picture, PicturedLayer, Signals, TrunkLayer
 from gradlint.reporters import tree
 from gradlint.reporters.presentation import Style
-from gradlint.span import Span
 from tests.command import gradlint
 from tests.graphs import Sketch
 

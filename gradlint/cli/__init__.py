@@ -12,7 +12,7 @@ from gradlint import __version__
 from gradlint.cli.checking import check
 from gradlint.cli.commands import clean, env, graph, rule, rules
 from gradlint.cli.output import complain
-from gradlint.toml import ConfigError
+from gradlint.settings.toml import ConfigError
 
 # Everything else is imported where it is used, because --version and --help must answer at once.
 

@@ -17,8 +17,8 @@ from gradlint.cli.settings import checked, configured
 from gradlint.reporters.formats import FORMATS
 
 if TYPE_CHECKING:
-    from gradlint.config import Config
     from gradlint.report import Report
+    from gradlint.settings.config import Config
 
 FINDINGS = 1
 

@@ -17,10 +17,10 @@ from gradlint.cli.meter import watching
 from gradlint.cli.options import CACHE_DIR, COLOR, CONFIG, PYTHON, TRACING, VERBOSE, Tracing
 from gradlint.cli.output import colored, complain, style_for, write
 from gradlint.cli.settings import configured
-from gradlint.toml import ConfigError
+from gradlint.settings.toml import ConfigError
 
 if TYPE_CHECKING:
-    from gradlint.graph import LayerGraph
+    from gradlint.layers.graph import LayerGraph
     from gradlint.report import ModelSummary
 
 
@@ -36,9 +36,9 @@ def _names_of_rules(_: click.Context, __: click.Parameter, incomplete: str) -> l
 @VERBOSE
 def rule(name: str, color: str) -> None:
     """Explain a rule: why, how it is measured, what to do, examples."""
-    from gradlint.config import check_selectors
     from gradlint.loader import rule_named
     from gradlint.reporters import manual
+    from gradlint.settings.config import check_selectors
 
     check_selectors([name], names_only=True)
     write(manual.render(rule_named(name), color=colored(color)), None, color=colored(color))
@@ -130,8 +130,8 @@ def clean(cache_dir: Path | None, config: Path | None, isolated: bool) -> None:
 def env(python: str, config: Path | None, isolated: bool) -> None:
     """Say which interpreter, torch and configuration a run here would use, and why."""
     from gradlint.engine import cache_directory
-    from gradlint.interpreter import choose_interpreter
     from gradlint.loader import rules as all_rules
+    from gradlint.process.interpreter import choose_interpreter
 
     tracing = Tracing(python=python, config=config, isolated=isolated)
     settings, root = configured([Path()], tracing)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradlint.reporters.formats import FOR_MACHINES, render
-from gradlint.toml import ConfigError
+from gradlint.settings.toml import ConfigError
 
 if TYPE_CHECKING:
     from gradlint.cli.options import Checking

@@ -12,7 +12,7 @@ from gradlint.reporters.formats import DRAWING
 
 if TYPE_CHECKING:
     from gradlint.cli.options import Checking, Tracing
-    from gradlint.config import Config
+    from gradlint.settings.config import Config
 
 
 def configured(paths: Sequence[Path], tracing: Tracing) -> tuple[Config, Path]:
@@ -21,7 +21,7 @@ def configured(paths: Sequence[Path], tracing: Tracing) -> tuple[Config, Path]:
     Raises:
         ConfigError: a setting is wrong, in the file or on the command line.
     """
-    from gradlint.config import load_config, model_settings
+    from gradlint.settings.config import load_config, model_settings
 
     config, root = load_config(paths, file=tracing.config, isolated=tracing.isolated)
     given = tracing.model or ((None,) if tracing.input else ())
@@ -45,7 +45,7 @@ def checked(config: Config, asked: Checking) -> Config:
     Raises:
         ConfigError: a selector is unknown.
     """
-    from gradlint.evidence import Severity
+    from gradlint.judging.evidence import Severity
 
     config = _selected(config, asked)
     exclude = asked.exclude or config.exclude
@@ -66,7 +66,7 @@ def checked(config: Config, asked: Checking) -> Config:
 
 def _selected(config: Config, asked: Checking) -> Config:
     """What is selected: `--select` begins anew, the other options change what the file says."""
-    from gradlint.config import check_selectors
+    from gradlint.settings.config import check_selectors
 
     select, ignore, more = map(_listed, (asked.select, asked.ignore, asked.extend_select))
     check_selectors([*select, *ignore, *more])

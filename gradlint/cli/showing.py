@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gradlint.config import Config, ModelSettings
     from gradlint.discovery.files import FoundFile
     from gradlint.program import Unreadable
+    from gradlint.settings.config import Config, ModelSettings
 
 _TABLES = ("per_file_ignores", "per_module_ignores", "severity")
 

@@ -12,7 +12,7 @@ from gradlint.discovery.prefilter import may_train
 from gradlint.discovery.source import Source, parse, read, syntax_error
 from gradlint.discovery.suppressions import read_suppressions
 from gradlint.program import Program, Unreadable
-from gradlint.span import Span
+from gradlint.protocol.span import Span
 
 __all__ = ["discover"]
 

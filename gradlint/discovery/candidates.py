@@ -13,7 +13,7 @@ from gradlint.discovery.outline import Scope
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.signatures import constructions, required_parameters
 from gradlint.discovery.uses import Uses, read_uses
-from gradlint.wire import BuiltFrom, Candidate
+from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _MOST = 10
 _FROM_EXAMPLE = 2

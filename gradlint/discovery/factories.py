@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.outline import Function, Scope
 from gradlint.discovery.reading import Reading
-from gradlint.wire import BuiltFrom, Candidate
+from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _MOST = 3
 _DEEPEST = 4

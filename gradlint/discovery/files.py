@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gradlint.discovery.notebooks import SUFFIX
 from gradlint.program import Unreadable
-from gradlint.span import Span
+from gradlint.protocol.span import Span
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -14,8 +14,8 @@ from gradlint.discovery.reading import Reading
 from gradlint.discovery.settings import loss_name, model_called
 from gradlint.discovery.steps import Steps
 from gradlint.program import LossCall, StepKind
-from gradlint.span import Span
-from gradlint.training import LOSS_FUNCTIONS, Objective, loss_function
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import LOSS_FUNCTIONS, Objective, loss_function
 
 _DEEPEST = 12
 _OPERATIONS = {

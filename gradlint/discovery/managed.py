@@ -21,8 +21,8 @@ from gradlint.discovery.settings import (
 )
 from gradlint.discovery.steps import Steps
 from gradlint.program import LoopStep, StepKind, TrainingLoop
-from gradlint.span import Span
-from gradlint.training import OptimizerFamily, Training
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import OptimizerFamily, Training
 
 _HUGGING_FACE_RATE = 5e-5
 _HUGGING_FACE_NORM = 1.0

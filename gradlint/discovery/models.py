@@ -16,8 +16,8 @@ from gradlint.discovery.source import Source
 from gradlint.discovery.structure import direct_builds, roots
 from gradlint.discovery.uses import close_call
 from gradlint.program import ModelDefinition
-from gradlint.span import Span
-from gradlint.wire import BuiltFrom, Candidate
+from gradlint.protocol.span import Span
+from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _FACTORIES = (
     "pytorchcv.model_provider.",

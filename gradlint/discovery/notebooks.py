@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gradlint.program import ModelDefinition, Unreadable
-from gradlint.span import Span
+from gradlint.protocol.span import Span
 
 SUFFIX = ".ipynb"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlint.training import OptimizerFamily
+from gradlint.protocol.training import OptimizerFamily
 
 _SGD = frozenset("SGD ASGD SGDP SGDW AccSGD PlainSGD FusedSGD".split())
 

@@ -15,8 +15,8 @@ from gradlint.discovery.optimizers import default_learning_rate, family_of, is_o
 from gradlint.discovery.outline import Called, Scope
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.steps import loss_class
-from gradlint.span import Span
-from gradlint.training import OptimizerFamily, Training
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import OptimizerFamily, Training
 
 _DEEPEST = 3
 _MOST_LOOKED_AT = 60

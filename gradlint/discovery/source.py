@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gradlint.discovery.notebooks import SUFFIX, read_cells
 from gradlint.program import Unreadable
-from gradlint.span import Span
+from gradlint.protocol.span import Span
 
 LARGEST = 4 * 1024 * 1024
 """Bytes beyond which a file is generated code or data, and parsing takes seconds."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gradlint.discovery.source import Source
 from gradlint.program import Suppression
-from gradlint.span import Span
+from gradlint.protocol.span import Span
 
 _COMMENT = re.compile(r"#\s*gradlint:\s*ignore(?![\w-])(?:\[(?P<rules>[^\]]*)\])?(?P<reason>[^#]*)")
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 from gradlint.discovery.bindings import Closed, Placed
 from gradlint.discovery.outline import Called, Scope
 from gradlint.discovery.reading import Reading
-from gradlint.wire import BuiltFrom, Candidate
+from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _MOST = 3
 """Candidates from uses of one model: a fourth seldom builds where three did not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from gradlint.evidence import Severity, Verdict
+from gradlint.judging.evidence import Severity, Verdict
 from gradlint.report import ModelStatus, ModelSummary, Report
 from gradlint.reporters.presentation import missing_arguments, roots, stands, unprobed
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import PurePath
 
-from gradlint.evidence import Severity
+from gradlint.judging.evidence import Severity
 from gradlint.report import FileReport, Finding, Report
 from gradlint.reporters.footer import summary_lines, unprobed_lines
 from gradlint.reporters.numbers import number, typical, unit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gradlint.evidence import Severity
+from gradlint.judging.evidence import Severity
 
 BOLD, DIM = "1", "2"
 WEAK, STRONG = "34", "31"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from gradlint.evidence import Evidence, RemedyVerdict, Severity
+from gradlint.judging.evidence import Evidence, RemedyVerdict, Severity
 from gradlint.report import Finding, ModelSummary, Report
 from gradlint.reporters import footer
 from gradlint.reporters.numbers import healthy, numbers, subject, unit

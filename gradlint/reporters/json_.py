@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from gradlint.claim import Bound
-from gradlint.evidence import Evidence, Severity, Verdict
+from gradlint.judging.evidence import Evidence, Severity, Verdict
+from gradlint.protocol.claim import Bound
 from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary, Report, TriedRemedy
 from gradlint.reporters.fingerprints import Fingerprints
 from gradlint.reporters.numbers import rounded, typical

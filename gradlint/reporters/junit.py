@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from xml.etree import ElementTree as ET
 
-from gradlint.evidence import Severity, Verdict
+from gradlint.judging.evidence import Severity, Verdict
 from gradlint.report import FileReport, Finding, ModelStatus, ModelSummary, Report
 from gradlint.reporters.presentation import Style, stands
 from gradlint.reporters.proof import proof_lines

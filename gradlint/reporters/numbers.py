@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
-from gradlint.claim import Bound, Claim
-from gradlint.quantity import Quantity
+from gradlint.protocol.claim import Bound, Claim
+from gradlint.protocol.quantity import Quantity
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-=+*#@"

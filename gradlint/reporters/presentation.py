@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from typing import TypeVar, cast
 
-from gradlint.evidence import Severity, Verdict
+from gradlint.judging.evidence import Severity, Verdict
 from gradlint.report import Finding, ModelStatus, ModelSummary, Report
 
 T = TypeVar("T")

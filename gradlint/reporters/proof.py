@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from gradlint.evidence import Evidence, RemedyVerdict, Verdict
+from gradlint.judging.evidence import Evidence, RemedyVerdict, Verdict
 from gradlint.report import Finding, TriedRemedy
 from gradlint.reporters.footer import counted
 from gradlint.reporters.ink import BOLD, Ink

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import PurePath
 
-from gradlint.evidence import Severity
+from gradlint.judging.evidence import Severity
 from gradlint.report import Report
 from gradlint.reporters.presentation import Style
 from gradlint.reporters.proof import proof_lines

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gradlint.protocol.span import Span
 from gradlint.report import Finding, Report
 from gradlint.reporters.presentation import Style, shown
-from gradlint.span import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from urllib.parse import quote
 
-from gradlint.evidence import Evidence, Severity, Verdict
+from gradlint.judging.evidence import Evidence, Severity, Verdict
+from gradlint.protocol.span import Span
 from gradlint.report import Finding, ModelSummary, Report
 from gradlint.reporters.catalogue import Entry, entries
 from gradlint.reporters.fingerprints import Fingerprints
 from gradlint.reporters.presentation import Style, stands, unprobed
 from gradlint.reporters.proof import proof_lines
 from gradlint.reporters.regions import region_of, told
-from gradlint.span import Span
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 Sources = Mapping[str, tuple[str, ...]]

@@ -6,15 +6,15 @@ import math
 import unicodedata
 from collections.abc import Iterator
 
-from gradlint.evidence import Severity, Verdict
-from gradlint.quantity import Quantity
+from gradlint.judging.evidence import Severity, Verdict
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.span import Span
 from gradlint.report import FileReport, Finding, ModelSummary, Report
 from gradlint.reporters import footer
 from gradlint.reporters.ink import BOLD, DIM, Ink
 from gradlint.reporters.numbers import bar, number, typical
 from gradlint.reporters.presentation import Style, stands
 from gradlint.reporters.proof import cause_lines, evidence_lines, remedy_lines
-from gradlint.span import Span
 
 _BAR = 40
 _INDENT = "    "

@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gradlint.graph import LayerGraph
-from gradlint.nodes import Layer
+from gradlint.layers.graph import LayerGraph
+from gradlint.protocol.nodes import Layer
+from gradlint.protocol.span import Span
 from gradlint.report import ModelSummary, TrunkLayer
 from gradlint.reporters.footer import counted
 from gradlint.reporters.ink import BOLD, DIM, STRONG, WEAK, Ink
 from gradlint.reporters.numbers import number, typical
 from gradlint.reporters.presentation import Style
-from gradlint.span import Span
 
 _FULL = 24  # characters of the longest bar
 _SHORTEST = 3.0  # decades that the longest bar stands for at least, so that noise stays short

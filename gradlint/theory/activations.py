@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gradlint.nodes import Layer, Parameter
+from gradlint.protocol.nodes import Layer, Parameter
 from gradlint.theory.quadrature import (
     Piece,
     PointFunction,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
-from gradlint.graph import LayerGraph
-from gradlint.nodes import Layer
-from gradlint.operations import Role, role_of
-from gradlint.scales import HiddenWeight
+from gradlint.layers.graph import LayerGraph
+from gradlint.layers.operations import Role, role_of
+from gradlint.layers.scales import HiddenWeight
+from gradlint.protocol.nodes import Layer
 from gradlint.theory.dense import weight_square
 from gradlint.theory.prediction import Prediction
 

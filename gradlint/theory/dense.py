@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gradlint.nodes import Parameter
+from gradlint.protocol.nodes import Parameter
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded
 from gradlint.theory.step import Call, Gain, Operand, Step, weighted_gain
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from gradlint.graph import LayerGraph
-from gradlint.nodes import Edge, Input, Layer, Parameter
-from gradlint.operations import name_of
+from gradlint.layers.graph import LayerGraph
+from gradlint.layers.operations import name_of
+from gradlint.protocol.nodes import Edge, Input, Layer, Parameter
 from gradlint.theory.dense import as_operand, constant_moments
 from gradlint.theory.elementwise import passing
 from gradlint.theory.moments import FEATURE, Moments, default_axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from gradlint.nodes import Layer, Parameter
+from gradlint.protocol.nodes import Layer, Parameter
 from gradlint.theory.activations import leaky, respond, sigmoid, tanh
 from gradlint.theory.moments import Moments, bounded
 from gradlint.theory.quadrature import Response

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gradlint.nodes import Layer, Parameter
+from gradlint.protocol.nodes import Layer, Parameter
 from gradlint.theory.moments import FEATURE, Moments, default_axes
 from gradlint.theory.taps import Taps
 

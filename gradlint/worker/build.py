@@ -12,7 +12,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from gradlint.wire import BuiltFrom, Candidate, TraceModel
+from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.attempt import released, tried
 from gradlint.worker.constructors import by_signature, model_in, repaired
 from gradlint.worker.cpu import on_cpu

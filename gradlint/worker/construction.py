@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from gradlint.nodes import Initialisation
-from gradlint.span import Span
+from gradlint.protocol.nodes import Initialisation
+from gradlint.protocol.span import Span
 from gradlint.worker.trace import Source
 
 _INIT_FILE = os.path.join("torch", "nn", "init.py")

@@ -11,7 +11,7 @@ from typing import cast
 
 from torch import nn
 
-from gradlint.wire import BuiltFrom, Candidate
+from gradlint.protocol.wire import BuiltFrom, Candidate
 from gradlint.worker.attempt import Frame, frames_of, tried
 from gradlint.worker.usual import known, usual
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from gradlint.nodes import Edge, Input, Layer, Loss, Parameter, Stop, Stray
+from gradlint.protocol.nodes import Edge, Input, Layer, Loss, Parameter, Stop, Stray
 from gradlint.worker.construction import Construction
 from gradlint.worker.imagined import Imagination
 from gradlint.worker.mentions import Mentions

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from types import TracebackType
 
-from gradlint.span import Span
-from gradlint.wire import OpenFile, UserFailure
+from gradlint.protocol.span import Span
+from gradlint.protocol.wire import OpenFile, UserFailure
 
 LONGEST_MESSAGE = 300
 """Characters of an exception's text that are kept; the rest is cut with an ellipsis."""
@@ -23,7 +23,7 @@ _ADDRESS = re.compile(r"\s+at 0x[0-9a-fA-F]{4,}|\b0x[0-9a-fA-F]{6,}\b")
 
 
 class UserError(Exception):
-    """The user's code raised `error` at `stage` (a stage of `gradlint.wire.UserFailure`).
+    """The user's code raised `error` at `stage` (a stage of `gradlint.protocol.wire.UserFailure`).
 
     `span` is where to point if no frame of the linted file took part.
     """

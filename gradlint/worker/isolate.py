@@ -29,8 +29,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, Protocol
 
-from gradlint.span import Span
-from gradlint.wire import (
+from gradlint.protocol.span import Span
+from gradlint.protocol.wire import (
     CloseFile,
     Ended,
     Imported,

@@ -13,7 +13,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from gradlint.wire import (
+from gradlint.protocol.wire import (
     BuiltFrom,
     Candidate,
     OpenFile,

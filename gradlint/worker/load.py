@@ -15,8 +15,8 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from gradlint.span import Span
-from gradlint.wire import OpenFile
+from gradlint.protocol.span import Span
+from gradlint.protocol.wire import OpenFile
 from gradlint.worker.commandline import nothing_required
 from gradlint.worker.failure import locate
 from gradlint.worker.standin import StandInFinder

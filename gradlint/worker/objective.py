@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from gradlint.training import Objective, loss_function
+from gradlint.protocol.training import Objective, loss_function
 from gradlint.worker.run import UnmeasurableError
 
 LEFT_OUT = "_gradlint_left_out"

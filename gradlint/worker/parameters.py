@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from gradlint.nodes import Initialisation, Parameter
+from gradlint.protocol.nodes import Initialisation, Parameter
 from gradlint.worker.construction import Construction
 from gradlint.worker.imagined import Imagination, Values
 

@@ -6,10 +6,10 @@ import math
 import time
 from collections.abc import Container, Iterator
 
-from gradlint.claim import Claim
-from gradlint.quantity import Quantity
-from gradlint.remedy import Remedy
-from gradlint.wire import Measurement, Picture, Probed, ProbeModel, TrunkGradient
+from gradlint.protocol.claim import Claim
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.remedy import Remedy
+from gradlint.protocol.wire import Measurement, Picture, Probed, ProbeModel, TrunkGradient
 from gradlint.worker.failure import UserError
 from gradlint.worker.forward import Built, Preparation
 from gradlint.worker.quantities import measure

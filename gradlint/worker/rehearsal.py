@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from gradlint.training import Training
+from gradlint.protocol.training import Training
 from gradlint.worker.build import on_cpu
 from gradlint.worker.forward import seed_everything
 from gradlint.worker.outputs import tensors_of

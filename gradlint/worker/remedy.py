@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from gradlint.remedy import (
+from gradlint.protocol.remedy import (
     Action,
     Activate,
     AddSkip,

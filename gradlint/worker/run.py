@@ -8,8 +8,8 @@ from functools import cached_property
 
 import torch
 
-from gradlint.claim import Claim
-from gradlint.training import Training
+from gradlint.protocol.claim import Claim
+from gradlint.protocol.training import Training
 from gradlint.worker.forward import (
     Built,
     Gradients,

@@ -10,8 +10,8 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from gradlint.nodes import Edge
-from gradlint.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
+from gradlint.protocol.nodes import Edge
+from gradlint.protocol.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
 from gradlint.worker.attempt import released
 from gradlint.worker.build import Built, UserError, build
 from gradlint.worker.construction import Construction, watch_construction

@@ -13,7 +13,7 @@ from types import FrameType
 import torch
 from torch.overrides import TorchFunctionMode
 
-from gradlint.span import Span
+from gradlint.protocol.span import Span
 
 Locate = Callable[[FrameType | None], Span | None]
 

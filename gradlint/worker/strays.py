@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gradlint.nodes import Stray
-from gradlint.span import Span
+from gradlint.protocol.nodes import Stray
+from gradlint.protocol.span import Span
 from gradlint.worker.construction import Construction
 from gradlint.worker.mentions import Mentions
 from gradlint.worker.run import UnmeasurableError

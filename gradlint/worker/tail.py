@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.failure import UserError
 from gradlint.worker.forward import forward
 from gradlint.worker.objective import fed_by, value_of

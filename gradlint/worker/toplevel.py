@@ -13,7 +13,7 @@ from importlib.util import decode_source
 from types import CodeType, FrameType
 from typing import TypeVar
 
-from gradlint.span import Span
+from gradlint.protocol.span import Span
 from gradlint.worker.failure import brief
 from gradlint.worker.mainblock import bound_names, is_main_guard, settings_of_main
 

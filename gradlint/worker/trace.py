@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from gradlint.span import Span
+from gradlint.protocol.span import Span
 from gradlint.worker.stops import (
     Stopped,
     Switches,

@@ -9,8 +9,8 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from gradlint.nodes import Parameter, Stop
-from gradlint.span import Span
+from gradlint.protocol.nodes import Parameter, Stop
+from gradlint.protocol.span import Span
 from gradlint.worker.construction import Construction
 from gradlint.worker.mentions import Mentions
 from gradlint.worker.stops import Stopped

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from gradlint.wire import Candidate
+from gradlint.protocol.wire import Candidate
 from gradlint.worker.attempt import tried
 from gradlint.worker.sources import evaluated
 

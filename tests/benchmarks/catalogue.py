@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from gradlint.evidence import Verdict
+from gradlint.judging.evidence import Verdict
 from gradlint.loader import rule_named
 from tests.test_rules import NAMES, linted, markers, reported
 

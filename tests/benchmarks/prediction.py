@@ -25,7 +25,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from gradlint.graph import LayerGraph
+from gradlint.layers.graph import LayerGraph
 from gradlint.theory import predict
 from tests.benchmarks.architectures import architectures
 from tests.theory.measured import Network, decades, imagined, network, traced

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gradlint.toml import ConfigError
+from gradlint.settings.toml import ConfigError
 from tests.corpora.judgements import judged, outdated, read_judgements
 from tests.corpora.linting import Sweep, default_results
 from tests.corpora.registered import write_programs

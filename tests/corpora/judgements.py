@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradlint.toml import TomlValue, read_toml
+from gradlint.settings.toml import TomlValue, read_toml
 from tests.corpora.results import Found
 from tests.corpora.table import Row
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gradlint.evidence import Severity, Verdict
+from gradlint.judging.evidence import Severity, Verdict
 from gradlint.report import ModelStatus
 from tests.corpora.results import Found, Outcome
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradlint.toml import ConfigError
+from gradlint.settings.toml import ConfigError
 from tests.corpora.__main__ import main
 from tests.corpora.judgements import Judgement, judged, outdated, read_judgements
 from tests.corpora.linting import ENVIRONMENT, Sweep

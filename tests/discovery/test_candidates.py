@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gradlint.program import ModelDefinition, Program
-from gradlint.wire import BuiltFrom, Candidate
+from gradlint.protocol.wire import BuiltFrom, Candidate
 from tests.discovery.conftest import Read
 
 _IMPORTS = "import torch\nfrom torch import nn\n"

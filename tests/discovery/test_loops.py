@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gradlint.program import StepKind, TrainingLoop
-from gradlint.training import OptimizerFamily, Training
+from gradlint.protocol.training import OptimizerFamily, Training
 from tests.discovery.conftest import Read
 
 _HEAD = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gradlint.program import LossCall
-from gradlint.training import Objective
+from gradlint.protocol.training import Objective
 from tests.discovery.conftest import Read
 
 _HEAD = """\

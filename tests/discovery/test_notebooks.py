@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from gradlint.cells import in_cells
-from gradlint.config import Config
 from gradlint.discovery import discover
 from gradlint.discovery.files import find_files
 from gradlint.engine import layer_graphs, lint
 from gradlint.program import Program, Unreadable
+from gradlint.protocol.span import Span
 from gradlint.report import FileReport, ModelStatus, ModelSummary, TrunkLayer
 from gradlint.reporters.presentation import stands
-from gradlint.span import Span
+from gradlint.settings.config import Config
 
 NET = """\
 class Net(nn.Module):

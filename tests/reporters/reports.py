@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
-from gradlint.claim import Bound, Claim
-from gradlint.evidence import Evidence, RemedyVerdict, Severity, Verdict
-from gradlint.quantity import Quantity
+from gradlint.judging.evidence import Evidence, RemedyVerdict, Severity, Verdict
+from gradlint.protocol.claim import Bound, Claim
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.span import Span
+from gradlint.protocol.training import OptimizerFamily
 from gradlint.report import (
     FileReport,
     Finding,
@@ -19,8 +21,6 @@ from gradlint.report import (
     TriedRemedy,
     TrunkLayer,
 )
-from gradlint.span import Span
-from gradlint.training import OptimizerFamily
 
 SOURCE = """\
 import torch

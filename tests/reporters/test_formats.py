@@ -13,12 +13,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from gradlint.evidence import Severity, Verdict
+from gradlint.judging.evidence import Severity, Verdict
 from gradlint.loader import rules
+from gradlint.protocol.span import Span
 from gradlint.report import FileReport, Report
 from gradlint.reporters import formats, github, gitlab, junit, rdjson, sarif
 from gradlint.reporters.presentation import Style, cleaned, rebased
-from gradlint.span import Span
 from tests.command import gradlint
 from tests.reporters import reports
 from tests.reporters.test_text import same_as_snapshot

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from gradlint.protocol.span import Span
 from gradlint.report import FileReport, PicturedLayer, Report
 from gradlint.reporters import html
 from gradlint.reporters.html.data import embedded
@@ -16,7 +17,6 @@ from gradlint.reporters.html.markup import Markup, element
 from gradlint.reporters.html.scale import shade
 from gradlint.reporters.html.source import shown_lines, source
 from gradlint.reporters.presentation import Style
-from gradlint.span import Span
 from tests.reporters import reports
 
 

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import replace
 
-from gradlint.evidence import Evidence, Verdict
+from gradlint.judging.evidence import Evidence, Verdict
 from gradlint.report import FileReport, Report
 from gradlint.reporters import json_
 from gradlint.reporters.presentation import rebased

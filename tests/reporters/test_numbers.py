@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from gradlint.claim import Bound, Claim
-from gradlint.quantity import Quantity
+from gradlint.protocol.claim import Bound, Claim
+from gradlint.protocol.quantity import Quantity
 from gradlint.reporters.numbers import bar, factor, healthy, number, subject
 
 

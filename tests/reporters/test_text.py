@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gradlint.evidence import Evidence, Severity, Verdict
+from gradlint.judging.evidence import Evidence, Severity, Verdict
+from gradlint.protocol.span import Span
 from gradlint.report import FileReport, ModelStatus, Report
 from gradlint.reporters import concise, text
 from gradlint.reporters.presentation import Style, cleaned, rebased
-from gradlint.span import Span
 from tests.reporters import reports
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gradlint.graph import LayerGraph
+from gradlint.layers.graph import LayerGraph
 from gradlint.worker.construction import watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.forward import forward, gradients, run, seed_everything

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.nodes import Layer, Parameter
+from gradlint.protocol.nodes import Layer, Parameter
 from gradlint.theory.activations import activation_of, respond
 from gradlint.theory.quadrature import Response
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from gradlint.graph import LayerGraph
+from gradlint.layers.graph import LayerGraph
 from gradlint.worker.construction import watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.forward import run, seed_everything

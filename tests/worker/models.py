@@ -6,7 +6,7 @@ import linecache
 import textwrap
 from types import ModuleType
 
-from gradlint.wire import BuiltFrom, Candidate, TraceModel
+from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 
 _HEADER = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\n"
 

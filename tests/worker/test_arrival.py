@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
-from gradlint.graph import LayerGraph
+from gradlint.layers.graph import LayerGraph
 from gradlint.loader import rule_named
-from gradlint.nodes import Parameter
+from gradlint.protocol.nodes import Parameter
 from gradlint.rule import GraphRule, Hypothesis
 from tests.worker import legitimate
 from tests.worker.live import traced

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.wire import BuiltFrom, TraceModel
+from gradlint.protocol.wire import BuiltFrom, TraceModel
 from gradlint.worker.build import build, on_cpu
 from gradlint.worker.failure import UserError
 from gradlint.worker.size import TooLargeError, limited

@@ -13,7 +13,7 @@ from tests.command import ROOT
 
 LISTEN = """
 import sys
-from gradlint.wire import OpenFile
+from gradlint.protocol.wire import OpenFile
 from gradlint.worker.dependencies import Dependencies
 root = sys.argv[1]
 dependencies = Dependencies(OpenFile(root + "/models/net.py", "net.py", root, "", (), 0))
@@ -63,7 +63,7 @@ def found(project: Path, code: str) -> tuple[Sequence[str], Sequence[str]]:
         pytest.param("open(root + '/models/net.py')", [], id="the linted file itself"),
         pytest.param("open(root + '/venv/lib/site-packages/other.py')", [], id="what is installed"),
         pytest.param("import ast, json.tool; open('/proc/self/stat')", [], id="the interpreter's"),
-        pytest.param("import gradlint.claim", [], id="gradlint's"),
+        pytest.param("import gradlint.protocol.claim", [], id="gradlint's"),
         pytest.param("open(0, closefd=False)", [], id="no path"),
     ],
 )

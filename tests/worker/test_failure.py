@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gradlint.span import Span
-from gradlint.wire import OpenFile
+from gradlint.protocol.span import Span
+from gradlint.protocol.wire import OpenFile
 from gradlint.worker.failure import LONGEST_MESSAGE, UserError, brief, clean, describe
 
 Raised = Callable[[str], tuple[BaseException, OpenFile]]

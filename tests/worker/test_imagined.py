@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.config import Config
 from gradlint.engine import lint
-from gradlint.evidence import Severity, Verdict
+from gradlint.judging.evidence import Severity, Verdict
 from gradlint.report import ModelStatus
+from gradlint.settings.config import Config
 from gradlint.worker.imagined import Imagination
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gradlint.span import Span
-from gradlint.wire import OpenFile
+from gradlint.protocol.span import Span
+from gradlint.protocol.wire import OpenFile
 from gradlint.worker import toplevel
 from gradlint.worker.failure import MissingPackageError, describe
 from gradlint.worker.load import Loaded, load

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.claim import Bound, Claim
-from gradlint.quantity import Quantity
-from gradlint.remedy import Bypass, Remedy, ReplaceLoss
-from gradlint.training import LOSS_FUNCTIONS, Objective
+from gradlint.protocol.claim import Bound, Claim
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.remedy import Bypass, Remedy, ReplaceLoss
+from gradlint.protocol.training import LOSS_FUNCTIONS, Objective
 from gradlint.worker.objective import fed_by, value_of
 from gradlint.worker.quantities import Example, measure
 from gradlint.worker.remedy import apply

@@ -7,10 +7,10 @@ import math
 import pytest
 from torch import nn
 
-from gradlint.claim import Bound, Claim
-from gradlint.quantity import Quantity
-from gradlint.training import Training
-from gradlint.wire import ProbeModel
+from gradlint.protocol.claim import Bound, Claim
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.training import Training
+from gradlint.protocol.wire import ProbeModel
 from gradlint.worker.probe import probe
 from gradlint.worker.quantities import Example
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.claim import Bound, Claim
-from gradlint.quantity import Quantity
-from gradlint.training import Training
+from gradlint.protocol.claim import Bound, Claim
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.training import Training
 from gradlint.worker.outputs import loss_of
 from gradlint.worker.quantities import Example, measure
 from gradlint.worker.run import Run

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.claim import Bound, Claim
-from gradlint.quantity import Quantity
-from gradlint.remedy import (
+from gradlint.protocol.claim import Bound, Claim
+from gradlint.protocol.quantity import Quantity
+from gradlint.protocol.remedy import (
     Action,
     Activate,
     Bypass,
@@ -20,8 +20,8 @@ from gradlint.remedy import (
     SetGateBias,
     SkipRecurrent,
 )
-from gradlint.training import Training
-from gradlint.wire import ProbeModel
+from gradlint.protocol.training import Training
+from gradlint.protocol.wire import ProbeModel
 from gradlint.worker.probe import probe
 from gradlint.worker.quantities import Example
 from gradlint.worker.remedy import Weights, apply

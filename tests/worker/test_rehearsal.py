@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from gradlint.training import Training
+from gradlint.protocol.training import Training
 from gradlint.worker import rehearsal
 from gradlint.worker.quantities import Example
 from gradlint.worker.run import Run, UnmeasurableError

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradlint.wire import OpenFile
+from gradlint.protocol.wire import OpenFile
 from gradlint.worker.failure import UserError
 from gradlint.worker.service import FileService
 from tests.worker.models import module_of, request

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gradlint.claim import Bound
+from gradlint.protocol.claim import Bound
 from gradlint.reporters.html.data import embedded
 from gradlint.reporters.html.markup import Markup, element, joined
 from gradlint.reporters.html.series import Curve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlint.evidence import Evidence, RemedyVerdict
+from gradlint.judging.evidence import Evidence, RemedyVerdict
 from gradlint.report import Finding, TriedRemedy
 from gradlint.reporters.catalogue import Entry
 from gradlint.reporters.html.markup import Markup, element, joined

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from importlib.resources import files
 
-from gradlint.claim import Bound
-from gradlint.quantity import Quantity
+from gradlint.protocol.claim import Bound
+from gradlint.protocol.quantity import Quantity
 from gradlint.report import FileReport, Finding, ModelSummary, Report
 from gradlint.reporters.catalogue import Entry, entries
 from gradlint.reporters.footer import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 
@@ -20,8 +20,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: Ioffe and Szegedy, "Batch normalization", 2015, section 3.2.
 
     >>> from torch import nn
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
     >>> run = Run(Example(lambda: model, (16, 8)), 0)

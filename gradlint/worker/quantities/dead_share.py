@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 
@@ -21,8 +21,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: Lu et al., "Dying ReLU and initialization", 2019.
 
     >>> import torch
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> dead = torch.nn.Linear(4, 6)
     >>> _ = torch.nn.init.constant_(dead.bias, -100.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 
@@ -21,8 +21,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: Gers, Schmidhuber and Cummins, "Learning to forget", 2000; Jozefowicz, Zaremba and
     Sutskever, "An empirical exploration of recurrent network architectures", 2015.
 
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> run = Run(Example(lambda: nn.LSTM(8, 64, batch_first=True), (4, 10, 8)), 0, keep=["LSTM"])
     >>> 0.45 < measure(run, Claim(Quantity.FORGET_GATE, "LSTM", Bound())) < 0.55

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run
 
 
@@ -18,8 +18,8 @@ def measure(run: Run, claim: Claim) -> float:
     .98.
 
     >>> import torch
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> layers = [m for _ in range(6) for m in (torch.nn.Linear(16, 16), torch.nn.Sigmoid())]
     >>> example = Example(lambda: torch.nn.Sequential(*layers), (8, 16))

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.forward import seed_everything
 from gradlint.worker.run import Run, UnmeasurableError
 
@@ -24,8 +24,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: the factor by which a layer scales a gradient is one singular-value average of its
     Jacobian, as in Pennington et al., "Resurrecting the sigmoid in deep learning", 2017.
 
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Sigmoid())
     >>> run = Run(Example(lambda: model, (16, 8)), 0, keep=["2"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run
 
 _DRAWS = 8
@@ -21,8 +21,8 @@ def measure(run: Run, claim: Claim) -> float:
     weights.
 
     >>> from torch import nn
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> def spread(width):
     ...     layers = [nn.Linear(width, width) for _ in range(10)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 _RELATIVE_TOLERANCE = 1e-4  # single precision noise of a gradient summed over a batch is below
@@ -24,8 +24,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: Goodfellow, Bengio and Courville, "Deep Learning", 2016, section 8.4 (symmetry
     breaking).
 
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
     >>> _ = [nn.init.constant_(parameter, 0.1) for parameter in model.parameters()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run
 
 
@@ -16,8 +16,8 @@ def measure(run: Run, claim: Claim) -> float:
 
     Source: IEEE 754-2019, binary16.
 
-    >>> from gradlint.claim import Bound
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> run = Run(Example(lambda: torch.nn.Linear(4, 4), (8, 4)), 0, keep=["Linear"])
     >>> measure(run, Claim(Quantity.HALF_OVERFLOW, "Linear", Bound()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.objective import SCALE, value_of
 from gradlint.worker.run import Run, UnmeasurableError
 
@@ -23,9 +23,9 @@ def measure(run: Run, claim: Claim) -> float:
     Source: Micikevicius et al., "Mixed precision training", 2018: 31 % of the gradients of one
     detector were lost in this way, and with them its training.
 
-    >>> from gradlint.claim import Bound
-    >>> from gradlint.quantity import Quantity
-    >>> from gradlint.training import Objective
+    >>> from gradlint.protocol.claim import Bound
+    >>> from gradlint.protocol.quantity import Quantity
+    >>> from gradlint.protocol.training import Objective
     >>> from gradlint.worker.quantities import Example
     >>> loss = Objective("MSELoss")
     >>> claim = Claim(Quantity.HALF_UNDERFLOW, "loss()", Bound(), objective=loss)

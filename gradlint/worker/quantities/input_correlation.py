@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 
@@ -20,8 +20,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: Schoenholz et al., "Deep information propagation", 2017 (the correlation map c*).
 
     >>> import torch
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Sigmoid())
     >>> run = Run(Example(lambda: model, (8, 64)), 0, keep=["1"])

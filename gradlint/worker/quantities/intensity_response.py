@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.forward import Built, forward
 from gradlint.worker.run import Run, UnmeasurableError
 
@@ -26,8 +26,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: Lim et al., "Enhanced deep residual networks for single image super-resolution", 2017:
     normalisation removes the range flexibility that restoring images needs.
 
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> blind = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Linear(8, 8))
     >>> seeing = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8))

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 
@@ -23,8 +23,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: measured on 360 networks, AUC .949 (SGD) and .945 (Adam) for training to fail.
 
     >>> import torch
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> run = Run(Example(lambda: torch.nn.Linear(64, 10), (32, 64)), 0)
     >>> -1 < measure(run, Claim(Quantity.LOGIT_SPREAD, "loss()", Bound())) < 1

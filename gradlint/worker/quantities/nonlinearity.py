@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.forward import seed_everything
 from gradlint.worker.remedy import bypass
 from gradlint.worker.run import Run, UnmeasurableError
@@ -25,8 +25,8 @@ def measure(run: Run, claim: Claim) -> float:
 
     Source: definition; y = A x + b has ∂⟨R, y⟩/∂x = Aᵀ R, whatever x is.
 
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 4))
     >>> run = Run(Example(lambda: model, (16, 8)), 0, keep=["0", "1", "3"])

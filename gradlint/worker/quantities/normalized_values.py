@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 
@@ -25,8 +25,8 @@ def measure(run: Run, claim: Claim) -> float:
 
     Source: Ioffe and Szegedy, "Batch normalization", 2015; Wu and He, "Group normalization", 2018.
 
-    >>> from gradlint.claim import Bound
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = nn.Sequential(nn.Linear(8, 8), nn.GroupNorm(8, 8))
     >>> run = Run(Example(lambda: model, (16, 8)), 0, keep=["1"])

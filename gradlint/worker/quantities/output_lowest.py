@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run
 from gradlint.worker.tail import extremes
 
@@ -18,8 +18,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: the range of an activation bounds the targets that it can fit.
 
     >>> import torch
-    >>> from gradlint.claim import Bound
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 1), torch.nn.Tanh())
     >>> run = Run(Example(lambda: model, (8, 4)), 0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from gradlint.claim import Claim
-from gradlint.training import Objective
+from gradlint.protocol.claim import Claim
+from gradlint.protocol.training import Objective
 from gradlint.worker.objective import REPLACED, fed_by
 from gradlint.worker.run import Run, UnmeasurableError
 
@@ -30,8 +30,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: the documentation of BCELoss, NLLLoss and KLDivLoss in torch.nn.
 
     >>> import torch
-    >>> from gradlint.claim import Bound
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> claim = Claim(Quantity.OUTSIDE_DOMAIN, "loss()", Bound(), objective=Objective("NLLLoss"))
     >>> probabilities = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Softmax(-1))

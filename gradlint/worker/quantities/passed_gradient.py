@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 from gradlint.worker.trace import tensors_in
 
@@ -24,8 +24,8 @@ def measure(run: Run, claim: Claim) -> float:
 
     Source: the derivative of softmax, pᵢ(δᵢⱼ - pⱼ), is 0 for the one class with p = 1.
 
-    >>> from gradlint.claim import Bound
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 1), torch.nn.Softmax(dim=1))
     >>> run = Run(Example(lambda: model, (8, 4)), 0, keep=["1"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 
@@ -19,8 +19,8 @@ def measure(run: Run, claim: Claim) -> float:
 
     >>> import torch
     >>> from torch import nn
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> class Cut(nn.Sequential):
     ...     def forward(self, x):

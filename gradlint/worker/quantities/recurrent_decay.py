@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.forward import seed_everything
 from gradlint.worker.recurrent import REPLACEMENT
 from gradlint.worker.run import Run, UnmeasurableError
@@ -28,8 +28,8 @@ def measure(run: Run, claim: Claim) -> float:
     that of the hidden state (R² 1.000), and D predicts failure to recall the first token with AUC
     .978.
 
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> run = Run(Example(lambda: nn.RNN(8, 64, batch_first=True), (4, 50, 8)), 0, keep=["RNN"])
     >>> -20 < measure(run, Claim(Quantity.RECURRENT_DECAY, "RNN", Bound(), steps=50)) < -5

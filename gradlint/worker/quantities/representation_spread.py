@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 
@@ -24,8 +24,8 @@ def measure(run: Run, claim: Claim) -> float:
     step on the next layer meets.
 
     >>> from torch import nn
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> layers = [m for _ in range(4) for m in (nn.Linear(64, 64), nn.Sigmoid())]
     >>> run = Run(Example(lambda: nn.Sequential(*layers), (8, 64)), 0, keep=["7"])

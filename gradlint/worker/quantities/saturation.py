@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 # φ'(x) / max φ', as a function of y = φ(x): no inputs need to be kept.
@@ -30,8 +30,8 @@ def measure(run: Run, claim: Claim) -> float:
     networks", 2010, who watch the saturation of sigmoid and tanh units.
 
     >>> import torch
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.Tanh())
     >>> run = Run(Example(lambda: model, (8, 4)), 0, keep=["1"])

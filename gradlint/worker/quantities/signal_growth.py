@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run
 
 
@@ -20,8 +20,8 @@ def measure(run: Run, claim: Claim) -> float:
     in deep networks", 2020: without norms the variance doubles with every block.
 
     >>> from torch import nn
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> double = nn.Linear(8, 8, bias=False)
     >>> _ = nn.init.eye_(double.weight).data.mul_(10)

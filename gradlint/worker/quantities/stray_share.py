@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run
 from gradlint.worker.strays import strays
 
@@ -19,8 +19,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: by definition; `torch.nn.Module.parameters` yields registered tensors only.
 
     >>> from torch import nn
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> class Listed(nn.Module):
     ...     def __init__(self):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 from gradlint.worker.tail import Choose, tail
 from gradlint.worker.trace import Call, GradFn
@@ -26,8 +26,8 @@ def measure(run: Run, claim: Claim) -> float:
 
     Source: the derivatives 1/x of log and 1/(2√x) of sqrt at 0, and the range of single precision.
 
-    >>> from gradlint.claim import Bound
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> class LogOfSoftmax(torch.nn.Sequential):
     ...     def forward(self, x):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 
 
@@ -21,8 +21,8 @@ def measure(run: Run, claim: Claim) -> float:
     doubly exponentially with depth", 2021.
 
     >>> import torch
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> run = Run(Example(lambda: torch.nn.Linear(64, 64), (8, 10, 64)), 0, keep=["Linear"])
     >>> abs(measure(run, Claim(Quantity.TOKEN_CORRELATION, "Linear", Bound()))) < 0.1

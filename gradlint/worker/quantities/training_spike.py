@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from gradlint.claim import Claim
-from gradlint.training import Training
+from gradlint.protocol.claim import Claim
+from gradlint.protocol.training import Training
 from gradlint.worker.objective import loss_on_random_targets
 from gradlint.worker.rehearsal import Rehearsal
 from gradlint.worker.run import Run, UnmeasurableError
@@ -30,8 +30,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: no quantity at initialisation predicts the need for clipping (best AUC .785); a short
     training run sees what they miss, such as orthogonal recurrent weights.
 
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> hot = Training(optimizer="SGD", learning_rate=100.0, loss="MSELoss")
     >>> claim = Claim(Quantity.TRAINING_SPIKE, "loss()", Bound())

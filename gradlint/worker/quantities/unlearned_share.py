@@ -7,8 +7,8 @@ import math
 import torch
 from torch import nn
 
-from gradlint.claim import Claim
-from gradlint.training import loss_function
+from gradlint.protocol.claim import Claim
+from gradlint.protocol.training import loss_function
 from gradlint.worker.objective import by_class
 from gradlint.worker.rehearsal import Rehearsal
 from gradlint.worker.run import Run, UnmeasurableError
@@ -36,9 +36,9 @@ def measure(run: Run, claim: Claim) -> float:
     real data stayed above .45 and 14 of 15 slow ones did not; healthy ones come down to .3 within
     100 steps or so.
 
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
-    >>> from gradlint.training import Training
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
+    >>> from gradlint.protocol.training import Training
     >>> from gradlint.worker.quantities import Example
     >>> training = Training(optimizer="Adam", learning_rate=0.01, loss="CrossEntropyLoss")
     >>> run = Run(Example(lambda: nn.Linear(16, 4), (8, 16)), 0, training=training)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.forward import forward
 from gradlint.worker.run import Run, UnmeasurableError
 from gradlint.worker.trace import Call, Intervention
@@ -26,8 +26,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: Li et al., "Understanding the disharmony between dropout and batch normalization by
     variance shift", 2019.
 
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Dropout(0.5), nn.BatchNorm1d(64))
     >>> run = Run(Example(lambda: model, (256, 8)), 0, keep=["3"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run
 
 
@@ -17,8 +17,8 @@ def measure(run: Run, claim: Claim) -> float:
     Source: Kingma and Ba, "Adam", 2015 (eps); measured: precision .83 for failing with Adam.
 
     >>> import torch
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> run = Run(Example(lambda: torch.nn.Linear(4, 4), (8, 4)), 0)
     >>> -3 < measure(run, Claim(Quantity.WEAKEST_GRADIENT, "loss()", Bound())) < 1

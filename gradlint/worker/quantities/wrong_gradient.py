@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run, UnmeasurableError
 from gradlint.worker.tail import tail
 
@@ -29,9 +29,9 @@ def measure(run: Run, claim: Claim) -> float:
     Source: Golik, Doetsch and Ney, "Cross-entropy vs. squared error training", 2013, for the
     vanishing gradient of a wrong and sure output.
 
-    >>> from gradlint.claim import Bound
-    >>> from gradlint.quantity import Quantity
-    >>> from gradlint.training import Objective
+    >>> from gradlint.protocol.claim import Bound
+    >>> from gradlint.protocol.quantity import Quantity
+    >>> from gradlint.protocol.training import Objective
     >>> from gradlint.worker.quantities import Example
     >>> run = Run(Example(lambda: torch.nn.Linear(8, 5), (4, 8)), 0)
     >>> def claim(*applied):

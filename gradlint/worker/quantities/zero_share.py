@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlint.claim import Claim
+from gradlint.protocol.claim import Claim
 from gradlint.worker.run import Run
 
 
@@ -13,8 +13,8 @@ def measure(run: Run, claim: Claim) -> float:
     elements behind a ReLU that sees a symmetric signal, none behind a smooth activation.
 
     >>> import torch
-    >>> from gradlint.claim import Bound, Claim
-    >>> from gradlint.quantity import Quantity
+    >>> from gradlint.protocol.claim import Bound, Claim
+    >>> from gradlint.protocol.quantity import Quantity
     >>> from gradlint.worker.quantities import Example
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.ReLU())
     >>> run = Run(Example(lambda: model, (8, 4)), 0, keep=["1"])

@@ -1,0 +1,75 @@
+"""Recurrences in a layer graph: fused layers, cells and loops by hand, and how long they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from gradlint.layers.graph import LayerGraph
+from gradlint.layers.operations import Role, is_weighted, name_of, role_of
+from gradlint.layers.patterns import site
+from gradlint.protocol.nodes import Layer, Parameter
+
+ASSUMED_STEPS = 100
+"""The length of a sequence at which a recurrence is judged where the file does not say it."""
+
+_FEWEST_CALLS = 5  # a loop shorter than this is a stack of tied layers
+
+
+def own_steps(graph: LayerGraph, layer: Layer) -> int:
+    """The length of the sequence that a fused layer reads, 0 where it is not the file's own."""
+    shape = next(iter(graph.input_shapes(layer)), ())
+    if not graph.own_inputs or len(shape) < 2:
+        return 0
+    return shape[1] if len(shape) == 3 and layer.setting("batch_first") else shape[0]
+
+
+def length(own: int) -> str:
+    """The steps over which a recurrence is judged, in words; 0 is an unknown length."""
+    known = f"sequences of unknown length (judged at {ASSUMED_STEPS} steps)"
+    return f"{own} steps" if own else known
+
+
+def loops(graph: LayerGraph) -> Iterator[tuple[Layer, ...]]:
+    """Weights used in five calls or more, each call behind the one before it."""
+    for layer in graph.layers:
+        if not (is_weighted(layer) or role_of(layer) is Role.CELL):
+            continue
+        calls = graph.calls(layer)
+        if calls[0] is layer and len(calls) >= _FEWEST_CALLS and _in_sequence(graph, calls):
+            yield calls
+
+
+def _in_sequence(graph: LayerGraph, calls: tuple[Layer, ...]) -> bool:
+    return all(graph.connected(one, next_) for one, next_ in pairwise(calls))
+
+
+def iterates(graph: LayerGraph, calls: tuple[Layer, ...]) -> bool:
+    """Whether a loop takes the same input at every step, as one that looks for a fixed point."""
+    first, second, third = calls[:3]
+    return _fed(graph, first, second) == _fed(graph, second, third) != set()
+
+
+def _fed(graph: LayerGraph, one: Layer, next_: Layer) -> set[str]:
+    """What enters a loop between two of its steps, by the ids of the layers that it comes from."""
+    inside = graph.between(one, next_)
+    entering = {producer for layer in inside[1:] for producer in graph.producers(layer)}
+    return {p.id for p in entering if p not in inside and not graph.connected(one, p)}
+
+
+def gated(graph: LayerGraph, kind: str) -> Iterator[tuple[Layer, int]]:
+    """The layers and cells of `kind` ("lstm" or "gru") and their own steps, one for each line.
+
+    Layers that are built by the same line in a loop start alike, so the first speaks for all.
+    """
+    found = [(layer, own_steps(graph, layer)) for layer in graph.layers if name_of(layer) == kind]
+    cells = (calls for calls in loops(graph) if name_of(calls[0]) == f"{kind}cell")
+    found += [(calls[0], len(calls) if graph.own_inputs else 0) for calls in cells]
+    yield from {site([layer]): (layer, own) for layer, own in reversed(found)}.values()
+
+
+def between_steps(graph: LayerGraph, layer: Layer) -> Parameter | None:
+    """The weight that leads from one step to the next; of a stack of layers, that of the first."""
+    own = graph.parameters_of(layer)
+    hidden = (p for p in own if p.id.rpartition(".")[2].startswith("weight_hh"))
+    return next(hidden, graph.weight_of(layer))
