@@ -139,7 +139,7 @@ class Linter:
         if not isinstance(self._ready, Ready):
             self._settled = False  # because torch may be there the next time
             return self._ready
-        session = self._worker.open(_open_request(file, program, self._root, self._config))
+        session = self._worker.open(open_request(file, program, self._root, self._config))
         if isinstance(session, Lost):
             return session
         imported = session.import_file()
@@ -199,7 +199,8 @@ def _wished(loop: TrainingLoop, wishes: ModelSettings) -> TrainingLoop:
     return replace(loop, training=training)
 
 
-def _open_request(file: FoundFile, program: Program, root: Path, config: Config) -> OpenFile:
+def open_request(file: FoundFile, program: Program, root: Path, config: Config) -> OpenFile:
+    """How the worker is to import a file: as part of its package, if it stands in one."""
     path = file.path.absolute()
     package, parts = path.parent, [path.stem] if path.stem != "__init__" else []
     while (package / "__init__.py").exists():
