@@ -9,6 +9,7 @@ from enum import Enum
 from gradlint.judging.evidence import Evidence, RemedyVerdict, Severity, Verdict, disagrees
 from gradlint.protocol.span import Span
 from gradlint.protocol.training import OptimizerFamily
+from gradlint.protocol.wire import BuiltFrom
 
 
 class ModelStatus(str, Enum):
@@ -92,6 +93,7 @@ class ModelSummary:
     status: ModelStatus
     reason: str = ""
     built_from: str = ""
+    constructor: str = ""
     inputs: tuple[str, ...] = ()
     optimizer: OptimizerFamily = OptimizerFamily.UNKNOWN
     parameters: int = 0
@@ -100,6 +102,11 @@ class ModelSummary:
     trunk: tuple[TrunkLayer, ...] = ()
     covered_by: str = ""
     picture: Picture | None = None
+
+    @property
+    def invented(self) -> bool:
+        """Whether the model was built on values that nothing in the source names."""
+        return self.built_from == BuiltFrom.NAMES.value
 
     @property
     def decades(self) -> tuple[float, ...]:

@@ -273,6 +273,7 @@ def _summary(blank: ModelSummary, traced: Traced, graph: LayerGraph) -> ModelSum
         blank,
         status=ModelStatus.TRACED,
         built_from=traced.built_from.value,
+        constructor=traced.constructor,
         inputs=traced.inputs,
         parameters=traced.parameters,
         layers=len(graph.layers),

@@ -57,6 +57,7 @@ def _model(model: ModelSummary) -> Json:
         "status": model.status.value,
         "reason": reason,
         "built_from": model.built_from or None,
+        "constructor": model.constructor or None,
         "inputs": list(model.inputs),
         "optimizer": model.optimizer.value,
         "parameters": model.parameters,

@@ -59,6 +59,13 @@ def unprobed(report: Report) -> tuple[ModelSummary, ...]:
     return tuple(model for model in roots(report) if model.status is not ModelStatus.PROBED)
 
 
+def built(model: ModelSummary) -> str:
+    """How the model came to be; values that gradlint invented are said to be its own."""
+    if not model.invented:
+        return f"built from {model.built_from}"
+    return f"built on invented values: {model.constructor}"
+
+
 def missing_arguments(model: ModelSummary) -> tuple[str, ...]:
     """The constructor arguments for the lack of which the model was not built."""
     found = _MISSING.search(model.reason) if model.status is ModelStatus.NOT_BUILT else None

@@ -13,7 +13,7 @@ from gradlint.report import FileReport, Finding, ModelSummary, Report
 from gradlint.reporters import footer
 from gradlint.reporters.ink import BOLD, DIM, Ink
 from gradlint.reporters.numbers import bar, number, typical
-from gradlint.reporters.presentation import Style, stands
+from gradlint.reporters.presentation import Style, built, stands
 from gradlint.reporters.proof import cause_lines, evidence_lines, remedy_lines
 
 _BAR = 40
@@ -66,6 +66,8 @@ def _finding(finding: Finding, file: FileReport, style: Style, ink: Ink) -> Iter
         return
     yield from (_INDENT + line for line in cause_lines(finding))
     model = next((model for model in file.models if model.name == finding.model), None)
+    if model is not None and model.invented:
+        yield f"{_INDENT}{built(model)}"
     if model is not None and _speaks_of_gradient(finding):
         yield from (_INDENT + line for line in _trunk(model, style))
     yield from (_INDENT + line for line in remedy_lines(finding, style, ink))

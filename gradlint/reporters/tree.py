@@ -13,7 +13,7 @@ from gradlint.report import ModelSummary, TrunkLayer
 from gradlint.reporters.footer import counted
 from gradlint.reporters.ink import BOLD, DIM, STRONG, WEAK, Ink
 from gradlint.reporters.numbers import number, typical
-from gradlint.reporters.presentation import Style
+from gradlint.reporters.presentation import Style, built
 
 _FULL = 24  # characters of the longest bar
 _SHORTEST = 3.0  # decades that the longest bar stands for at least, so that noise stays short
@@ -80,7 +80,7 @@ def _beside(summary: ModelSummary) -> Iterator[TrunkLayer]:
 def _facts(summary: ModelSummary) -> str:
     facts = [f"{summary.parameters:,} parameters", counted(summary.layers, "layer")]
     if summary.built_from:
-        facts.append(f"built from {summary.built_from}")
+        facts.append(built(summary))
     if summary.trunk:
         facts.append(f"trunk of {len(summary.trunk)}")
     if summary.reason:

@@ -198,6 +198,8 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
             continue
         if next(model.parameters(), None) is None:
             raise UserError("build", NoParametersError(request.name))
+        if form is not candidate:
+            form = replace(form, built_from=BuiltFrom.NAMES)  # because values in it are ours now
         return _with_inputs(module, form, model, request, limit)
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,14 @@ def test_editors_can_parse_the_first_line_of_each_finding() -> None:
     headers = [line for line in lines if re.match(r"\S+:\d+:\d+: (error|warning|note): ", line)]
     assert [line.split(": ")[0] for line in headers] == ["model.py:10:43", "broken.py:3:7"]
     assert headers[0].endswith("[saturating-stack] confirmed")
+
+
+def test_a_finding_says_that_its_model_was_built_on_invented_values() -> None:
+    report = reports.report()
+    guessed = reports.net(built_from="names", constructor="Net(depth=4)")
+    first = replace(report.files[0], models=(guessed,))
+    assert "built on invented values: Net(depth=4)" in text.render(replace(report, files=(first,)))
+    assert "invented" not in text.render(report)
 
 
 def test_the_carets_stand_under_the_span() -> None:

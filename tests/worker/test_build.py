@@ -220,6 +220,11 @@ class TestConstructorErrors:
             build(module_of(source), request("Net(4)", built_from=BuiltFrom.USE_IN_FILE))
         assert str(caught.value.error) == "width must be 8"
 
+    def test_defaults_that_were_corrected_count_as_invented(self) -> None:
+        built = build(module_of(LINEAR), request("Net(wide=4)", built_from=BuiltFrom.DEFAULTS))
+        assert built.candidate.constructor == "Net()"
+        assert built.candidate.built_from is BuiltFrom.NAMES
+
 
 class TestSize:
     def test_a_model_above_the_limit_is_left_before_its_memory_is_touched(self) -> None:

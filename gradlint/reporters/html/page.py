@@ -26,7 +26,7 @@ from gradlint.reporters.html.series import (
     series_of,
 )
 from gradlint.reporters.html.source import shown_lines, source
-from gradlint.reporters.presentation import Style
+from gradlint.reporters.presentation import Style, built
 
 
 def render(report: Report, style: Style | None = None) -> str:
@@ -145,7 +145,7 @@ def _facts(model: ModelSummary) -> str:
                 f"{model.parameters:,} parameters",
                 counted(model.layers, "layer"),
                 f"inputs {' '.join(model.inputs)}" if model.inputs else "",
-                f"built from {model.built_from}" if model.built_from else "",
+                built(model) if model.built_from else "",
                 f"optimizer {model.optimizer.value}",
             ),
         )
