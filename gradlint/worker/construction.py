@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradlint.protocol.nodes import Initialisation
 from gradlint.protocol.span import Span
-from gradlint.worker.trace import Source
+from gradlint.worker.lines import Source
 
 _INIT_FILE = os.path.join("torch", "nn", "init.py")
 _LAYERS_FOLDER = os.path.join("torch", "nn", "modules") + os.sep

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from torch import nn
 
 from gradlint.protocol.nodes import Edge, Input, Layer, Loss, Parameter, Stop, Stray
+from gradlint.worker.call import shape_of
 from gradlint.worker.construction import Construction
 from gradlint.worker.imagined import Imagination
+from gradlint.worker.lines import Source
 from gradlint.worker.mentions import Mentions
 from gradlint.worker.parameters import parameter_nodes
+from gradlint.worker.recording import LOSS, Forward
 from gradlint.worker.strays import Found, stray_nodes, strays
-from gradlint.worker.trace import LOSS, Forward, Source, shape_of
 from gradlint.worker.unreached import (
     Fingerprints,
     described,

@@ -13,10 +13,13 @@ import torch
 from torch import nn
 
 from gradlint.worker.build import on_cpu
+from gradlint.worker.call import tensors_in
 from gradlint.worker.failure import UserError
+from gradlint.worker.lines import Source
 from gradlint.worker.outputs import loss_of, tensors_of
+from gradlint.worker.recording import Forward
 from gradlint.worker.stops import as_remedied
-from gradlint.worker.trace import Forward, Intervention, Observer, Recorder, Source, tensors_in
+from gradlint.worker.trace import Intervention, Observer, Recorder
 
 
 class Built(Protocol):

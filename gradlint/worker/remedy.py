@@ -31,6 +31,7 @@ from gradlint.protocol.remedy import (
     SetGateBias,
     SkipRecurrent,
 )
+from gradlint.worker.call import Call
 from gradlint.worker.objective import LEFT_OUT, REPLACED, SCALE
 from gradlint.worker.recurrent import (
     add_skips,
@@ -41,7 +42,7 @@ from gradlint.worker.recurrent import (
 from gradlint.worker.run import UnmeasurableError
 from gradlint.worker.stops import LET_THROUGH
 from gradlint.worker.strays import register
-from gradlint.worker.trace import Call, Intervention
+from gradlint.worker.trace import Intervention
 
 Weights = Mapping[str, tuple[str, ...]]
 

@@ -10,6 +10,7 @@ import torch
 
 from gradlint.protocol.claim import Claim
 from gradlint.protocol.training import Training
+from gradlint.worker.call import Call
 from gradlint.worker.forward import (
     Built,
     Gradients,
@@ -21,7 +22,7 @@ from gradlint.worker.forward import (
     seed_everything,
     sign_step,
 )
-from gradlint.worker.trace import Call, Forward
+from gradlint.worker.recording import Forward
 
 
 class UnmeasurableError(Exception):

@@ -18,8 +18,9 @@ from gradlint.worker.construction import Construction, watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.failure import ran_out_of_memory
 from gradlint.worker.forward import run, seed_everything
+from gradlint.worker.lines import Source
 from gradlint.worker.probe import probe
-from gradlint.worker.trace import Forward, Source
+from gradlint.worker.recording import Forward
 
 
 class FileService:

@@ -10,10 +10,10 @@ from torch import nn
 
 from gradlint.protocol.nodes import Stray
 from gradlint.protocol.span import Span
+from gradlint.worker.call import parameter_of, shape_of
 from gradlint.worker.construction import Construction
 from gradlint.worker.mentions import Mentions
 from gradlint.worker.run import UnmeasurableError
-from gradlint.worker.trace import parameter_of, shape_of
 
 _REGISTERED = frozenset({"_parameters", "_buffers", "_modules"})
 _NEST = 3

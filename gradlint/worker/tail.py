@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from gradlint.protocol.claim import Claim
+from gradlint.worker.call import Call
 from gradlint.worker.failure import UserError
 from gradlint.worker.forward import forward
 from gradlint.worker.objective import fed_by, value_of
 from gradlint.worker.run import Run, UnmeasurableError
-from gradlint.worker.trace import Call, Intervention
+from gradlint.worker.trace import Intervention
 
 Choose = Callable[[torch.Tensor], torch.Tensor]
 """Values of the shape of a layer's output, given that output."""

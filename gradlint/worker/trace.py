@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from types import CodeType, FrameType
-from typing import TypeGuard
+from types import FrameType
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from gradlint.protocol.span import Span
+from gradlint.worker.call import (
+    Call,
+    GradFn,
+    call_settings,
+    class_name,
+    dtype_of,
+    function_name,
+    is_leaf,
+    module_settings,
+    parameter_of,
+    shape_of,
+    tensors_in,
+)
+from gradlint.worker.lines import Source
 from gradlint.worker.stops import (
     Stopped,
     Switches,
@@ -25,104 +34,8 @@ from gradlint.worker.stops import (
     with_gradient,
 )
 
-Setting = bool | int | float | str
-Intervention = Callable[["Call", tuple[object, ...], torch.Tensor], torch.Tensor]
+Intervention = Callable[[Call, tuple[object, ...], torch.Tensor], torch.Tensor]
 Observer = Callable[[str, torch.Tensor], None]
-GradFn = torch.autograd.graph.Node
-
-_CONTAINERS = (
-    nn.Sequential,
-    nn.ModuleList,
-    nn.ModuleDict,
-    nn.Transformer,
-    nn.TransformerEncoder,
-    nn.TransformerDecoder,
-    nn.TransformerEncoderLayer,
-    nn.TransformerDecoderLayer,
-)
-
-
-@dataclass(slots=True)
-class Call:
-    """One recorded call: what ran, where it stands, and the autograd nodes of its outputs.
-
-    `taken` are the tensors among its arguments, in order: the autograd node, the `id` of a leaf, or
-    the inputs that a tensor without gradient comes from.
-    """
-
-    id: str
-    op: str
-    path: str
-    index: int
-    module: nn.Module | None
-    span: Span | None
-    shape: tuple[int, ...]
-    dtype: str
-    settings: tuple[tuple[str, Setting], ...] = ()
-    exits: list[GradFn] = field(default_factory=list)
-    sources: set[str] = field(default_factory=set)
-    taken: list[GradFn | str | int] = field(default_factory=list)
-    arguments: tuple[object, ...] = ()
-    output: torch.Tensor | None = None
-
-
-class Source:
-    """The linted file, and how a stack of frames is mapped to a line in it."""
-
-    def __init__(self, path: str, shown: str) -> None:
-        self.path = path
-        self._shown = shown
-        self._spans: dict[tuple[CodeType, int], Span] = {}
-
-    def locate(self, frame: FrameType | None, *, building: object = None) -> Span | None:
-        """The innermost line of the linted file below `frame`, constructors of `building` aside."""
-        while frame is not None:
-            if frame.f_code.co_filename == self.path and not _constructs(frame, building):
-                return self._span(frame)
-            frame = frame.f_back
-        return None
-
-    def _span(self, frame: FrameType) -> Span:
-        key = (frame.f_code, frame.f_lasti)
-        if key not in self._spans:
-            self._spans[key] = self._position(frame)
-        return self._spans[key]
-
-    def _position(self, frame: FrameType) -> Span:
-        if sys.version_info >= (3, 11):
-            positions = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
-            line, end_line, column, end_column = next(positions)
-            if line and column is not None and end_column is not None:
-                return Span(self._shown, line, column + 1, end_line or line, end_column + 1)
-        return Span(self._shown, frame.f_lineno)
-
-
-def _constructs(frame: FrameType, building: object) -> bool:
-    """Whether `frame` is a constructor that is at work on `building` itself."""
-    if building is None or not frame.f_code.co_varnames:
-        return False
-    return frame.f_locals.get(frame.f_code.co_varnames[0]) is building
-
-
-def tensors_in(value: object) -> Iterator[torch.Tensor]:
-    """Every tensor in nested tuples, lists and dicts, in order."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
-
-
-def is_leaf(module: nn.Module) -> bool:
-    """Whether the module is one layer of `torch.nn`, not a container and not the user's own."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return True
-    forward = getattr(type(module), "forward", None)
-    defined_in = getattr(forward, "__module__", "") or ""
-    return defined_in.startswith("torch.nn.modules") and not isinstance(module, _CONTAINERS)
 
 
 class Recorder(TorchFunctionMode):
@@ -213,7 +126,7 @@ class Recorder(TorchFunctionMode):
                 name = path or type(module).__name__
                 frame = sys._getframe(2) if self._source else None
                 return self._record(
-                    name, _class_name(module), path, module, frame, (args, kwargs), output
+                    name, class_name(module), path, module, frame, (args, kwargs), output
                 )
 
     @contextlib.contextmanager
@@ -235,7 +148,7 @@ class Recorder(TorchFunctionMode):
             self._switches.forget()
         made = list(tensors_in(output))
         new = [t for t in made if t.grad_fn is not None and t.grad_fn not in self.owner]
-        name = _function_name(func)
+        name = function_name(func)
         if not new:
             self._stop(name, made, list(tensors_in((args, kwargs))), sys._getframe(2))
             return output
@@ -278,9 +191,11 @@ class Recorder(TorchFunctionMode):
         for stop in call.sources & self.stops.keys():
             self.stops[stop].feeds[id_] = None
         call.sources -= self.stops.keys()
-        call.shape, call.dtype = shape_of(made[0]), _dtype(made[0])
+        call.shape, call.dtype = shape_of(made[0]), dtype_of(made[0])
         if self._source:
-            call.settings = _module_settings(module) if module else self._call_settings(*arguments)
+            call.settings = (
+                module_settings(module) if module else call_settings(*arguments, self._origin)
+            )
         if self._observe:
             self._observe(id_, made[0].detach())
         if name in self._keep or id_ in self._keep:
@@ -328,7 +243,7 @@ class Recorder(TorchFunctionMode):
         id_, index = self._next_id(name)
         self._counts[name] = index + 1
         shape = shape_of(tensor)
-        call = Call(id_, f"autograd.{op}", path, index, None, None, shape, _dtype(tensor))
+        call = Call(id_, f"autograd.{op}", path, index, None, None, shape, dtype_of(tensor))
         self._claim(call, [tensor])
 
     def _stop(
@@ -375,19 +290,6 @@ class Recorder(TorchFunctionMode):
         else:
             yield from sorted(self._origin(tensor))
 
-    def _call_settings(
-        self, args: tuple[object, ...], kwargs: Mapping[str, object]
-    ) -> tuple[tuple[str, Setting], ...]:
-        """Plain arguments as they are; of constant tensors their shape, mean and mean square."""
-        named = [(f"argument{index}", value) for index, value in enumerate(args)]
-        named += list(kwargs.items())
-        plain = ((name, _first(value)) for name, value in named)
-        settings = [(name, value) for name, value in plain if isinstance(value, Setting)]
-        for name, value in named:
-            if _is_constant(value) and not self._origin(value):
-                settings += _statistics(name, value)
-        return tuple(settings)
-
     def _path_of(self, module: nn.Module) -> str:
         """The dotted path; a module that is not registered is named by the place that calls it."""
         if id(module) not in self._paths:
@@ -396,140 +298,3 @@ class Recorder(TorchFunctionMode):
             name = f"{type(module).__name__.lower()}-{len(self._strangers)}"
             self._paths[id(module)] = f"{parent}.{name}" if parent else name
         return self._paths[id(module)]
-
-
-def _class_name(module: nn.Module) -> str:
-    for kind in type(module).__mro__:
-        parametrised = kind.__module__.startswith("torch.nn.utils.")
-        if kind.__module__.startswith("torch.nn.") and not parametrised:
-            return f"torch.nn.{kind.__name__}"
-    return f"torch.jit.{type(module).__name__}"
-
-
-def _function_name(func: Callable[..., object]) -> str:
-    name = getattr(func, "__name__", type(func).__name__)
-    if name in ("__get__", "__set__"):
-        name = getattr(getattr(func, "__self__", None), "__name__", name)
-    return name.strip("_") or name
-
-
-def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
-    """The sizes of a tensor; the mean, at least 1, for one that differs in a nested tensor."""
-    if all(isinstance(size, int) for size in tensor.shape):
-        return tuple(tensor.shape)
-    known = math.prod(size for size in tensor.shape if isinstance(size, int))
-    mean = max(tensor.values().numel() // max(known, 1), 1) if tensor.is_nested else 1
-    return tuple(size if isinstance(size, int) else mean for size in tensor.shape)
-
-
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
-
-
-def _module_settings(module: nn.Module) -> tuple[tuple[str, Setting], ...]:
-    own = ((name, _first(value)) for name, value in vars(module).items() if name[0] != "_")
-    return tuple(
-        (name, value) for name, value in own if name != "training" and isinstance(value, Setting)
-    )
-
-
-def _is_constant(value: object) -> TypeGuard[torch.Tensor]:
-    """Whether the value is a tensor of numbers that no gradient flows to, such as a buffer."""
-    return (
-        type(value) is torch.Tensor
-        and not value.requires_grad
-        and value.is_floating_point()
-        and value.numel() > 0
-    )
-
-
-def _statistics(name: str, tensor: torch.Tensor) -> list[tuple[str, Setting]]:
-    with torch._C.DisableTorchFunction(), torch.no_grad():
-        finite = tensor[torch.isfinite(tensor)].double()
-        if not finite.numel():
-            return []
-        return [
-            (f"{name}.shape", ",".join(map(str, tensor.shape))),
-            (f"{name}.mean", float(finite.mean())),
-            (f"{name}.square", float(finite.square().mean())),
-        ]
-
-
-def _first(value: object) -> object:
-    return value[0] if isinstance(value, tuple | list) and value else value
-
-
-def parameter_of(node: GradFn) -> torch.Tensor | None:
-    """The leaf tensor behind an AccumulateGrad node, None for every other node."""
-    variable = getattr(node, "variable", None)
-    return variable if isinstance(variable, torch.Tensor) and not node.next_functions else None
-
-
-@dataclass(slots=True)
-class Forward:
-    """A finished forward pass: the model, its recorded calls, its output tensors and the loss."""
-
-    model: nn.Module
-    recorder: Recorder
-    inputs: dict[str, torch.Tensor]
-    outputs: tuple[torch.Tensor, ...]
-    loss: torch.Tensor
-
-    @property
-    def calls(self) -> dict[str, Call]:
-        """The recorded calls by node id, in the order in which they ran."""
-        return self.recorder.calls
-
-    def edges(self) -> Iterator[tuple[str, str]]:
-        """Pairs (source, target) of node ids: what flows into each call and into the loss."""
-        seen: dict[tuple[str, str], None] = {}
-        names = {id(p): name for name, p in self.model.named_parameters(remove_duplicate=True)}
-        for node, target in self.recorder.owner.items():
-            for ahead, _ in node.next_functions:
-                source = self._source(ahead, names)
-                if source is not None and source != target:
-                    seen[source, target] = None
-        for call in self.calls.values():
-            for source in sorted(call.sources):
-                seen[source, call.id] = None
-        for source in self._sources_of_loss(names):
-            seen[source, LOSS] = None
-        yield from self._in_order(seen, names)
-
-    def _in_order(
-        self, edges: Iterable[tuple[str, str]], names: Mapping[int, str]
-    ) -> list[tuple[str, str]]:
-        """Edges into a node in the order of the call's arguments, those not among them last."""
-        places: dict[tuple[str, str], int] = {}
-        for call in self.calls.values():
-            for place, key in enumerate(call.taken):
-                known = key if isinstance(key, str) else None
-                known = known or (names.get(key) if isinstance(key, int) else None)
-                if known is None and not isinstance(key, str | int):
-                    known = self.recorder.owner.get(key)
-                if known is not None:
-                    places.setdefault((known, call.id), place)
-        last = len(places)
-        return sorted(edges, key=lambda edge: places.get(edge, last))
-
-    def _sources_of_loss(self, names: Mapping[int, str]) -> Iterator[str]:
-        pending, seen = [self.loss.grad_fn], set()
-        while pending:
-            node = pending.pop()
-            if node is None or node in seen:
-                continue
-            seen.add(node)
-            source = self._source(node, names)
-            if source is None:
-                pending.extend(ahead for ahead, _ in node.next_functions)
-            else:
-                yield source
-
-    def _source(self, node: GradFn | None, names: Mapping[int, str]) -> str | None:
-        if node is None:
-            return None
-        variable = parameter_of(node)
-        return names.get(id(variable)) if variable is not None else self.recorder.owner.get(node)
-
-
-LOSS = "loss()"

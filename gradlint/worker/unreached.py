@@ -11,10 +11,11 @@ from torch import nn
 
 from gradlint.protocol.nodes import Parameter, Stop
 from gradlint.protocol.span import Span
+from gradlint.worker.call import GradFn
 from gradlint.worker.construction import Construction
 from gradlint.worker.mentions import Mentions
+from gradlint.worker.recording import LOSS, Forward
 from gradlint.worker.stops import Stopped
-from gradlint.worker.trace import LOSS, Forward, GradFn
 
 _NEST = 3
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)

@@ -16,7 +16,8 @@ from gradlint.worker.construction import watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.forward import forward, gradients, run, seed_everything
 from gradlint.worker.imagined import Imagination
-from gradlint.worker.trace import Forward, Source
+from gradlint.worker.lines import Source
+from gradlint.worker.recording import Forward
 
 Inputs = Callable[[], tuple[object, ...]]
 

@@ -11,8 +11,9 @@ from gradlint.layers.graph import LayerGraph
 from gradlint.worker.construction import watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.forward import run, seed_everything
+from gradlint.worker.lines import Source
 from gradlint.worker.quantities import Example
-from gradlint.worker.trace import Forward, Source
+from gradlint.worker.recording import Forward
 
 
 def traced(

@@ -7,8 +7,8 @@ import math
 import torch
 
 from gradlint.protocol.claim import Claim
+from gradlint.worker.call import tensors_in
 from gradlint.worker.run import Run, UnmeasurableError
-from gradlint.worker.trace import tensors_in
 
 _ROUNDING = 1e-6
 

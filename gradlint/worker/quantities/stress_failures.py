@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from gradlint.protocol.claim import Claim
+from gradlint.worker.call import Call, GradFn
 from gradlint.worker.run import Run, UnmeasurableError
 from gradlint.worker.tail import Choose, tail
-from gradlint.worker.trace import Call, GradFn
 
 _LARGE = 120.0  # exp(-104) is 0 in single precision: a softmax between ±60 loses its smallest term
 _FARTHEST = 400

@@ -9,9 +9,10 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from gradlint.protocol.claim import Claim
+from gradlint.worker.call import Call
 from gradlint.worker.forward import forward
 from gradlint.worker.run import Run, UnmeasurableError
-from gradlint.worker.trace import Call, Intervention
+from gradlint.worker.trace import Intervention
 
 
 def measure(run: Run, claim: Claim) -> float:

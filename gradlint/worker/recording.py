@@ -1,0 +1,81 @@
+"""A finished forward pass: its calls, and what flows from which of them into which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gradlint.worker.call import Call, GradFn, parameter_of
+from gradlint.worker.trace import Recorder
+
+LOSS = "loss()"
+
+
+@dataclass(slots=True)
+class Forward:
+    """A finished forward pass: the model, its recorded calls, its output tensors and the loss."""
+
+    model: nn.Module
+    recorder: Recorder
+    inputs: dict[str, torch.Tensor]
+    outputs: tuple[torch.Tensor, ...]
+    loss: torch.Tensor
+
+    @property
+    def calls(self) -> dict[str, Call]:
+        """The recorded calls by node id, in the order in which they ran."""
+        return self.recorder.calls
+
+    def edges(self) -> Iterator[tuple[str, str]]:
+        """Pairs (source, target) of node ids: what flows into each call and into the loss."""
+        seen: dict[tuple[str, str], None] = {}
+        names = {id(p): name for name, p in self.model.named_parameters(remove_duplicate=True)}
+        for node, target in self.recorder.owner.items():
+            for ahead, _ in node.next_functions:
+                source = self._source(ahead, names)
+                if source is not None and source != target:
+                    seen[source, target] = None
+        for call in self.calls.values():
+            for source in sorted(call.sources):
+                seen[source, call.id] = None
+        for source in self._sources_of_loss(names):
+            seen[source, LOSS] = None
+        yield from self._in_order(seen, names)
+
+    def _in_order(
+        self, edges: Iterable[tuple[str, str]], names: Mapping[int, str]
+    ) -> list[tuple[str, str]]:
+        """Edges into a node in the order of the call's arguments, those not among them last."""
+        places: dict[tuple[str, str], int] = {}
+        for call in self.calls.values():
+            for place, key in enumerate(call.taken):
+                known = key if isinstance(key, str) else None
+                known = known or (names.get(key) if isinstance(key, int) else None)
+                if known is None and not isinstance(key, str | int):
+                    known = self.recorder.owner.get(key)
+                if known is not None:
+                    places.setdefault((known, call.id), place)
+        last = len(places)
+        return sorted(edges, key=lambda edge: places.get(edge, last))
+
+    def _sources_of_loss(self, names: Mapping[int, str]) -> Iterator[str]:
+        pending, seen = [self.loss.grad_fn], set()
+        while pending:
+            node = pending.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            source = self._source(node, names)
+            if source is None:
+                pending.extend(ahead for ahead, _ in node.next_functions)
+            else:
+                yield source
+
+    def _source(self, node: GradFn | None, names: Mapping[int, str]) -> str | None:
+        if node is None:
+            return None
+        variable = parameter_of(node)
+        return names.get(id(variable)) if variable is not None else self.recorder.owner.get(node)
