@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -203,7 +204,8 @@ def open_request(file: FoundFile, program: Program, root: Path, config: Config) 
     """How the worker is to import a file: as part of its package, if it stands in one."""
     path = file.path.absolute()
     package, parts = path.parent, [path.stem] if path.stem != "__init__" else []
-    while (package / "__init__.py").exists():
+    above = _levels(program.code or _text(path))
+    while (package / "__init__.py").exists() or len(parts) <= above:
         parts.insert(0, package.name)
         package = package.parent
     inside = package != path.parent and program.cells is None
@@ -216,6 +218,21 @@ def open_request(file: FoundFile, program: Program, root: Path, config: Config) 
         memory_mb=config.memory,
         text=program.code,
     )
+
+
+_RELATIVE = re.compile(r"^\s*from\s+(\.+)\s*\w*\s+import\b", re.MULTILINE)
+
+
+def _levels(text: str) -> int:
+    """How many folders up the relative imports of a file reach, which may lack an __init__."""
+    return max((len(dots) for dots in _RELATIVE.findall(text)), default=0)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _roots_first(program: Program) -> tuple[ModelDefinition, ...]:

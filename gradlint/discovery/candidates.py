@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from gradlint.discovery.elsewhere import elsewhere
 from gradlint.discovery.factories import factories
 from gradlint.discovery.frameworks import Base, base_kind
 from gradlint.discovery.outline import Scope
@@ -40,9 +41,10 @@ class Candidates:
         if _is_hidden(reading.model_classes[name]):
             return self._factories.get(name, ())
         others = (*self._uses.candidates(reading, name), *self._factories.get(name, ()))
-        signature = tuple(_by_signature(reading, name))
         configured = tuple(_by_config_class(reading, name))
-        building = (*configured, *others, *signature)
+        if not (configured or others) and required_parameters(reading, name):
+            others = tuple(elsewhere(reading, name))
+        building = (*configured, *others, *_by_signature(reading, name))
         found = (
             *(self._by_get_inputs(name, building) if root else ()),
             *_by_example(reading, name, building),

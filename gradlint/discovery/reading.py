@@ -13,6 +13,7 @@ from gradlint.discovery.imports import Imports
 from gradlint.discovery.lookups import Lookups
 from gradlint.discovery.neighbours import Lineage, ModuleOutline, Neighbourhood, module_outline
 from gradlint.discovery.outline import Called, Outline, Scope, outline
+from gradlint.discovery.project import Project
 from gradlint.discovery.source import Source
 
 _DEEPEST = 3
@@ -33,6 +34,12 @@ class Reading:
     def imports(self) -> Imports:
         """What the names of the file were imported under."""
         return self.module.imports
+
+    @cached_property
+    def project(self) -> Project:
+        """The other files of the project."""
+        around = self.neighbourhood
+        return Project(around.root, self.source.path, around.lookups)
 
     @cached_property
     def lineages(self) -> dict[str, Lineage]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gradlint.discovery.frameworks import Base, base_kind
+from gradlint.discovery.keeping import Keeping, Parts
 from gradlint.discovery.names import REQUIRED, conventional, conventional_class
 from gradlint.discovery.outline import Scope
 from gradlint.discovery.reading import Reading
@@ -24,11 +25,12 @@ _DEEPEST = 3
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter that must be given a value."""
+    """A parameter of a constructor; one that is not `optional` must be given a value."""
 
     name: str
     annotation: ast.expr | None
     keyword_only: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,25 @@ def constructions(reading: Reading, name: str, depth: int = 0) -> Iterator[Const
     if not required:
         yield Construction(f"{name}()", guessed=False)
         return
-    filling = _Filling(reading, name, depth)
+    filling = Filling(reading, name, depth)
+    only_configured = all(filling.is_configuration(parameter) for parameter in required)
     values = [filling.value(parameter) for parameter in required]
-    if any(value is None for value in values):
-        return
+    if all(value is not None for value in values):
+        yield Construction(_written(name, required, values), guessed=not only_configured)
+    namespaces = [filling.namespace(parameter) for parameter in required]
+    if any(map(filling.is_configuration, required)) and any(namespaces):
+        # Because a configuration class may need more than is at hand: files, a command line.
+        mixed = [inner or value for inner, value in zip(namespaces, values, strict=True)]
+        if all(value is not None for value in mixed):
+            yield Construction(_written(name, required, mixed), guessed=True)
+
+
+def _written(name: str, parameters: list[Parameter], values: list[str | None]) -> str:
     texts = [
         f"{parameter.name}={value}" if parameter.keyword_only else str(value)
-        for parameter, value in zip(required, values, strict=True)
+        for parameter, value in zip(parameters, values, strict=True)
     ]
-    only_configured = all(filling.is_configuration(parameter) for parameter in required)
-    yield Construction(f"{name}({', '.join(texts)})", guessed=not only_configured)
+    return f"{name}({', '.join(texts)})"
 
 
 def required_parameters(reading: Reading, name: str) -> list[Parameter] | None:
@@ -72,14 +83,26 @@ def required_parameters(reading: Reading, name: str) -> list[Parameter] | None:
     return None
 
 
+def all_parameters(reading: Reading, name: str) -> list[Parameter]:
+    """The parameters of the constructor, () where none is in sight."""
+    outlined = reading.lineages[name].constructor
+    return _parameters(outlined.init) if outlined is not None and outlined.init else []
+
+
 def without_defaults(arguments: ast.arguments) -> list[Parameter]:
     """The parameters of a method that must be given, but for the first (`self`)."""
+    return [parameter for parameter in _parameters(arguments) if not parameter.optional]
+
+
+def _parameters(arguments: ast.arguments) -> list[Parameter]:
     positional = [*arguments.posonlyargs, *arguments.args]
-    needed = positional[1 : len(positional) - len(arguments.defaults)]
-    found = [Parameter(item.arg, item.annotation) for item in needed]
+    required = len(positional) - len(arguments.defaults)
+    found = [
+        Parameter(item.arg, item.annotation, optional=index >= required)
+        for index, item in enumerate(positional)
+    ][1:]
     for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if default is None:
-            found.append(Parameter(item.arg, item.annotation, keyword_only=True))
+        found.append(Parameter(item.arg, item.annotation, True, default is not None))
     return found
 
 
@@ -92,7 +115,7 @@ def torch_nn(reading: Reading) -> str:
     return f"{torch}.nn" if torch else "__import__('torch').nn"
 
 
-class _Filling:
+class Filling:
     """Values for the parameters of one constructor."""
 
     def __init__(self, reading: Reading, name: str, depth: int) -> None:
@@ -120,9 +143,11 @@ class _Filling:
             or self._option(parameter, usage)
             or self._class(parameter, usage, annotation)
             or self._part(parameter)
+            or self._wrapped(parameter)
             or self._by_name(parameter, usage, annotation)
-            or self._namespace(parameter)
+            or self.namespace(parameter)
             or _last_resort(annotation)
+            or self._by_use(parameter, usage)
         )
 
     def _option(self, parameter: Parameter, usage: Usage) -> str | None:
@@ -220,33 +245,82 @@ class _Filling:
             words.append(f"{field.name}={value}")
         return f"{written}({', '.join(words)})"
 
-    def _namespace(self, parameter: Parameter) -> str | None:
-        """A namespace or mapping with everything that is read from the parameter in this class."""
-        usage = self.usages.get(parameter.name)
-        if parameter.annotation is not None or usage is None or not usage.keys:
+    def _wrapped(self, parameter: Parameter) -> str | None:
+        """What stands for a module that the model is given and calls: a part, or nothing at all."""
+        if self.scope is None or not Keeping.of(self.scope, parameter.name).is_run:
             return None
-        keys = dict(usage.keys)
-        for other in self._handed_on(parameter.name):
-            keys |= other
-        values = {key: conventional(key) for key in keys}
-        if any(value is None for value in values.values()):
-            return None
-        words = ", ".join(f"{key}={value}" for key, value in values.items())
-        return (
-            f"dict({words})"
-            if usage.as_mapping
-            else f"__import__('types').SimpleNamespace({words})"
-        )
+        wanted = parameter.name.replace("_", "").lower()
+        for name in self.reading.model_classes:
+            alike = len(wanted) >= _TELLING and wanted in name.lower()
+            if alike and name != self.name and self.depth < _DEEPEST:
+                built = next(constructions(self.reading, name, self.depth + 1), None)
+                if built is not None:
+                    return built.text
+        return "PassThrough()"
 
-    def _handed_on(self, name: str) -> Iterator[dict[str, None]]:
+    def _by_use(self, parameter: Parameter, usage: Usage) -> str | None:
+        """A value for a parameter whose name says nothing, by what the constructor does with it."""
+        if parameter.annotation is not None or self.scope is None:
+            return None
+        return _shaped("64", usage, None)
+
+    def namespace(self, parameter: Parameter) -> str | None:
+        """A namespace or mapping with everything that is read from the parameter in this class."""
+        if parameter.annotation is not None and not _CONFIG.fullmatch(parameter.name):
+            return None
+        if self.scope is None:
+            return None
+        parts = Keeping.of(self.scope, parameter.name).parts()
+        usage = self.usages.get(parameter.name, Usage())
+        if not parts.inner or usage.listed or "shape" in parts.inner:
+            return None
+        for name, inner in self._handed_on(parameter.name):
+            parts.inner.setdefault(name, inner)
+        return self._filled(parts)
+
+    def _filled(self, parts: Parts) -> str:
+        """An expression for an object of these parts, each with the value the project gives it."""
+        values = {
+            name: self._filled(inner) if inner.inner else self._setting(name, inner.counted)
+            for name, inner in parts.inner.items()
+        }
+        words = ", ".join(f"{name}={value}" for name, value in values.items())
+        return f"dict({words})" if parts.as_mapping else f"{_NAMESPACE}({words})"
+
+    def _setting(self, name: str, counted: bool) -> str:
+        """The value of a setting: a configuration class's, the project's, or the usual one."""
+        for scope in self.reading.outline.classes:
+            if re.search(r"(Config|Cfg|Args|Params|Options|Settings)$", scope.name):
+                bound = scope.bindings.get(f"self.{name}", []) or scope.bindings.get(name, [])
+                value = bound[-1].value if bound else None
+                # Because the other branch holds where files that are not there were read.
+                value = value.orelse if isinstance(value, ast.IfExp) else value
+                if isinstance(value, (ast.Constant, ast.Tuple, ast.List)) and _is_literal(value):
+                    text = ast.unparse(value)
+                    if text != "0":  # because what is counted later begins with it
+                        return text
+        usual = conventional(name) or ("2" if counted else "64")
+        return self.reading.project.value(name) or usual
+
+    def _handed_on(self, name: str) -> Iterator[tuple[str, Parts]]:
         """What other model classes of the file read from a configuration of the same name."""
         for other, scope in self.reading.model_classes.items():
             init = scope.method("__init__")
             if other == self.name or init is None or init.function is None:
                 continue
             if any(item.arg == name for item in init.function.args.args):
-                found = usages(init.function.body, self.reading.imports).get(name)
-                yield found.keys if found else {}
+                yield from Keeping.of(scope, name).parts().inner.items()
+
+
+_NAMESPACE = "__import__('types').SimpleNamespace"
+_TELLING = 5
+"""Letters of a parameter's name from which on it says which class it takes an instance of."""
+
+
+def _is_literal(value: ast.expr) -> bool:
+    return all(
+        isinstance(node, (ast.Constant, ast.Tuple, ast.List, ast.Load)) for node in ast.walk(value)
+    ) and not (isinstance(value, ast.Constant) and value.value is None)
 
 
 def _in_common(first: str, second: str) -> int:

@@ -24,6 +24,7 @@ class BuiltFrom(str, Enum):
     EXAMPLE_INPUT = "example-input"
     USE_IN_FILE = "use-in-file"
     FACTORY = "factory"
+    USE_IN_PROJECT = "use-in-project"
     DEFAULTS = "defaults"
     NAMES = "names"
     CALLER = "caller"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import sys
+import time
 from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
 from typing import cast
@@ -21,6 +22,8 @@ from gradlint.worker.guesses import Guess
 from gradlint.worker.imagined import Imagination
 from gradlint.worker.inputs import Search
 from gradlint.worker.offline import without_weights
+from gradlint.worker.passing import PassThrough
+from gradlint.worker.refitting import refitted
 from gradlint.worker.size import TooLargeError, counted, limited, parameter_limit
 from gradlint.worker.sources import Arguments, arguments, batch_that_runs, evaluated, larger
 from gradlint.worker.specs import described
@@ -37,9 +40,11 @@ _GIVEN = frozenset(
     }
 )
 _STAGES = ("build", "inputs", "forward")
-_REPAIRS = 12
+_REPAIRS = 40
 _HANDY = 40_000_000  # a pass through 110 million took six times that through 10
 _CHANGES = 12
+_FITS = 4  # because each costs a search of inputs
+_FITTING = 6.0  # seconds of processor time after which no other size is tried
 _SMALLEST_BATCH = 2  # because batch normalisation needs two samples
 
 
@@ -181,6 +186,7 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
     queue: list[tuple[Candidate, str]] = [(candidate, "")]
     seen = {candidate.constructor}
     first: UserError | None = None
+    fitted, deadline = 0, time.process_time() + _FITTING
     for _ in range(_REPAIRS):
         if not queue:
             break
@@ -200,7 +206,15 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
             raise UserError("build", NoParametersError(request.name))
         if form is not candidate:
             form = replace(form, built_from=BuiltFrom.NAMES)  # because values in it are ours now
-        return _with_inputs(module, form, model, request, limit)
+        try:
+            return _with_inputs(module, form, model, request, limit)
+        except UserError as error:
+            first = error if first is None or first.stage == "build" else first
+            fits = [c for c in refitted(form, error.error) if c.constructor not in seen]
+            seen.update(item.constructor for item in fits)
+            fitted += 1
+            late = fitted >= _FITS or time.process_time() > deadline
+            queue = [] if late else [*((item, "") for item in fits[:_FITS]), *queue]
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
 
 
@@ -259,7 +273,8 @@ def _described(args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str
 
 def _namespace(module: ModuleType, candidate: Candidate) -> dict[str, object]:
     """What the expressions of a candidate see: the module's names and the bindings that work."""
-    namespace = {"SimpleNamespace": SimpleNamespace, **vars(module)}
+    helpers = {"SimpleNamespace": SimpleNamespace, "PassThrough": PassThrough}
+    namespace = {**helpers, **vars(module)}
     with on_cpu():
         for name, text in candidate.bindings:
             outcome = tried(lambda text=text: evaluated(text, namespace))  # type: ignore[misc]

@@ -17,7 +17,8 @@ from gradlint.worker.usual import known, usual
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
-_GUESSED = frozenset({BuiltFrom.NAMES, BuiltFrom.DEFAULTS})
+GUESSED = frozenset({BuiltFrom.NAMES, BuiltFrom.DEFAULTS})
+"""The sources of arguments that are ours to change, because the user gave none."""
 
 _ANNOTATED = {"int": "64", "float": "0.5", "bool": "False"}
 
@@ -52,12 +53,16 @@ def _sized(name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Construction:
-    """A failed constructor call: the candidate, its call, what it calls, and the error."""
+    """A failed constructor call: the candidate, its call, what it calls, and the error.
+
+    `classes` are what the names of the user's module mean.
+    """
 
     candidate: Candidate
     call: ast.Call
     target: object
     error: Exception
+    classes: Mapping[str, object]
 
     @property
     def text(self) -> str:
@@ -117,14 +122,14 @@ def repaired(
 
     Arguments that the source gives are the user's: only guessed ones are changed.
     """
-    if candidate.built_from not in _GUESSED:
+    if candidate.built_from not in GUESSED:
         return
     parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
     if not isinstance(parsed.value, ast.Call):
         return
     call = parsed.value
     target = tried(lambda: eval(compile(ast.unparse(call.func), "<gradlint>", "eval"), namespace))
-    case = Construction(candidate, call, target.value, error)
+    case = Construction(candidate, call, target.value, error, namespace)
     for repair in _REPAIRS:
         yield from repair(case)
 
@@ -140,7 +145,10 @@ def _missing(case: Construction) -> Iterator[Candidate]:
 
 
 def _is_ours(case: Construction) -> bool:
-    """Whether the error was raised by the call itself, not by a call inside of the constructor."""
+    """Whether the call itself raised the error, or one that its keywords are handed on to."""
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in case.parameters().values())
+    if takes_all and re.search(r"__init__\(.*\*\*\w+", case.innermost()):
+        return True
     return not any(frame.users for frame in frames_of(case.error))
 
 
@@ -157,6 +165,7 @@ def _unexpected(case: Construction) -> Iterator[Candidate]:
 
 _NOT_A_LIST = re.compile(
     r"'(int|float)' object is not (iterable|subscriptable)|object of type '(int|float)' has no len|"
+    r"can only concatenate (list|tuple) \(not \"(int|float)|"
     r"'(int|float)' object has no attribute '(index|append|pop|copy|insert)'|"
     r"not iterable|must be an? (list|tuple|iterable)"
 )
@@ -194,21 +203,32 @@ def _single(case: Construction) -> Iterator[Candidate]:
 
 def _callables(case: Construction) -> Iterator[Candidate]:
     """A value was given where a class or a module is wanted."""
-    torch_names = {
-        "norm": "LayerNorm",
-        "act": "GELU",
-        "nonlin": "ReLU",
-        "conv": "Conv2d",
-        "linear": "Linear",
-    }
     if re.search(r"object is not callable|is not a Module subclass|unhashable", case.text):
         for name in _suspects(case, object):
-            kind = next(
-                (value for key, value in torch_names.items() if key in name.lower()), "ReLU"
-            )
-            yield case.having(name, f"__import__('torch').nn.{kind}")
-            yield case.having(name, f"__import__('torch').nn.{kind}()")
-            yield case.having(name, "__import__('torch').nn.Identity()")
+            for kind in _kinds(case, name):
+                yield case.having(name, kind)
+            yield case.having(name, "PassThrough()")
+
+
+_TORCH_NAMES = {
+    "norm": "LayerNorm",
+    "act": "GELU",
+    "nonlin": "ReLU",
+    "conv": "Conv2d",
+    "linear": "Linear",
+}
+
+
+def _kinds(case: Construction, name: str) -> Iterator[str]:
+    """Classes for a parameter: a module class of the file that is named alike, or torch's usual."""
+    words = [word for word in re.split(r"[_\d]+", name.lower()) if len(word) > 3]
+    for key, value in case.classes.items():
+        is_module = isinstance(value, type) and issubclass(value, nn.Module)
+        if is_module and any(word in key.lower() for word in words):
+            yield key
+    usual = next((kind for key, kind in _TORCH_NAMES.items() if key in name.lower()), "Identity")
+    yield f"__import__('torch').nn.{usual}"
+    yield f"__import__('torch').nn.{usual}()"
 
 
 def _configuration(case: Construction) -> Iterator[Candidate]:
@@ -220,7 +240,7 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
         return
     for parameter, value in case.given().items():
         text = ast.unparse(value)
-        if (attribute and text.startswith("SimpleNamespace(")) or (
+        if (attribute and re.match(r"(__import__\('types'\)\.)?SimpleNamespace\(", text)) or (
             key and text.startswith("dict(")
         ):
             yield case.having(
@@ -286,7 +306,7 @@ def _equal(case: Construction) -> Iterator[Candidate]:
     named = [name for name in numbers if re.search(rf"\b{name}\b", f"{case.text} {case.line()}")]
     for name in named:
         for other in named:
-            if numbers[name] != numbers[other]:
+            if numbers[name] != numbers[other] > 0:
                 yield case.having(name, str(numbers[other]))
     for name in named:
         for value in (1, 2, 4, 8, 16, 32, 64, 128, 224):
@@ -320,7 +340,7 @@ def _numbers(case: Construction) -> dict[str, int]:
     """The whole numbers among the arguments, defaults included."""
     values: dict[str, object] = {name: p.default for name, p in case.parameters().items()}
     values |= {n: v.value for n, v in case.given().items() if isinstance(v, ast.Constant)}
-    return {name: value for name, value in values.items() if type(value) is int}
+    return {name: value for name, value in values.items() if type(value) is int and value >= 0}
 
 
 def _mentioned(case: Construction) -> list[str]:

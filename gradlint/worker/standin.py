@@ -51,18 +51,17 @@ class StandInFinder(MetaPathFinder):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """The stand-in for `fullname`, or None to let the import fail."""
-        top = fullname.partition(".")[0]
-        if "." in fullname:
-            return self._spec(fullname) if top in self.packages else None
+        if "." in fullname and self._absent(fullname):
+            return self._spec(fullname)
         importer = _importing_frame()
         if not self.importing or importer is None or not self._is_project(importer):
             return None
-        if neighbour := self._neighbour(fullname):
+        if "." not in fullname and (neighbour := self._neighbour(fullname)):
             return neighbour
         filename, line = importer.f_code.co_filename, importer.f_lineno
         if _is_protected(filename, line):
             return None
-        self.packages.setdefault(top, (filename, line))
+        self.packages.setdefault(fullname, (filename, line))
         return self._spec(fullname)
 
     def close(self) -> None:
@@ -91,9 +90,13 @@ class StandInFinder(MetaPathFinder):
         Raises:
             MissingPackageError: always.
         """
-        top = name.partition(".")[0]
-        filename, line = self.packages[top]
-        raise MissingPackageError(top, filename, line)
+        absent = self._absent(name)
+        filename, line = self.packages[absent]
+        raise MissingPackageError(absent, filename, line)
+
+    def _absent(self, name: str) -> str:
+        """The missing package or module that `name` belongs to, "" if none."""
+        return next((p for p in self.packages if f"{name}.".startswith(f"{p}.")), "")
 
     def _refusing_new(self, name: str) -> object:
         def refuse(cls: type, *values: object, **words: object) -> NoReturn:

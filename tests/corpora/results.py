@@ -9,11 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model class, how far it came and why no further."""
+    """A model class, how far it came and why no further; a root is built by no other class."""
 
     name: str
     status: str
     reason: str
+    root: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,12 @@ class Row:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows under their titles, in columns."""
-    lines = [_TITLES, *(row.cells() for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_TITLES))]
+    return aligned([_TITLES, *(row.cells() for row in rows)])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells in columns, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
         for line in lines
@@ -88,12 +92,13 @@ def reasons(rows: Iterable[Row]) -> Counter[str]:
     counted: Counter[str] = Counter()
     for outcome in (outcome for row in rows for outcome in row.outcomes):
         if outcome.failure:
-            counted[_alike(f"file: {outcome.failure}")] += 1
+            counted[alike(f"file: {outcome.failure}")] += 1
         left_out = (model for model in outcome.models if model.status not in COVERED)
-        counted.update(_alike(f"{model.status}: {model.reason}") for model in left_out)
+        counted.update(alike(f"{model.status}: {model.reason}") for model in left_out)
     return counted
 
 
-def _alike(reason: str) -> str:
+def alike(reason: str) -> str:
+    """The reason without what varies from model to model."""
     first = (reason.splitlines() or [""])[0]
     return _VARYING.sub("…", _PLACE.sub("", first))[:160]

@@ -393,9 +393,14 @@ class TestMissingPackages:
     ) -> None:
         assert loaded(tmp_path, source).module.there is False
 
-    def test_a_missing_module_of_a_package_that_is_there_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(ModuleNotFoundError, match=r"json\.gone"):
-            loaded(tmp_path, "import json.gone")
+    def test_a_missing_module_of_a_package_that_is_there_is_named_where_it_is_used(
+        self, tmp_path: Path
+    ) -> None:
+        source = "from json.gone import lost\nfrom json import missing\ndef use(): lost()"
+        result = loaded(tmp_path, source)
+        assert result.missing == ("json.gone", "json.missing")
+        with pytest.raises(MissingPackageError, match=r"json\.gone"):
+            result.module.use()
 
     def test_stand_ins_are_forgotten_after_the_import(self, tmp_path: Path) -> None:
         loaded(tmp_path, "import gone.sub")

@@ -1,0 +1,140 @@
+"""Where other files of the project construct the models of this one, and with what arguments."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator
+
+from gradlint.discovery.bindings import Closed, Placed
+from gradlint.discovery.expressions import free_names
+from gradlint.discovery.frameworks import is_known
+from gradlint.discovery.outline import Called
+from gradlint.discovery.project import OtherFile
+from gradlint.discovery.reading import Reading
+from gradlint.discovery.signatures import Filling, Parameter, all_parameters
+from gradlint.protocol.wire import BuiltFrom, Candidate
+
+_MOST = 3
+"""Constructions in other files that are tried; the nearest file's come first."""
+
+
+def elsewhere(reading: Reading, name: str) -> Iterator[Candidate]:
+    """The ways in which other files construct a model class, those that say most first.
+
+    An argument whose value is not in sight there has the value that is usual for its parameter;
+    `built_from` says so.
+    """
+    parameters = all_parameters(reading, name)
+    if "." in name or not parameters:
+        return
+    found: dict[str, Candidate] = {}
+    for file in reading.project.naming(rf"\b{name}\("):
+        for called in file.outline.calls:
+            if _constructs(called, name, file, reading):
+                candidate = _closed(reading, name, parameters, file, called)
+                if candidate is not None:
+                    found.setdefault(candidate.constructor, candidate)
+        if len(found) >= _MOST:
+            break
+    ranked = sorted(found.values(), key=lambda item: item.built_from is BuiltFrom.NAMES)
+    yield from ranked[:_MOST]
+
+
+def _constructs(called: Called, name: str, file: OtherFile, reading: Reading) -> bool:
+    """Whether a call in another file constructs the class `name` of this one."""
+    qualified = file.imports.qualified(called.node.func)
+    module, _, last = qualified.rpartition(".")
+    if last != name or name in file.outline.defined:
+        return False
+    path = reading.source.path
+    around = {path.stem, *(folder.name for folder in path.parents)}
+    return module.rpartition(".")[2] in around or (not module and bool(file.imports.stars))
+
+
+def _closed(
+    reading: Reading, name: str, parameters: list[Parameter], file: OtherFile, called: Called
+) -> Candidate | None:
+    """The construction as this file would write it; None where nothing of it is in sight."""
+    given = _given(called.node, parameters)
+    if given is None:
+        return None
+    seen = {
+        key: value
+        for key, value in given.items()
+        if _in_sight(reading, file, Placed(value, called.scope, called.node.lineno))
+    }
+    placed = [Placed(value, called.scope, called.node.lineno) for value in seen.values()]
+    closed = file.tracer.close(*placed)
+    if closed is None or not seen:
+        return None
+    texts = dict(zip(seen, closed.texts, strict=True))
+    guessed = False
+    filling = Filling(reading, name, 0)
+    for parameter in parameters:
+        if parameter.name not in texts and (parameter.name in given or not parameter.optional):
+            guessed = True
+            value = None if parameter.optional else filling.value(parameter)
+            if value is None and not parameter.optional:
+                return None
+            if value is not None:
+                texts[parameter.name] = value
+    constructor = f"{name}({', '.join(f'{key}={text}' for key, text in texts.items())})"
+    source = BuiltFrom.NAMES if guessed else BuiltFrom.USE_IN_PROJECT
+    return Candidate(source, constructor, None, _imported(closed, file))
+
+
+def _given(call: ast.Call, parameters: list[Parameter]) -> dict[str, ast.expr] | None:
+    """The arguments of a call by parameter; None where some are spread or go nowhere."""
+    if any(isinstance(item, ast.Starred) for item in call.args) or any(
+        word.arg is None for word in call.keywords
+    ):
+        return None
+    positional = [item.name for item in parameters if not item.keyword_only]
+    if len(call.args) > len(positional):
+        return None
+    given = dict(zip(positional, call.args, strict=False))
+    given.update({word.arg: word.value for word in call.keywords if word.arg})
+    return given
+
+
+def _in_sight(reading: Reading, file: OtherFile, placed: Placed) -> bool:
+    """Whether a value of another file can be had here: its names are bound, built in or imported.
+
+    What that file itself defines is not, because it is not imported for it.
+    """
+    closed = file.tracer.close(placed)
+    if closed is None:
+        return False
+    bound = {name for name, _ in closed.bindings}
+    return all(
+        name in bound
+        or hasattr(builtins, name)
+        or _import(name, file) is not None
+        or (name in reading.module.classes and name not in file.outline.defined)
+        for name in _names(closed)
+    )
+
+
+def _names(closed: Closed) -> Iterator[str]:
+    for text in (*closed.texts, *(text for _, text in closed.bindings)):
+        yield from free_names(ast.parse(text, mode="eval").body)
+
+
+def _import(name: str, file: OtherFile) -> str | None:
+    """An expression for a name that another file imports from an installed package."""
+    meaning = file.imports.names.get(name)
+    if meaning is None or meaning.startswith(".") or not is_known(meaning.split(".")[0]):
+        return None
+    module, _, attribute = meaning.rpartition(".")
+    if not module or meaning in ("torch.nn", "torch.nn.functional"):
+        return f"__import__('importlib').import_module('{meaning}')"
+    return f"__import__('importlib').import_module('{module}').{attribute}"
+
+
+def _imported(closed: Closed, file: OtherFile) -> tuple[tuple[str, str], ...]:
+    """The bindings, after those for what the other file imports."""
+    bound = {name for name, _ in closed.bindings}
+    needed = (name for name in dict.fromkeys(_names(closed)) if name not in bound)
+    imports = ((name, text) for name in needed if (text := _import(name, file)))
+    return (*imports, *closed.bindings)
