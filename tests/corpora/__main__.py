@@ -1,4 +1,4 @@
-"""Lints the sources of installed packages and prints what came of it.
+"""Lints the sources of installed packages or of repositories and prints what came of it.
 
 Status 1 says that a confirmed finding has no record in verdicts.toml; status 2 that it was misused.
 """
@@ -8,13 +8,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gradlint.settings.toml import ConfigError
+from tests.corpora.coverage import (
+    coverage_table,
+    missing_packages,
+    reasons_missed,
+    with_roots,
+)
 from tests.corpora.judgements import judged, outdated, read_judgements
 from tests.corpora.linting import Sweep, default_results
 from tests.corpora.registered import write_programs
-from tests.corpora.sources import Package, find_package
+from tests.corpora.sources import Package, find_folder, find_package
 from tests.corpora.table import Row, by_rule, reasons, table
 
 UNREAD, MISUSE = 1, 2
@@ -28,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         sweep.results.mkdir(parents=True, exist_ok=True)
         packages = [_package(name, options, sweep) for name in options.packages]
-        rows = [_swept(package, sweep) for package in packages]
+        rows = [_swept(package, _apart(sweep, package, options)) for package in packages]
         return _report(rows)
     except (ConfigError, LookupError, ValueError, OSError) as error:
         print(f"tests.corpora: {error}", file=sys.stderr)
@@ -38,14 +45,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _package(name: str, options: argparse.Namespace, sweep: Sweep) -> Package:
     if options.registered:
         return write_programs(name, sweep.results / "programs", options.sample, options.seed)
-    package = find_package(name)
+    package = find_folder(Path(name)) if options.folder else find_package(name)
     return package.sample(options.sample, options.seed) if options.sample else package
+
+
+def _apart(sweep: Sweep, package: Package, options: argparse.Namespace) -> Sweep:
+    """The same sweep, with a folder of its own for each repository: many have a `model.py`."""
+    if not options.folder:
+        return sweep
+    results = sweep.results / "folders" / package.name
+    results.mkdir(parents=True, exist_ok=True)
+    return replace(sweep, results=results)
 
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.corpora", description=__doc__)
     parser.add_argument("packages", nargs="+", metavar="PACKAGE", help="an importable package")
-    parser.add_argument(
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--folder", action="store_true", help="each PACKAGE is the folder of a repository"
+    )
+    kinds.add_argument(
         "--registered",
         action="store_true",
         help="a program for each architecture that the package has a name for, not its sources",
@@ -72,7 +92,7 @@ def _options() -> argparse.ArgumentParser:
 def _swept(package: Package, sweep: Sweep) -> Row:
     outcomes = []
     for number, file in enumerate(package.files, 1):
-        outcomes.append(sweep.outcome(package.root, file))
+        outcomes.append(with_roots(sweep.outcome(package.root, file), package.root))
         if sys.stderr.isatty():
             print(f"\r{package.name} {number}/{len(package.files)}", end="", file=sys.stderr)
     return Row(package.name, tuple(outcomes))
@@ -86,7 +106,19 @@ def _report(rows: Sequence[Row]) -> int:
     print("\nreasons for what was left out:")
     for reason, count in reasons(rows).most_common(_SHOWN_REASONS):
         print(f"{count:6d}  {reason}")
-    return _report_findings(rows)
+    status = _report_findings(rows)
+    _report_coverage(rows)
+    return status
+
+
+def _report_coverage(rows: Sequence[Row]) -> None:
+    print("\nset apart for packages that are not installed:")
+    for package, count in missing_packages(rows).most_common():
+        print(f"{count:6d}  {package}")
+    print("\nreasons for what is not covered:")
+    for reason, count in reasons_missed(rows).most_common(_SHOWN_REASONS):
+        print(f"{count:6d}  {reason}")
+    print(f"\n{coverage_table(rows)}")
 
 
 def _report_findings(rows: Sequence[Row]) -> int:

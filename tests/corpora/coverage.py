@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 
+from gradlint.discovery import discover
+from gradlint.program import Program
 from gradlint.report import ModelStatus
-from tests.corpora.results import Model
+from tests.corpora.results import Model, Outcome
 from tests.corpora.table import Row, aligned, alike
 
 _MISSING = re.compile(r"No module named '(\w+)|cannot import name '\w+' from '(\w+)")
@@ -49,6 +52,14 @@ class Coverage:
         share = f"{covered / wanted:.1%}" if wanted else "-"
         numbers = (str(counts[share]) for share in Share)
         return (self.name, str(len(self.models)), *numbers, share)
+
+
+def with_roots(outcome: Outcome, root: Path) -> Outcome:
+    """The outcome of linting a file below `root`, its models marked that no other class builds."""
+    program = discover(root / outcome.path, outcome.path, root)
+    models = program.models if isinstance(program, Program) else ()
+    roots = {model.name for model in models if model.root}
+    return replace(outcome, models=tuple(replace(m, root=m.name in roots) for m in outcome.models))
 
 
 def share_of(model: Model) -> Share:

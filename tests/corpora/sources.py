@@ -1,4 +1,4 @@
-"""The Python files of an installed package, found without importing it."""
+"""The Python files of an installed package or of a folder, found without importing any."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An installed package. `files` are relative to `root`, the folder that the package is in."""
+    """An installed package or a folder. `files` are relative to `root`, from where it is linted."""
 
     name: str
     root: Path
@@ -40,6 +40,19 @@ def find_package(name: str) -> Package:
         if not file.name.startswith("modular_")  # from which transformers writes its modeling files
     )
     return Package(name, folder.parent, tuple(files))
+
+
+def find_folder(path: Path) -> Package:
+    """The Python files and notebooks of a repository, linted from its top.
+
+    Raises:
+        LookupError: there is no such folder.
+    """
+    if not path.is_dir():
+        raise LookupError(f"{path}: there is no such folder")
+    folder = path.resolve()
+    files = (file for file in folder.rglob("*") if file.suffix in (".py", ".ipynb"))
+    return Package(folder.name, folder, tuple(sorted(f.relative_to(folder) for f in files)))
 
 
 def _read(file: Path) -> bytes:

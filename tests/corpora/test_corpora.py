@@ -10,11 +10,18 @@ import pytest
 
 from gradlint.settings.toml import ConfigError
 from tests.corpora.__main__ import main
+from tests.corpora.coverage import (
+    Coverage,
+    coverage_table,
+    missing_packages,
+    reasons_missed,
+    with_roots,
+)
 from tests.corpora.judgements import Judgement, judged, outdated, read_judgements
 from tests.corpora.linting import ENVIRONMENT, Sweep
 from tests.corpora.registered import REGISTRIES, Registry, write_programs
 from tests.corpora.results import Found, Model, Outcome, read_outcome
-from tests.corpora.sources import find_package
+from tests.corpora.sources import find_folder, find_package
 from tests.corpora.table import Row, by_rule, reasons, table
 
 FOUND = Found("p/a.py", 3, "Net", "saturating-stack", "warning", "confirmed", "too deep")
@@ -47,6 +54,50 @@ def test_models_probed_traced_and_part_of_another_count_as_covered() -> None:
     assert cells["failed"] == "1"
     assert cells["not run"] == "1"
     assert cells["seconds"] == "2"
+
+
+def test_what_needs_a_missing_package_is_set_apart_from_what_is_not_covered() -> None:
+    models = (
+        Model("A", "probed", ""),
+        Model("B", "traced", "too large to run here", root=False),
+        Model("C", "not-built", "build: ModuleNotFoundError: No module named 'gone' (imported)"),
+        Model("D", "failed", "forward: no"),
+        Model("E", "not-run", "has no parameters"),
+    )
+    rows = [row(*models)]
+    assert Coverage.of(rows, "all").cells() == ("all", "5", "1", "1", "1", "1", "1", "66.7%")
+    assert Coverage.of(rows, "roots", roots=True).cells()[1:4] == ("4", "1", "0")
+    assert missing_packages(rows) == {"gone": 1}
+    assert reasons_missed(rows) == {"failed: forward: no": 1}
+    assert coverage_table(rows).splitlines()[-1].split()[-1] == "66.7%"
+
+
+def test_a_class_that_another_builds_is_no_root(tmp_path: Path) -> None:
+    text = """
+from torch import nn
+class Part(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+    def forward(self, x): return self.layer(x)
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.part = Part()
+    def forward(self, x): return self.part(x)
+"""
+    (tmp_path / "net.py").write_text(text)
+    outcome = Outcome("net.py", models=(Model("Part", "probed", ""), Model("Net", "probed", "")))
+    assert [model.root for model in with_roots(outcome, tmp_path).models] == [False, True]
+
+
+def test_the_files_of_a_folder_are_linted_from_its_top(tmp_path: Path) -> None:
+    for name in ("a/model.py", "b.ipynb", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert find_folder(tmp_path).files == (Path("a/model.py"), Path("b.ipynb"))
+    with pytest.raises(LookupError, match="no such folder"):
+        find_folder(tmp_path / "gone")
 
 
 def test_only_confirmed_findings_are_counted_by_severity_and_rule() -> None:
