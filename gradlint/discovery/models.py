@@ -24,6 +24,7 @@ _FACTORIES = (
     "segmentation_models_pytorch.",
     "timm.create_model",
     "torchvision.models.",
+    "transformers.AutoModel",
 )
 
 

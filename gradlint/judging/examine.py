@@ -111,14 +111,20 @@ def examine(
     )
     summary, outlook = _summary(blank, traced, graph), Outlook(graph)
     if not traced.measurable:
-        return _foretold(model, summary, outlook, suspicions, traced.classes)
+        return _foretold(
+            model, summary, outlook, suspicions, traced.classes, "too large to run here"
+        )
     claims = tuple(dict.fromkeys(c for s in suspicions for c in s.hypothesis.claims))
     trunk = tuple(layer.id for layer in graph.trunk)
     drawn = pictured(graph) if settings.pictures else ()
     probed = session.ask(ProbeModel(claims, (), trunk, settings.seeds, training, drawn))
     if not isinstance(probed, Probed):
+        lost = isinstance(probed, Lost)
+        if why := _beyond_means(probed):
+            told = _foretold(model, summary, outlook, suspicions, traced.classes, why)
+            return replace(told, lost=lost)
         failed = replace(summary, status=ModelStatus.FAILED, reason=_reason(probed))
-        return Examined(failed, graph, lost=isinstance(probed, Lost))
+        return Examined(failed, graph, lost=lost)
     evidence = {
         claim: replace(found, predicted=outlook.of(claim))
         for claim, found in _evidence(claims, probed).items()
@@ -147,14 +153,15 @@ def _foretold(
     outlook: Outlook,
     suspicions: Sequence[Suspicion],
     classes: tuple[str, ...],
+    why: str,
 ) -> Examined:
-    """What the theory says of a model that is too large to run."""
+    """What the theory says of a model that cannot be measured, for a reason that is given."""
     judged = []
     for item in suspicions:
         evidence = tuple(foretell(c, outlook.of(c)) for c in item.hypothesis.claims)
         judged.append(_attributed(Judged(item.rule, item.hypothesis, evidence), outlook))
     by = "judged by prediction" if outlook.prediction else "and too little of it is predictable"
-    summary = replace(summary, trunk=outlook.trunk({}), reason=f"too large to run here, {by}")
+    summary = replace(summary, trunk=outlook.trunk({}), reason=f"{why}, {by}")
     found = tuple(_placed(finding, model) for finding in findings(judged, model.name))
     return Examined(summary, outlook.graph, found, classes)
 
@@ -293,6 +300,16 @@ def _not_traced(blank: ModelSummary, reply: object) -> Examined:
     return Examined(
         replace(blank, status=status, reason=_reason(reply)), lost=isinstance(reply, Lost)
     )
+
+
+def _beyond_means(reply: object) -> str:
+    """Why a model that could be traced takes more than there is to be probed, "" if it does not."""
+    match reply:
+        case Lost(late=True):
+            return f"too slow to probe here ({reply.reason})"
+        case UserFailure(out_of_memory=True):
+            return f"too large to probe here ({reply.message})"
+    return ""
 
 
 def _reason(reply: object) -> str:

@@ -93,12 +93,13 @@ class Lost:
     """The process that was asked is gone or was given up, and nothing is known of the answer.
 
     `stage` is start, open, import, trace or probe. `span` is where the user's code was when the
-    process crashed or its time was up, if that could be learnt.
+    process crashed or its time was up, if that could be learnt. `late` says that it was given up.
     """
 
     stage: str
     reason: str
     span: Span | None = None
+    late: bool = False
 
 
 @final
@@ -377,7 +378,7 @@ class Session:
         self._child.stacks.wait(_STACK_SECONDS)
         span = self._stack_span()
         self._bury()
-        return self._lose(stage, reason, span)
+        return self._lose(stage, reason, span, late=True)
 
     def _crashed(self, stage: str, status: int, doing: str, reusable: bool) -> Lost:
         if not reusable:
@@ -395,8 +396,10 @@ class Session:
         reason = f"something other than an answer came through gradlint's own pipe while {doing}"
         return self._lose(stage, reason)
 
-    def _lose(self, stage: str, reason: str, span: Span | None = None) -> Lost:
-        self._lost = Lost(stage, reason, span)
+    def _lose(
+        self, stage: str, reason: str, span: Span | None = None, *, late: bool = False
+    ) -> Lost:
+        self._lost = Lost(stage, reason, span, late)
         return self._lost
 
     def _stack_span(self) -> Span | None:

@@ -200,13 +200,15 @@ class Probed:
 class UserFailure:
     """The user's code raised: at which stage, what, and where in the linted file.
 
-    `stage` is import, build, inputs, forward, backward or training.
+    `stage` is import, build, inputs, forward, backward or training. `out_of_memory` says that it
+    would have run with more memory.
     """
 
     stage: str
     error: str
     message: str
     span: Span | None
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.attempt import released, tried
 from gradlint.worker.constructors import by_signature, model_in, repaired
 from gradlint.worker.cpu import on_cpu
-from gradlint.worker.failure import UserError
+from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.guesses import Guess
 from gradlint.worker.imagined import Imagination
 from gradlint.worker.inputs import Search
@@ -107,6 +107,10 @@ class Built:
         half = replace(self, _guess=guess, _batch=0 if guess else batch)
         return replace(half, described=_described(*half.inputs()))
 
+    def imagined(self) -> Built | None:
+        """The same model on tensors without values, None where it is that already."""
+        return None if self.imagination else replace(self, imagination=Imagination())
+
 
 def build(module: ModuleType, request: TraceModel) -> Built:
     """The first candidate that can be built and run forward.
@@ -120,6 +124,7 @@ def build(module: ModuleType, request: TraceModel) -> Built:
     candidates = request.candidates or _unused(module, request.name)
     failures: list[UserError] = []
     large: list[Candidate] = []
+    hungry: list[Candidate] = []
     for candidate in candidates:
         built = _attempt(module, candidate, request, _handy(candidate))
         if isinstance(built, Built):
@@ -128,12 +133,14 @@ def build(module: ModuleType, request: TraceModel) -> Built:
             large.append(candidate)
         else:
             failures.append(built)
+            if ran_out_of_memory(built.error):
+                hungry.append(candidate)
     for candidate in large:
         built = _attempt(module, candidate, request, parameter_limit())
         if isinstance(built, Built):
             return built
         failures.append(_sized(module, candidate, built))
-    for candidate in large:
+    for candidate in (*hungry, *large):
         built = _imagined(module, candidate, request)
         if isinstance(built, Built):
             return built
@@ -302,13 +309,8 @@ def _made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
 
 
 def _constructed(text: str, namespace: dict[str, object], limit: int) -> object:
-    try:
-        with limited(limit):
-            return evaluated(text, namespace)
-    except (RuntimeError, MemoryError) as error:
-        if "can't allocate memory" not in str(error) and not isinstance(error, MemoryError):
-            raise
-        raise TooLargeError(0, limit) from None
+    with limited(limit):
+        return evaluated(text, namespace)
 
 
 def _sized(module: ModuleType, candidate: Candidate, error: UserError) -> UserError:

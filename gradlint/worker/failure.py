@@ -67,6 +67,7 @@ def describe(
         error=_name(error),
         message=f"{message} ({hint})" if hint else message,
         span=locate(error, opened) or fallback or Span(opened.shown, 1),
+        out_of_memory=ran_out_of_memory(error),
     )
 
 

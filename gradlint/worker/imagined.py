@@ -11,6 +11,8 @@ from statistics import NormalDist
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gradlint.worker.shadows import Shadows
+
 _PASSED_ON = frozenset("clone _to_copy".split())
 _FACTORIES = frozenset("ones zeros full randn rand empty ones_like zeros_like randn_like".split())
 
@@ -60,13 +62,13 @@ class Imagination:
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
         """Within it every new tensor is a fake one, and what fills it is remembered."""
-        with self._mode, _Watch(self._known):
+        with self._mode, Shadows(self._mode), _Watch(self._known):
             yield
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Within it every new tensor is a fake one."""
-        with self._mode:
+        with self._mode, Shadows(self._mode):
             yield
 
     def values(self, tensor: torch.Tensor) -> Values:
@@ -89,8 +91,6 @@ class _Watch(TorchDispatchMode):
         kwargs: dict[str, object] | None = None,
     ) -> object:
         name = getattr(func, "_schema").name.partition("::")[2]  # noqa: B009
-        if name == "_local_scalar_dense" and _is_truth(args[0]):
-            return False  # because initialisers draw again while any value lies out of range
         output = func(*args, **(kwargs or {}))
         target = args[0] if name.endswith("_") and args else output
         if isinstance(target, torch.Tensor):
@@ -197,10 +197,6 @@ def _erfinv(uniform: Values) -> Values:
     normal = NormalDist()
     cut = normal.inv_cdf(0.5 * (1.0 + edge))
     return Values(0.0, 0.5 * (1.0 - 2.0 * cut * normal.pdf(cut) / edge), cut / math.sqrt(2.0))
-
-
-def _is_truth(value: object) -> bool:
-    return isinstance(value, torch.Tensor) and value.dtype is torch.bool
 
 
 def _storage(tensor: torch.Tensor) -> int:

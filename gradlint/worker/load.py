@@ -20,7 +20,14 @@ from gradlint.protocol.wire import OpenFile
 from gradlint.worker.commandline import nothing_required
 from gradlint.worker.failure import locate
 from gradlint.worker.standin import StandInFinder
-from gradlint.worker.toplevel import GUARD, Journal, NotRun, compile_file
+from gradlint.worker.toplevel import (
+    GUARD,
+    Journal,
+    NotRun,
+    UnaffordableError,
+    affordable,
+    compile_file,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,12 @@ class _FileLoader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         setattr(module, GUARD, self.journal.guard)
-        super().exec_module(module)
+        try:
+            with affordable():
+                super().exec_module(module)
+        except UnaffordableError:
+            self.tolerant = True  # so that only the statement that builds the model is given up
+            super().exec_module(module)
         delattr(module, GUARD)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
+from collections.abc import Callable
 from types import ModuleType
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -14,13 +16,14 @@ from gradlint.protocol.nodes import Edge
 from gradlint.protocol.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
 from gradlint.worker.attempt import released
 from gradlint.worker.build import Built, UserError, build
-from gradlint.worker.construction import Construction, watch_construction
+from gradlint.worker.construction import watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.failure import ran_out_of_memory
 from gradlint.worker.forward import run, seed_everything
 from gradlint.worker.lines import Source
 from gradlint.worker.probe import probe
-from gradlint.worker.recording import Forward
+
+T = TypeVar("T")
 
 
 class FileService:
@@ -44,17 +47,23 @@ class FileService:
         self._built = None
         gc.collect()  # because tensors of the model before hang in cycles of exceptions and frames
         built = build(self._module, request)
-        traced = self._trace(built, request.seed)
-        while isinstance(traced, UserError):
-            half = built.halved() if ran_out_of_memory(traced.error) else None
-            if half is None:
-                raise traced
-            built, traced = half, self._trace(half, request.seed)
-        construction, newborn, forward = traced
-        model = forward.model
-        self._built = built
-        edges = edges_of(forward)
+        self._built, traced = _fitting(
+            built,
+            lambda form: self._trace(form, request.seed, start),
+            lambda form: form.halved() or form.imagined(),
+        )
+        return traced
+
+    def _trace(self, built: Built, seed: int, start: float) -> Traced:
+        seed_everything(seed)
         imagination = built.imagination
+        with watch_construction(self._source) as construction, _building(built):
+            model = built.make()
+        newborn = Newborn.of(model, imagined=imagination is not None)
+        seed_everything(seed + 1)
+        with _running(built):
+            forward = run(built, model, source=self._source)
+        edges = edges_of(forward)
         self._weights = _weights(edges, model)
         return Traced(
             built_from=built.candidate.built_from,
@@ -69,19 +78,6 @@ class FileService:
             measurable=imagination is None,
         )
 
-    def _trace(self, built: Built, seed: int) -> tuple[Construction, Newborn, Forward] | UserError:
-        seed_everything(seed)
-        try:
-            with watch_construction(self._source) as construction, _building(built):
-                model = built.make()
-            newborn = Newborn.of(model, imagined=built.imagination is not None)
-            seed_everything(seed + 1)
-            with _running(built):
-                return construction, newborn, run(built, model, source=self._source)
-        except UserError as error:
-            released(error.error)
-            return error
-
     def probe(self, request: ProbeModel) -> Probed:
         """Measure claims on the model traced last.
 
@@ -91,7 +87,31 @@ class FileService:
         """
         if self._built is None:
             raise RuntimeError("a model must be traced before it is probed")
-        return probe(self._built, request, self._weights)
+        self._built, probed = _fitting(
+            self._built, lambda form: probe(form, request, self._weights), Built.halved
+        )
+        return probed
+
+
+def _fitting(
+    built: Built, work: Callable[[Built], T], lighter: Callable[[Built], Built | None]
+) -> tuple[Built, T]:
+    """What `work` gives on a model, or on a lighter form of it where memory ends, and that form.
+
+    Raises:
+        UserError: the user's code raised, or memory ended for the lightest form.
+        RuntimeError: memory ended for the lightest form outside of the user's code.
+        MemoryError: the same.
+    """
+    try:
+        return built, work(built)
+    except (UserError, RuntimeError, MemoryError) as error:
+        cause = error.error if isinstance(error, UserError) else error
+        less = lighter(built) if ran_out_of_memory(cause) else None
+        if less is None:
+            raise
+        released(cause)
+    return _fitting(less, work, lighter)
 
 
 def _building(built: Built) -> contextlib.AbstractContextManager[None]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.nn.parameter import UninitializedParameter
+from torch.overrides import TorchFunctionMode
+
+from gradlint.worker.attempt import released
+from gradlint.worker.failure import ran_out_of_memory
 
 _BYTES = 16  # weights and gradients in single precision, of the model and of one copy with a remedy
 _FALLBACK = 8 << 30
@@ -34,6 +39,41 @@ class _LimitReached(BaseException):
     """Leaves a constructor at once, through whatever it catches."""
 
 
+class _SingleTensors(TorchFunctionMode):
+    """Abandons a constructor that asks for a tensor of more elements than a model may have.
+
+    Before it is there, because a process whose memory is exhausted may crash.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        kwargs = kwargs or {}
+        if func in _FACTORIES and _elements(kwargs.get("size", args)) > self._limit:
+            raise _LimitReached
+        return func(*args, **kwargs)
+
+
+_FACTORIES = (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, torch.full)
+
+
+def _elements(size: object) -> int:
+    """How many elements a tensor of this size has, given as for `torch.empty`."""
+    while isinstance(size, tuple) and size and isinstance(size[0], (tuple, list)):
+        size = size[0]
+    if not isinstance(size, (tuple, list)):
+        return 0
+    return math.prod(side for side in size if isinstance(side, int))
+
+
 def parameter_limit() -> int:
     """How many parameters half of this machine's memory, or of this process's limit, can hold."""
     memory = _FALLBACK
@@ -48,8 +88,8 @@ def parameter_limit() -> int:
 
 
 @contextlib.contextmanager
-def limited(limit: int) -> Iterator[None]:
-    """Within it, a model that grows beyond `limit` parameters is abandoned.
+def limited(limit: int = 0) -> Iterator[None]:
+    """Within it, what grows beyond `limit` parameters, 0 for `parameter_limit`, is abandoned.
 
     Parameters are counted as modules register them, before they are initialised, so that the memory
     of a huge model is reserved but never touched.
@@ -57,6 +97,7 @@ def limited(limit: int) -> Iterator[None]:
     Raises:
         TooLargeError: the limit was reached.
     """
+    limit = limit or parameter_limit()
     seen: set[int] = set()
     total = 0
 
@@ -73,9 +114,13 @@ def limited(limit: int) -> Iterator[None]:
 
     handle = register_module_parameter_registration_hook(count)
     try:
-        yield
-    except _LimitReached:
-        raise TooLargeError(0, limit) from None
+        with _SingleTensors(limit):
+            yield
+    except BaseException as error:
+        if isinstance(error, _LimitReached) or ran_out_of_memory(error):
+            released(error)  # because what was built so far hangs in its frames
+            raise TooLargeError(0, limit) from None
+        raise
     finally:
         handle.remove()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -90,11 +91,15 @@ class Journal:
 
     @contextmanager
     def guard(self, number: int) -> Iterator[None]:
-        """Run a statement that may fail: what it raises is noted, and the next one runs."""
+        """Run a statement that may fail: what it raises is noted, and the next one runs.
+
+        So it is with a model that is too large for this machine, which is built on other terms
+        later.
+        """
         # Everything is caught, SystemExit too, because one statement of a script that nobody meant
         # to be imported must not hide the models that are defined below it.
         try:
-            with _time_limit(STATEMENT_SECONDS):
+            with _time_limit(STATEMENT_SECONDS), affordable():
                 yield
         except _TooLongError:
             late.append(self._span(self._guarded[number]))
@@ -334,6 +339,29 @@ def _calls(node: ast.AST) -> Iterator[ast.Call]:
         if isinstance(current, ast.Call):
             yield current
         waiting.extend(ast.iter_child_nodes(current))
+
+
+class UnaffordableError(Exception):
+    """A statement builds a model that is too large for this machine."""
+
+
+@contextmanager
+def affordable() -> Iterator[None]:
+    """Within it no model becomes larger than this machine can hold.
+
+    Raises:
+        UnaffordableError: one did, before most of its memory was touched.
+    """
+    if "torch" not in sys.modules:
+        yield
+        return
+    from gradlint.worker.size import TooLargeError, limited  # because torch may be missing
+
+    try:
+        with limited():
+            yield
+    except TooLargeError as error:
+        raise UnaffordableError(str(error)) from None
 
 
 class _TooLongError(BaseException):

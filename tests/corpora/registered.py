@@ -16,17 +16,31 @@ from tests.corpora.sources import Package
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """How a package is asked for its names, and the function of `module` that makes a model."""
+    """How a package is asked for its names, and the call that makes the model of a name.
+
+    `imported` are the names of `module` that the call needs; `{}` stands for the model's name.
+    """
 
     module: str
     names: str
+    imported: str
     make: str
 
 
 REGISTRIES = {
-    "pytorchcv": Registry("pytorchcv.model_provider", "sorted(module._models)", "get_model"),
-    "timm": Registry("timm", "module.list_models()", "create_model"),
-    "torchvision": Registry("torchvision.models", "module.list_models()", "get_model"),
+    "pytorchcv": Registry(
+        "pytorchcv.model_provider", "sorted(module._models)", "get_model", "get_model({})"
+    ),
+    "timm": Registry("timm", "module.list_models()", "create_model", "create_model({})"),
+    "torchvision": Registry(
+        "torchvision.models", "module.list_models()", "get_model", "get_model({})"
+    ),
+    "transformers": Registry(
+        "transformers",
+        "sorted(module.models.auto.modeling_auto.MODEL_MAPPING_NAMES)",
+        "AutoConfig, AutoModel",
+        "AutoModel.from_config(AutoConfig.for_model({}))",
+    ),
 }
 
 
@@ -68,7 +82,7 @@ def _names(registry: Registry) -> list[str]:
 def _program(registry: Registry, name: str) -> str:
     """A program that trains the model, because models of others are linted where they are."""
     return (
-        f"import torch\nfrom {registry.module} import {registry.make}\n\n"
-        f"model = {registry.make}({name!r})\n"
+        f"import torch\nfrom {registry.module} import {registry.imported}\n\n"
+        f"model = {registry.make.format(repr(name))}\n"
         "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
     )

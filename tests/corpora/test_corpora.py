@@ -205,13 +205,13 @@ def test_a_package_without_a_register_is_misuse(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["json", "--registered", "--results", str(tmp_path)]) == 2
-    assert "choose from pytorchcv, timm, torchvision" in capsys.readouterr().err
+    assert "choose from pytorchcv, timm, torchvision, transformers" in capsys.readouterr().err
 
 
 def test_a_program_is_written_for_each_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = Registry("string", "['a.b', 'c']", "capwords")
+    words = Registry("string", "['a.b', 'c']", "capwords", "capwords({})")
     monkeypatch.setitem(REGISTRIES, "words", words)
     package = write_programs("words", tmp_path, sample=0, seed=0)
     assert package.files == (Path("words/a_b.py"), Path("words/c.py"))

@@ -708,4 +708,4 @@ def test_a_worker_that_cannot_fork_serves_file_after_file(tmp_path: Path) -> Non
     assert crashed == Lost("trace", "the process exited with status 3 while tracing Net")
     assert closed == Lost("trace", "the process closed the pipes to gradlint while tracing Net")
     reason = "timed out after 0.4 s while tracing Net"
-    assert hung == Lost("trace", reason, Span("model.py", 2))
+    assert hung == Lost("trace", reason, Span("model.py", 2), late=True)

@@ -121,3 +121,38 @@ def test_a_model_too_large_to_run_is_judged_by_prediction(
     for finding in predicted:
         assert finding.severity is Severity.ERROR
         assert finding.causes[0][0] == "activation derivative"
+
+
+class Scheduled(nn.Module):
+    """Its constructor reads numbers from a schedule, and its forward branches on positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        rates = [rate.item() for rate in torch.linspace(0, 0.2, 3)]
+        self.layers = nn.ModuleList(nn.Dropout(rate) for rate in rates)
+        self.weight = nn.Parameter(torch.randn(5, 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        places = torch.arange(x.shape[0])
+        kept = x[places[places > 1]]
+        if bool((kept > 1e9).any()):
+            raise ValueError("out of range")
+        return kept @ self.weight
+
+
+def test_numbers_that_depend_on_no_large_tensor_are_known_among_fake_ones() -> None:
+    imagination = Imagination()
+    with imagination.building():
+        model = Scheduled()
+        drops = [layer.p for layer in model.layers if isinstance(layer, nn.Dropout)]
+        assert drops == pytest.approx([0.0, 0.1, 0.2])
+    with imagination.running():
+        assert model(torch.randn(8, 5)).shape == (6, 5)
+
+
+def test_what_was_written_over_by_something_unknown_is_unknown() -> None:
+    with Imagination().running():
+        number = torch.zeros(1)
+        number.copy_(torch.randn(1000, 1000).sum())
+        with pytest.raises(RuntimeError):
+            number.item()

@@ -39,6 +39,14 @@ def test_a_model_that_runs_out_of_memory_with_two_samples_has_failed() -> None:
     assert caught.value.stage == "forward"
 
 
+def test_a_model_that_runs_out_of_memory_is_traced_on_tensors_that_take_none() -> None:
+    opened = OpenFile("net.py", "net.py", ".", "", (), 0)
+    hungry = HUNGRY.replace("len(x) > LARGEST", 'type(x).__name__ != "FakeTensor"')
+    traced = FileService(module_of(hungry), opened).trace(request("Net()"))
+    assert not traced.measurable
+    assert traced.inputs == ("float32[2,3]",)
+
+
 def test_inputs_of_the_source_that_do_not_run_are_searched_and_said_to_be() -> None:
     inputs = ("torch.randn(2, 7)",)
     assert service(largest=8).trace(request("Net()", inputs=inputs)).searched
