@@ -57,6 +57,7 @@ class TrainingLoop:
     where the gradient is clipped in sight, by call, by configuration or by the framework's default.
     `batch_size` counts the samples that its loader puts into a batch, 0 where that is not in sight.
     `half` is true where it computes in float16; `scales` where a scaler keeps its gradients large.
+    `warms_up` is true where the file shows a learning rate that may start low.
     """
 
     span: Span
@@ -70,6 +71,7 @@ class TrainingLoop:
     half: bool = False
     scales: bool = False
     batch_size: int = 0
+    warms_up: bool = False
 
     def step(self, kind: StepKind) -> LoopStep | None:
         """The first step of this kind, if there is one."""

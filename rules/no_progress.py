@@ -18,7 +18,7 @@ from gradlint.rule import (
     Span,
     StepKind,
     TrainingLoop,
-    is_weighted,
+    multiplications,
     role_of,
 )
 
@@ -222,10 +222,5 @@ def _is_wide(graph: LayerGraph) -> bool:
 
 def _is_small(graph: LayerGraph) -> bool:
     """Whether a forward pass takes few multiplications, none of them in a recurrence."""
-    work = 0
-    for layer in graph.layers:
-        if role_of(layer) in (Role.RECURRENT, Role.CELL):
-            return False
-        weight = graph.weight_of(layer) if is_weighted(layer) else None
-        work += math.prod(layer.shape) * weight.fan_in if weight is not None else 0
-    return work <= _MOST
+    recurrent = any(role_of(layer) in (Role.RECURRENT, Role.CELL) for layer in graph.layers)
+    return not recurrent and multiplications(graph) <= _MOST

@@ -26,6 +26,7 @@ from gradlint.discovery.settings import (
     training_of,
 )
 from gradlint.discovery.steps import Steps, is_backward
+from gradlint.discovery.warming import warms_up
 from gradlint.program import LoopStep, StepKind, TrainingLoop
 
 
@@ -38,7 +39,8 @@ def read_loops(reading: Reading, models: Models) -> tuple[TrainingLoop, ...]:
     managed = managed_loops(reading, models, steps, manual)
     found = sorted((*explicit, *managed), key=lambda loop: loop.span)
     size = batch_size(reading) if found else 0
-    return tuple(replace(loop, batch_size=size) for loop in found)
+    warm = warms_up(reading)
+    return tuple(replace(loop, batch_size=size, warms_up=warm) for loop in found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

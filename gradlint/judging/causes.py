@@ -20,6 +20,7 @@ from gradlint.protocol.remedy import (
     Initialise,
     LetThrough,
     Limit,
+    LowerRate,
     Normalise,
     Orthogonalise,
     Register,
@@ -226,6 +227,7 @@ _PREFERENCE: tuple[frozenset[str], ...] = (
     frozenset({"bypass", "loss"}),
     frozenset({"connect"}),
     frozenset({"exchange"}),
+    frozenset({"rate"}),
     frozenset({"gate"}),
     frozenset({"clip"}),
     frozenset({"skip", "norm"}),
@@ -270,6 +272,8 @@ def _kind(action: Action) -> str:
             return "connect"
         case ExchangeWithNorm():
             return "exchange"
+        case LowerRate():
+            return "rate"
 
 
 def _finding(item: Judged, model: str, notes: tuple[Finding, ...] = ()) -> Finding:

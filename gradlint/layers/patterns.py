@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from gradlint.layers.graph import LayerGraph
-from gradlint.layers.operations import Role, role_of
+from gradlint.layers.operations import Role, is_weighted, role_of
 from gradlint.protocol.nodes import Layer
 from gradlint.protocol.span import Span
 
@@ -107,3 +108,12 @@ def _normed_blocks(graph: LayerGraph, weighted: Sequence[Layer]) -> Iterator[tup
 def fitting_norm(layer: Layer) -> str:
     """The norm for this layer's output: "layer" for sequences (N, T, C), else "batch"."""
     return "layer" if len(layer.shape) == 3 and role_of(layer) is Role.DENSE else "batch"
+
+
+def multiplications(graph: LayerGraph) -> int:
+    """How many a forward pass takes in its layers with weights, recurrent layers left out."""
+    work = 0
+    for layer in graph.layers:
+        weight = graph.weight_of(layer) if is_weighted(layer) else None
+        work += math.prod(layer.shape) * weight.fan_in if weight is not None else 0
+    return work

@@ -45,6 +45,7 @@ class Quantity(str, Enum):
     HALF_OVERFLOW = "half-overflow"
 
     UNLEARNED_SHARE = "unlearned-share"
+    UNLEARNED_START = "unlearned-start"
 
     @property
     def unit(self) -> str:
@@ -59,6 +60,7 @@ class Quantity(str, Enum):
 
 _UNITS = {
     Quantity.UNLEARNED_SHARE: "share",
+    Quantity.UNLEARNED_START: "share",
     Quantity.GRADIENT_DECADES: "decade",
     Quantity.RECURRENT_DECAY: "decade",
     Quantity.GRADIENT_NORM: "1",

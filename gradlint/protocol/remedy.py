@@ -144,6 +144,13 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
+class LowerRate:
+    """Train with the learning rate multiplied by `by`."""
+
+    by: float
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeWithNorm:
     """Let each pair's norm stand in front of its activation instead of behind it."""
 
@@ -170,6 +177,7 @@ Action = (
     | Limit
     | ScaleLoss
     | ExchangeWithNorm
+    | LowerRate
 )
 
 

@@ -15,6 +15,7 @@ ASCII_BLOCKS = "_.-=+*#@"
 
 _WORDS = {
     Quantity.UNLEARNED_SHARE: "loss on one batch after 300 steps, over that of a constant output",
+    Quantity.UNLEARNED_START: "loss on one batch after 60 steps, over that of a constant output",
     Quantity.GRADIENT_DECADES: "gradient at {of}, relative to the output",
     Quantity.RECURRENT_DECAY: "gradient at {first_step} of {of}, relative to the last",
     Quantity.GRADIENT_NORM: "norm of the whole gradient",

@@ -17,7 +17,8 @@ from gradlint.worker.remedy import Weights, apply
 from gradlint.worker.run import Run, UnmeasurableError
 
 _SAME = 1e-3  # relative difference that two runs of one seed may show, from parallel summation
-_TRAINING = (Quantity.TRAINING_SPIKE, Quantity.UNLEARNED_SHARE)
+_LONG = (Quantity.UNLEARNED_SHARE, Quantity.UNLEARNED_START)
+_TRAINING = (Quantity.TRAINING_SPIKE, *_LONG)
 _TAKE_GRADIENTS = (
     Quantity.GRADIENT_DECADES,
     Quantity.WEAKEST_GRADIENT,
@@ -113,8 +114,8 @@ def _repeats(built: Built, request: ProbeModel, before: list[Measurement]) -> bo
     """Whether the first seed gives the values of the broken claims again, from scratch."""
     first = {m.claim: m.value for m in before if m.seed == request.seeds[0]}
     held = {m.claim for m in before if request.claims[m.claim].bound.holds(m.value)}
-    # because a second rehearsal of hundreds of steps tells no more than its other seeds do
-    held |= {i for i, c in enumerate(request.claims) if c.quantity is Quantity.UNLEARNED_SHARE}
+    # because a second rehearsal of many steps tells no more than its other seeds do
+    held |= {i for i, c in enumerate(request.claims) if c.quantity in _LONG}
     if held.issuperset(first):
         return True
     again = _measure(_run(built, request, request.seeds[0]), request.claims, skipped=held)

@@ -14,7 +14,7 @@ from gradlint.protocol.training import Training
 from gradlint.worker.build import on_cpu
 from gradlint.worker.forward import seed_everything
 from gradlint.worker.outputs import tensors_of
-from gradlint.worker.remedy import CLIP_NORM
+from gradlint.worker.remedy import CLIP_NORM, RATE
 from gradlint.worker.run import Run, UnmeasurableError
 
 _SECONDS = 10.0  # of processor time, because a model must not be lost for one slow quantity
@@ -37,6 +37,8 @@ class Rehearsal:
         seed_everything(run.seed + 1)
         self._inputs = run.built.inputs()
         self._optimizer = _optimizer(self._model, run.training)
+        for group in self._optimizer.param_groups:
+            group["lr"] *= float(getattr(self._model, RATE, 1.0))
         self._limit = float(getattr(self._model, CLIP_NORM, math.inf))
         self._deadline = time.process_time() + _SECONDS
 

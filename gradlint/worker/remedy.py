@@ -19,6 +19,7 @@ from gradlint.protocol.remedy import (
     Initialise,
     LetThrough,
     Limit,
+    LowerRate,
     Normalise,
     Orthogonalise,
     Register,
@@ -46,6 +47,8 @@ from gradlint.worker.trace import Intervention
 
 Weights = Mapping[str, tuple[str, ...]]
 
+RATE = "_gradlint_rate"
+"""The attribute under which a model carries what a remedy multiplies its learning rate by."""
 CLIP_NORM = "_gradlint_clip_norm"
 """The attribute under which a model carries the norm that a remedy clips its gradients to."""
 
@@ -130,6 +133,8 @@ def _mark(model: nn.Module, action: Action) -> None:
             object.__setattr__(model, CLIP_NORM, max_norm)
         case LetThrough():
             object.__setattr__(model, LET_THROUGH, True)
+        case LowerRate(by):
+            object.__setattr__(model, RATE, by)
         case ReplaceLoss(by):
             object.__setattr__(model, REPLACED, by)
         case ScaleLoss(by):

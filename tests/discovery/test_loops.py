@@ -603,3 +603,44 @@ def test_the_size_of_a_batch_is_that_of_the_training_loader(
     read: Read, loaders: str, size: int
 ) -> None:
     assert _loop(read, _LOADERS.format(loaders=loaders)).batch_size == size
+
+
+_SCHEDULED = """\
+def train(model, loader, d_model):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    {before}
+    for step, (x, y) in enumerate(loader):
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        {within}
+        optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "within", "warm"),
+    [
+        pytest.param("pass", "pass", False, id="no schedule"),
+        pytest.param("s = optim.lr_scheduler.StepLR(optimizer, 10)", "s.step()", False, id="falls"),
+        pytest.param(
+            "s = optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 10)",
+            "s.step()",
+            False,
+            id="warm restarts",
+        ),
+        pytest.param("s = optim.lr_scheduler.OneCycleLR(optimizer, 1)", "s.step()", True, id="one"),
+        pytest.param("s = optim.lr_scheduler.LambdaLR(optimizer, f)", "s.step()", True, id="any"),
+        pytest.param("s = get_scheduler('linear', optimizer)", "s.step()", True, id="elsewhere"),
+        pytest.param("warmup_steps = 100", "pass", True, id="named"),
+        pytest.param(
+            "pass", "optimizer.param_groups[0]['lr'] = rate(step)", True, id="assigned by hand"
+        ),
+        pytest.param("pass", "print(optimizer.param_groups[0]['lr'])", False, id="only read"),
+        pytest.param("f = lambda step: d_model**-0.5 * step**-0.5", "pass", True, id="by a power"),
+    ],
+)
+def test_a_loop_warms_up_where_its_rate_may_rise(
+    read: Read, before: str, within: str, warm: bool
+) -> None:
+    assert _loop(read, _SCHEDULED.format(before=before, within=within)).warms_up is warm

@@ -16,6 +16,7 @@ from gradlint.protocol.remedy import (
     ExchangeWithNorm,
     Initialise,
     LetThrough,
+    LowerRate,
     Normalise,
     Register,
     Remedy,
@@ -61,6 +62,7 @@ REMEDY = Remedy(
         Register("layers"),
         ExchangeWithNorm((("a", "n"),)),
         ClipGradients(1.0),
+        LowerRate(0.2),
     ),
 )
 WEIGHT = Parameter(

@@ -45,11 +45,20 @@ def measure(run: Run, claim: Claim) -> float:
     >>> measure(run, Claim(Quantity.UNLEARNED_SHARE, "loss()", Bound())) < 0.5
     True
     """
+    return share_left(run, STEPS)
+
+
+def share_left(run: Run, steps: int) -> float:
+    """The share of the loss that is left after at most `steps` steps of training on one batch.
+
+    Raises:
+        UnmeasurableError: as `measure`.
+    """
     if loss_function(run.training.loss) != "cross_entropy":
         raise UnmeasurableError(f"the loop's loss is {run.training.loss or 'unknown'}")
     rehearsal, labelled = Rehearsal(run), _Labelled()
     shares: list[float] = []
-    for step in range(STEPS):
+    for step in range(steps):
         loss = rehearsal.step(labelled.loss)
         if labelled.entropy <= 0.0:
             raise UnmeasurableError("all labels of the batch are the same")
