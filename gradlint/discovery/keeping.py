@@ -67,7 +67,8 @@ class Keeping:
         for node in walk(self.owner.node):
             match node:
                 case ast.Call(func=ast.Name(id="range"), args=[*counts]):
-                    for path in filter(None, map(self._path, counts)):
+                    inside = (node for count in counts for node in walk(count))
+                    for path in filter(None, map(self._path, inside)):
                         found.at(path).counted = True
                 case ast.Call(func=callee) if path := self._path(callee):
                     _forget(found, [name for name, _ in path])

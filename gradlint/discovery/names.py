@@ -126,6 +126,7 @@ _PATTERNS = tuple(
         (r"(n|num|nb|number)_?(of_)?\w*(token|word|embedding|item|user|entit|relation)s?", "1000"),
         (r"(n|num|nb|number)_?(of_)?\w*heads?", "4"),
         (r"(n|num|nb|number)_?(of_)?\w*(layer|block|stack|cell|repeat|hop)s?", "2"),
+        (r"\w+_(n|num|nb)_\w*(layer|block|stack|cell|repeat|conv|convolution|stage)s?", "2"),
         (r"(n|num|nb|number)_?(of_)?\w*(expert|group)s?", "4"),
         (
             r"(n|num|nb|number)_?(of_)?\w*(filter|feature|feat|channel|unit|hidden|neuron|dim)s?",

@@ -25,6 +25,7 @@ _MOST = 250
 _MOST_PARSED = 12
 _LARGEST = 400_000
 _SETTINGS = (".yaml", ".yml", ".json")
+_SETTING_FILE = re.compile(r"config|cfg|conf$|params|settings|options?$|args|defaults?$|^opts?$")
 _LINE = re.compile(r"^[ \t-]*([A-Za-z_]\w*)[ \t]*:[ \t]*([^#\n]+?)[ \t]*(?:#.*)?$", re.MULTILINE)
 _NUMBER = re.compile(r"-?\d+|-?\d*\.\d+(?:e-?\d+)?|-?\d+(?:\.\d*)?e-?\d+", re.IGNORECASE)
 
@@ -81,7 +82,20 @@ class Project:
                 for option, value in namespace(file.outline).items():
                     if (text := _literal(value)) is not None:
                         self._options.setdefault(option, text)
-        return self._options.get(name) or self._setting(name)
+        return self._options.get(name) or self._setting(name) or self._assigned(name)
+
+    def _assigned(self, name: str) -> str | None:
+        """What a Python file that is called after settings gives the name, as in `hparams.py`."""
+        pattern = re.compile(
+            rf"\b{name}[\"']?[ \t]*(?::[ \t]*\w+[ \t]*)?[=:][ \t]*([^#\n=][^#\n]*)"
+        )
+        for path, text in self.texts().items():
+            if path.suffix == ".py" and _SETTING_FILE.search(path.stem):
+                for found in pattern.finditer(text):
+                    value = _scalar(found[1].rstrip(" \t,)}"))
+                    if value is not None and value != "0":
+                        return value
+        return None
 
     def _setting(self, name: str) -> str | None:
         if self._settings is None:

@@ -256,13 +256,17 @@ class Filling:
                 built = next(constructions(self.reading, name, self.depth + 1), None)
                 if built is not None:
                     return built.text
-        return "PassThrough()"
+        parts = Keeping.of(self.scope, parameter.name).parts().inner
+        read = (f"{name}={self._setting(name, part.counted)}" for name, part in parts.items())
+        return f"PassThrough({', '.join(read)})"
 
     def _by_use(self, parameter: Parameter, usage: Usage) -> str | None:
         """A value for a parameter whose name says nothing, by what the constructor does with it."""
         if parameter.annotation is not None or self.scope is None:
             return None
-        return _shaped("64", usage, None)
+        if usage.called:
+            return f"{torch_nn(self.reading)}.Identity"
+        return "dict()" if usage.spread else _shaped("64", usage, None)
 
     def namespace(self, parameter: Parameter) -> str | None:
         """A namespace or mapping with everything that is read from the parameter in this class."""

@@ -18,14 +18,15 @@ class Usage:
     """What is done with one parameter.
 
     `called`: it is called in the constructor, so it is a class or function. `listed`: it is indexed
-    or iterated, `longest` times at least. `counted`: it is the length of a `range`. `options` are
-    the texts it is compared with. `keys` are the attributes or items read from it. `roles` are the
-    parameters of torch's layers that it is passed to.
+    or iterated, `longest` times at least. `counted`: it is the length of a `range`. `spread`: it is
+    passed on with `**`. `options` are the texts it is compared with. `keys` are the attributes or
+    items read from it. `roles` are the parameters of torch's layers that it is passed to.
     """
 
     called: bool = False
     listed: bool = False
     counted: bool = False
+    spread: bool = False
     longest: int = 0
     options: list[str] = field(default_factory=list)
     keys: dict[str, None] = field(default_factory=dict)
@@ -84,6 +85,8 @@ def _note_call(node: ast.Call, found: dict[str, Usage], imports: Imports) -> Non
             if index < len(roles):
                 usage.roles.append(roles[index])
     for word in node.keywords:
+        if isinstance(word.value, ast.Name) and word.arg is None:
+            _of(found, word.value.id).spread = True
         if isinstance(word.value, ast.Name) and roles and word.arg:
             _of(found, word.value.id).roles.append(word.arg)
 

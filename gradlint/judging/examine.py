@@ -292,8 +292,7 @@ _NOT_BUILT_STAGES = ("import", "build", "inputs")
 
 
 def _not_traced(blank: ModelSummary, reply: object) -> Examined:
-    if isinstance(reply, UserFailure) and reply.error == "NoParametersError":
-        reason = "has no parameters, so there is nothing to train"
+    if isinstance(reply, UserFailure) and (reason := _no_model(reply)):
         return Examined(replace(blank, status=ModelStatus.NOT_RUN, reason=reason))
     built = not (isinstance(reply, UserFailure) and reply.stage in _NOT_BUILT_STAGES)
     status = ModelStatus.FAILED if built else ModelStatus.NOT_BUILT
@@ -310,6 +309,21 @@ def _beyond_means(reply: object) -> str:
         case UserFailure(out_of_memory=True):
             return f"too large to probe here ({reply.message})"
     return ""
+
+
+def _no_model(failure: UserFailure) -> str:
+    """Why a class is no model that could be trained, "" where it failed."""
+    match failure.error:
+        case "NoParametersError":
+            return "has no trainable parameters, so there is nothing to train"
+        case "NoForwardError":
+            return "has no forward of its own"
+        case "NotImplementedError" if failure.stage == "forward" and not failure.message:
+            return "is abstract: its forward is not implemented"
+        case "TypeError" if failure.message.startswith("Can't instantiate abstract class"):
+            return "is abstract"
+        case _:
+            return ""
 
 
 def _reason(reply: object) -> str:

@@ -15,7 +15,7 @@ from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.attempt import released, tried
-from gradlint.worker.constructors import by_signature, model_in, repaired
+from gradlint.worker.constructors import by_signature, model_in, refuse_missing, repaired
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.guesses import Guess
@@ -48,8 +48,12 @@ _FITTING = 6.0  # seconds of processor time after which no other size is tried
 _SMALLEST_BATCH = 2  # because batch normalisation needs two samples
 
 
+class NoForwardError(Exception):
+    """The module has no forward of its own: a base for others, or a container."""
+
+
 class NoParametersError(Exception):
-    """The module has nothing to train: a transform, a loss, a function in a module's clothes."""
+    """The module has nothing to train: a transform, a loss, a frozen or functional module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,7 @@ def _latest(failures: list[UserError], name: str) -> UserError:
 
 
 def _unused(module: ModuleType, name: str) -> list[Candidate]:
+    refuse_missing(getattr(module, name, None))
     candidate = by_signature(name, getattr(module, name, None))
     return [candidate] if candidate is not None else []
 
@@ -209,8 +214,10 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
             # because a change after which the same is wrong was not the right one
             queue = [*queue, *new] if now == before else [*new, *queue]
             continue
-        if next(model.parameters(), None) is None:
+        if not any(parameter.requires_grad for parameter in model.parameters()):
             raise UserError("build", NoParametersError(request.name))
+        if getattr(type(model), "forward", None) is nn.Module.forward:
+            raise UserError("build", NoForwardError(request.name))
         if form is not candidate:
             form = replace(form, built_from=BuiltFrom.NAMES)  # because values in it are ours now
         try:

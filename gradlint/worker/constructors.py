@@ -13,6 +13,8 @@ from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate
 from gradlint.worker.attempt import Frame, frames_of, tried
+from gradlint.worker.failure import UserError
+from gradlint.worker.standin import StandIn
 from gradlint.worker.usual import known, usual
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -41,6 +43,24 @@ def by_signature(name: str, target: object) -> Candidate | None:
                 return None
             arguments.append(f"{key}={value}" if parameter.kind is not _POSITIONAL else value)
     return Candidate(BuiltFrom.NAMES, f"{name}({', '.join(arguments)})")
+
+
+def refuse_missing(target: object) -> None:
+    """Say that a class takes something of a package that is not installed.
+
+    Raises:
+        UserError: at stage `build`, where the annotation of an argument that must be given does.
+    """
+    outcome = tried(lambda: inspect.signature(cast(Callable[..., object], target)))
+    signature = outcome.value
+    for parameter in (
+        signature.parameters.values() if isinstance(signature, inspect.Signature) else ()
+    ):
+        annotation = parameter.annotation
+        if isinstance(annotation, StandIn) and parameter.default is parameter.empty:
+            refused = tried(annotation)
+            if refused.error is not None:
+                raise UserError("build", refused.error)
 
 
 def _sized(name: str) -> str | None:
@@ -231,6 +251,9 @@ def _kinds(case: Construction, name: str) -> Iterator[str]:
     yield f"__import__('torch').nn.{usual}()"
 
 
+_HOLDER = re.compile(r"(__import__\('types'\)\.)?(SimpleNamespace|PassThrough)\(")
+
+
 def _configuration(case: Construction) -> Iterator[Candidate]:
     """An object with attributes, or a mapping, was expected, or has too few entries."""
     attribute = re.search(r"'([\w.]+)' object has no attribute '(\w+)'", case.text)
@@ -240,9 +263,7 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
         return
     for parameter, value in case.given().items():
         text = ast.unparse(value)
-        if (attribute and re.match(r"(__import__\('types'\)\.)?SimpleNamespace\(", text)) or (
-            key and text.startswith("dict(")
-        ):
+        if (attribute and _HOLDER.match(text)) or (key and text.startswith("dict(")):
             yield case.having(
                 parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})"
             )

@@ -7,6 +7,7 @@ import importlib.util
 import linecache
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,11 +70,38 @@ def load(opened: OpenFile) -> Loaded:
     finder = _ProjectFinder(opened, folders, journal)
     standins = StandInFinder(opened.root, [*folders, *_ancestors(opened)])
     with nothing_required(), _installed(finder, standins):
-        module = (
-            _import_in_package(opened, finder) if opened.module else _import_file(opened, finder)
-        )
+        module = _imported(opened, finder)
     missing = tuple(sorted(standins.packages))
     return Loaded(module, journal.skipped(), missing, journal)
+
+
+def _imported(opened: OpenFile, finder: _ProjectFinder) -> ModuleType:
+    importing = _import_in_package if opened.module else _import_file
+    # Everything is caught, because what another file of the project does when it is imported (it
+    # reads data, compiles an extension) may be nothing that the models of this one need.
+    try:
+        return importing(opened, finder)
+    except BaseException as error:
+        if not _fails_elsewhere(error, opened):
+            raise
+        finder.lenient = True
+        try:
+            return importing(opened, finder)
+        except BaseException:  # noqa: BLE001
+            raise error from None
+
+
+def _fails_elsewhere(error: BaseException, opened: OpenFile) -> bool:
+    """Whether the innermost file of the project that took part is another than the linted one."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    files += [error.filename] if isinstance(error, SyntaxError) and error.filename else []
+    own = [file for file in files if _is_project(file, opened.root)]
+    return bool(own) and not os.path.samefile(own[-1], opened.path)
+
+
+def _is_project(file: str, root: str) -> bool:
+    inside = file.startswith(root.rstrip(os.sep) + os.sep) and os.path.isfile(file)
+    return inside and "site-packages" not in file[len(root) :]
 
 
 class _FileLoader(SourceFileLoader):
@@ -106,7 +134,7 @@ class _FileLoader(SourceFileLoader):
 class _ProjectFinder(MetaPathFinder):
     """Finds the linted file by its module name, and the scripts beside it that it imports.
 
-    `tolerated` are packages whose `__init__` may fail in part.
+    `tolerated` are packages whose `__init__` may fail in part; if `lenient`, any file may.
     """
 
     def __init__(self, opened: OpenFile, folders: Sequence[str], journal: Journal) -> None:
@@ -114,6 +142,7 @@ class _ProjectFinder(MetaPathFinder):
         self.folders = [folder for folder in folders if "site-packages" not in folder]
         self.journal = journal
         self.tolerated: frozenset[str] = frozenset()
+        self.lenient = False
 
     def find_spec(
         self,
@@ -123,14 +152,15 @@ class _ProjectFinder(MetaPathFinder):
     ) -> ModuleSpec | None:
         """The linted file, a tolerated package or a script of the project; None for all others."""
         if fullname == self.opened.module:
-            return self.spec(fullname, self.opened.path, self.journal)
-        if fullname not in self.tolerated and (path is not None or not self.folders):
+            return self.spec(fullname, self.opened.path, self.journal, tolerant=self.lenient)
+        tolerant = fullname in self.tolerated or self.lenient
+        if not tolerant and (path is not None or not self.folders):
             return None
         found = PathFinder.find_spec(fullname, self.folders if path is None else path)
         if found is None or type(found.loader) is not SourceFileLoader or found.origin is None:
             return None
         elsewhere = Journal(os.path.basename(found.origin))
-        if fullname in self.tolerated:
+        if fullname in self.tolerated or (tolerant and _is_project(found.origin, self.opened.root)):
             return self.spec(fullname, found.origin, elsewhere, tolerant=True)
         return (
             None
@@ -154,7 +184,7 @@ class _ProjectFinder(MetaPathFinder):
 
 def _import_file(opened: OpenFile, finder: _ProjectFinder) -> ModuleType:
     name = _plain_name(opened.path)
-    return _execute(finder.spec(name, opened.path, finder.journal))
+    return _execute(finder.spec(name, opened.path, finder.journal, tolerant=finder.lenient))
 
 
 def _import_in_package(opened: OpenFile, finder: _ProjectFinder) -> ModuleType:

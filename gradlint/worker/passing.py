@@ -6,7 +6,15 @@ from torch import nn
 
 
 class PassThrough(nn.Module):
-    """Returns the first of its arguments; it has no parameters, so no finding can be about it."""
+    """Returns the first of its arguments; it has no parameters, so no finding can be about it.
+
+    Its attributes are what the model around it reads, such as the width of its output.
+    """
+
+    def __init__(self, **attributes: object) -> None:
+        """Hold `attributes`."""
+        super().__init__()
+        vars(self).update(attributes)
 
     def forward(self, first: object = None, *others: object, **words: object) -> object:
         """The first argument, or the first of those given by name."""
