@@ -21,17 +21,24 @@ def on_cpu() -> Iterator[None]:
     if torch.cuda.is_available():
         yield
         return
-    synchronize = torch.cuda.synchronize
-    torch.cuda.synchronize = _nothing
+    before = {name: getattr(torch.cuda, name) for name in _INSTEAD}
+    vars(torch.cuda).update(_INSTEAD)
     try:
         with _Redirect():
             yield
     finally:
-        torch.cuda.synchronize = synchronize
+        vars(torch.cuda).update(before)
 
 
 def _nothing(*_: object, **__: object) -> None:
     return None
+
+
+_TYPES = ("Float", "Double", "Long", "Int", "Short", "Byte", "Char", "Bool", "Half")
+_INSTEAD: dict[str, object] = {
+    "synchronize": _nothing,
+    **{f"{kind}Tensor": getattr(torch, f"{kind}Tensor") for kind in _TYPES},
+}
 
 
 class _Redirect(TorchFunctionMode):
