@@ -35,12 +35,14 @@ from gradlint.layers.patterns import (
 )
 from gradlint.layers.recurrence import (
     ASSUMED_STEPS,
+    Ungated,
     between_steps,
     gated,
     iterates,
     length,
     loops,
     own_steps,
+    ungated,
 )
 from gradlint.layers.scales import CRITICAL, HiddenWeight, at_critical_scale, hidden_weights
 from gradlint.program import StepKind, TrainingLoop
@@ -71,7 +73,7 @@ from gradlint.protocol.remedy import (
     SkipRecurrent,
 )
 from gradlint.protocol.span import Span
-from gradlint.protocol.training import Objective, OptimizerFamily
+from gradlint.protocol.training import Objective, OptimizerFamily, Training
 
 __all__ = [
     "ASSUMED_STEPS",
@@ -122,7 +124,9 @@ __all__ = [
     "StepKind",
     "Stop",
     "Stray",
+    "Training",
     "TrainingLoop",
+    "Ungated",
     "arrival_claims",
     "at_critical_scale",
     "attends",
@@ -151,6 +155,7 @@ __all__ = [
     "stops_of",
     "takers_of",
     "trunk_claim",
+    "ungated",
     "unreached",
 ]
 

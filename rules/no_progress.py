@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gradlint.rule import (
     Bound,
     Claim,
     Family,
     Hypothesis,
+    Layer,
     LayerGraph,
     LoopRule,
     OptimizerFamily,
@@ -17,38 +19,51 @@ from gradlint.rule import (
     Role,
     Span,
     StepKind,
+    Training,
     TrainingLoop,
+    loops,
     multiplications,
+    name_of,
     role_of,
+    ungated,
 )
 
-# Of 39 small networks that were hard to train on digits and text, 18 of 23 that failed stayed above
-# .45, and 14 of 15 slow ones did not. With Adam slow ones reached .7 on larger images, failing 1.
-_HEALTHY = Bound(at_most=0.4)
-_FAILING = {
-    OptimizerFamily.SGD: Bound(at_most=0.45),
-    OptimizerFamily.ADAM: Bound(at_most=0.95),
-}
-_SLOWEST = {OptimizerFamily.SGD: 1e-3, OptimizerFamily.ADAM: 1e-4}  # rates for longer training
-_NARROWEST = 8  # two toy models of width 2, which do learn in 5,000 steps, stayed above .6
-_MOST = 2e8  # multiplications of one forward pass, so that a step takes some milliseconds
+# On 174 networks for digits and text with the loops' own rates, the task was learnt to .4 or less
+# by every one trained with SGD that did not fail, and to .8 by all but 2 trained with Adam.
+_HEALTHY = Bound(at_most=0.6)
+_FAILING = Bound(at_most=0.8)
+_NOTHING = Bound(at_most=0.95)  # a sound network with a mean over 28 x 28 places came down to .93
+# Rates below are meant for longer training: a sound network of three layers learns nothing of the
+# task in 300 steps with SGD at .003, and half with Adam at .0001.
+_SLOWEST = {OptimizerFamily.SGD: 5e-2, OptimizerFamily.ADAM: 3e-4}
+_NARROWEST = 8  # two toy models of width 2 learn in 5,000 steps, not in 300
+_MOST = 1e8  # multiplications of one forward pass, so that a step takes some milliseconds
+_PLACES = 16
+_BATCHES = (64, 32, 16)  # samples: fewer tell too little of a class in 300 steps
+_SEQUENCES = 32
+_REMEMBERS = Bound(at_least=-2)  # decades, as `vanilla-rnn` has it
 
 
 class NoProgress(LoopRule):
-    """A small classifier whose own optimizer and learning rate do not teach it one batch.
+    """A small classifier whose own optimizer and learning rate teach it next to nothing.
 
     Why it is bad:
-        Any network that can be trained learns a handful of samples by heart, even with random
-        labels. One that does not has an output that does not depend on its input, a gradient too
+        Any network that can be trained learns to tell ten fixed patterns apart within a few hundred
+        steps. One that does not has an output that does not depend on its input, a gradient too
         weak for its learning rate, or steps so large that each undoes the last. Real data will not
         be learnt either.
 
     How it is measured:
         A copy of the model is trained for up to 300 steps with the optimizer and learning rate of
-        the loop on one batch of random inputs with fixed random labels, for several seeds; healthy
-        ones are done after one seed and some 20 to 100 steps. Measured is the loss that is left,
-        over the loss of the best constant output: 1 means that the output tells nothing of the
-        input. Of 19 hard cases that stayed above .45 with every seed 18 failed on real data.
+        the loop, for several seeds, on fresh batches of a simple task: numbers carry the pattern of
+        one of ten classes under noise, and tokens stand for a class each. Healthy models are done
+        after one seed and some 30 to 100 steps. Measured is what is left to learn, by the loss or
+        by the wrong answers, whichever is less: 1 means that the output tells nothing of the input.
+        Above .6 is a warning, above .8 an error; of convolutions that end in a mean over many
+        places, which blurs patterns, above .95. A recurrence without gates whose gradient vanishes
+        has to recall the first step of its sequence instead.
+
+        Where the task is learnt, findings of other rules about weak or strong signals are warnings.
 
     What to do:
         Other findings often name the cause: saturation, weights that start too small, missing norms
@@ -56,81 +71,65 @@ class NoProgress(LoopRule):
         it where the loss jumps.
 
     Known limitations:
-        Only loops whose optimizer, learning rate and cross entropy are in sight, and small models.
-        Rates below 1e-3 for SGD and 1e-4 for Adam are left alone, because they are meant for longer
-        training. So are recurrent models, because they learn a few sequences by their last steps,
-        models with a layer narrower than 8, because they need longer, and models whose samples
-        have too few numbers for random labels to be told apart.
+        Only loops whose optimizer, learning rate and cross entropy are in sight, and small models
+        of one input. Rates below .05 for SGD, times the steps that its momentum adds up, and below
+        3e-4 for Adam are left alone, because they are meant for longer training. So are recurrences
+        with gates, because they learn to remember in more steps, models with a layer narrower than
+        8, because they need longer, and models whose samples have too few numbers for ten patterns
+        to lie apart.
     """
 
     family = Family.TRAINING_LOOP
     references = (
-        "https://arxiv.org/abs/1611.03530",
         "https://arxiv.org/abs/1611.01232",
+        "https://arxiv.org/abs/2002.09572",
     )
 
     def check(self, loop: TrainingLoop, graph: LayerGraph) -> Iterator[Hypothesis]:
-        """Yield one suspicion for each loop that can be rehearsed in a second."""
+        """Yield one suspicion for each loop that can be rehearsed in some seconds."""
         training, place = loop.training, _place(loop)
         rate, slowest = training.learning_rate, _SLOWEST.get(training.family)
-        if rate is None or slowest is None or rate < slowest:
+        if place is None or rate is None or slowest is None or _lasting(training) < slowest:
             return
         if training.loss not in ("CrossEntropyLoss", "cross_entropy"):
             return
-        if place is None or not (_is_small(graph) and _is_wide(graph) and _is_separable(graph)):
-            return
-        yield Hypothesis(
-            span=place,
-            layer="",
-            message=(
-                f"{training.optimizer} with learning rate {rate:g} does not teach this model the "
-                "labels of one batch in 300 steps"
-            ),
-            claims=(
-                Claim(
-                    Quantity.UNLEARNED_SHARE,
-                    graph.loss.id,
-                    _HEALTHY,
-                    error=_FAILING[training.family],
+        recurs = _recurs(graph)
+        if claims := _recalling(graph) if recurs else _learning(graph):
+            task = "the first step of its sequence" if recurs else "a simple task"
+            yield Hypothesis(
+                span=place,
+                layer="",
+                message=(
+                    f"300 steps of {training.optimizer} with learning rate {rate:g} teach this "
+                    f"model next to nothing of {task}"
                 ),
-            ),
-            region=(),
-            advice="change the learning rate: higher if the loss stands still, lower if it jumps",
-            symptom=True,
-        )
+                claims=claims,
+                region=(),
+                advice=(
+                    "change the learning rate: higher if the loss stands still, lower if it jumps"
+                ),
+                symptom=True,
+            )
 
     examples = (
         """
 import torch
 from torch import nn
 
-class Block(nn.Module):
-    def __init__(self, width):
+class Hasty(nn.Module):
+    def __init__(self, width=32):
         super().__init__()
-        self.body = nn.Sequential(
-            nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
+        self.net = nn.Sequential(
+            nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+            nn.Linear(width, 10),
         )
 
-    def forward(self, x):
-        return x + self.body(x)
-
-class Timid(nn.Module):
-    def __init__(self, width=32, depth=3):
-        super().__init__()
-        self.stem = nn.Linear(64, width)
-        self.blocks = nn.Sequential(*[Block(width) for _ in range(depth)])
-        self.head = nn.Linear(width, 10)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
-
     def forward(self, x):  # x: (batch, 64)
-        return self.head(self.blocks(self.stem(x)))
+        return self.net(x)
 
 def train(batches):
-    model = Timid()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)  # confirmed
+    model = Hasty()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9)  # confirmed
     criterion = nn.CrossEntropyLoss()
     for x, y in batches:
         optimizer.zero_grad()
@@ -140,6 +139,61 @@ def train(batches):
 
 if __name__ == "__main__":
     train([(torch.randn(16, 64), torch.randint(0, 10, (16,))) for _ in range(10)])
+""",
+        """
+import torch
+from torch import nn
+
+class Forgetful(nn.Module):
+    def __init__(self, hidden=32):
+        super().__init__()
+        self.rnn = nn.RNN(8, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, 4)
+
+    def forward(self, x):  # x: (batch, 40, 8)
+        return self.head(self.rnn(x)[0][:, -1])
+
+def train():
+    model = Forgetful()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)  # confirmed
+    criterion = nn.CrossEntropyLoss()
+    for _ in range(10):
+        x, y = torch.randn(16, 40, 8), torch.randint(0, 4, (16,))
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+if __name__ == "__main__":
+    train()
+""",
+        """
+import torch
+from torch import nn
+
+class Mindful(nn.Module):
+    def __init__(self, hidden=64):
+        super().__init__()
+        self.embed = nn.Embedding(4, 16)
+        self.rnn = nn.RNN(16, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, 4)
+
+    def forward(self, tokens):  # tokens: (batch, 12)
+        return self.head(self.rnn(self.embed(tokens))[0][:, -1])
+
+def train():
+    model = Mindful()
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)  # refuted
+    criterion = nn.CrossEntropyLoss()
+    for _ in range(10):
+        tokens = torch.randint(0, 4, (32, 12))
+        optimizer.zero_grad()
+        loss = criterion(model(tokens), tokens[:, 0])
+        loss.backward()
+        optimizer.step()
+
+if __name__ == "__main__":
+    train()
 """,
         """
 import torch
@@ -199,18 +253,59 @@ def _place(loop: TrainingLoop) -> Span | None:
     return loop.optimizer_span or (step.span if step else None)
 
 
-def _is_separable(graph: LayerGraph) -> bool:
-    """Whether a sample has so many numbers that a plane can tell any labels of the batch apart.
+def _lasting(training: Training) -> float:
+    """How far a steady gradient moves a weight: momentum m adds up to 1 / (1 - m) steps."""
+    momentum = float(dict(training.arguments).get("momentum", 0.0))
+    return (training.learning_rate or 0.0) / max(1.0 - momentum, 1e-3)
 
-    Nearly all labellings of n points in d ≥ n / 2 dimensions are (Cover 1965); two healthy networks
-    on pairs of numbers stayed above .5, since nothing learns random labels there so soon.
-    """
+
+def _recurs(graph: LayerGraph) -> bool:
+    fused = any(role_of(layer) in (Role.RECURRENT, Role.CELL) for layer in graph.layers)
+    return fused or next(loops(graph), None) is not None
+
+
+def _learning(graph: LayerGraph) -> tuple[Claim, ...]:
+    """That the model learns the patterns; no claim where it is too large, narrow or few-sided."""
+    if not (_is_wide(graph) and _is_separable(graph)):
+        return ()
+    work = _work(graph) / max(graph.inputs[0].shape[0], 1)
+    batch = next((size for size in _BATCHES if size * work <= _MOST), 0)
+    if not batch:
+        return ()
+    claim = _unlearned(graph, batch=batch)
+    return (replace(claim, bound=_NOTHING, error=_NOTHING) if _averages(graph) else claim,)
+
+
+def _recalling(graph: LayerGraph) -> tuple[Claim, ...]:
+    """That a recurrence without gates recalls its first step, or its gradient survives them all."""
+    found = list(ungated(graph))
+    fused = [layer for layer in graph.layers if role_of(layer) is Role.RECURRENT]
+    if len(found) != 1 or len(fused) > 1 or not found[0].own or _work(graph) > _MOST:
+        return ()
+    measured, steps = found[0].measured, found[0].own
+    decay = Claim(Quantity.RECURRENT_DECAY, measured.id, _REMEMBERS, steps=steps)
+    return (_unlearned(graph, steps=steps, batch=_SEQUENCES), decay)
+
+
+def _unlearned(graph: LayerGraph, *, batch: int, steps: int = 0) -> Claim:
+    return Claim(
+        Quantity.UNLEARNED_SHARE,
+        graph.loss.id,
+        _HEALTHY,
+        error=_FAILING,
+        batch=batch,
+        steps=steps,
+    )
+
+
+def _is_separable(graph: LayerGraph) -> bool:
+    """Whether a sample has as many numbers as the narrowest layer, so that patterns lie apart."""
     shapes = [item.shape for item in graph.inputs if len(item.shape) > 1]
-    return any(shape[0] <= 2 * math.prod(shape[1:]) for shape in shapes)
+    return any(math.prod(shape[1:]) >= _NARROWEST for shape in shapes)
 
 
 def _is_wide(graph: LayerGraph) -> bool:
-    """Whether no hidden layer is so narrow that it may not hold a batch: it takes longer then."""
+    """Whether no hidden layer is so narrow that ten classes hardly fit: it takes longer then."""
     weighted = {layer.id for layer in graph.layers if graph.weight_of(layer) is not None}
     narrow = (
         layer.id
@@ -220,7 +315,22 @@ def _is_wide(graph: LayerGraph) -> bool:
     return not any(graph.behind_all([id]) & (weighted - {id}) for id in narrow)
 
 
-def _is_small(graph: LayerGraph) -> bool:
-    """Whether a forward pass takes few multiplications, none of them in a recurrence."""
-    recurrent = any(role_of(layer) in (Role.RECURRENT, Role.CELL) for layer in graph.layers)
-    return not recurrent and multiplications(graph) <= _MOST
+def _averages(graph: LayerGraph) -> bool:
+    """Whether convolutions end in a mean over so many places that it blurs the patterns."""
+    return any(role_of(layer) is Role.CONVOLUTION for layer in graph.layers) and any(
+        math.prod(producer.shape) >= _PLACES * math.prod(layer.shape)
+        for layer in graph.layers
+        if name_of(layer) == "mean" or "avg" in name_of(layer)
+        for producer in graph.producers(layer)
+    )
+
+
+def _work(graph: LayerGraph) -> int:
+    """The multiplications of one forward pass."""
+    recurrent = (
+        (layer, graph.weight_of(layer))
+        for layer in graph.layers
+        if role_of(layer) in (Role.RECURRENT, Role.CELL)
+    )
+    inside = sum(math.prod(layer.shape) * weight.fan_in for layer, weight in recurrent if weight)
+    return multiplications(graph) + inside

@@ -17,14 +17,11 @@ from gradlint.rule import (
     Remedy,
     ReplaceRecurrent,
     Role,
-    gates,
-    iterates,
+    Ungated,
     length,
-    loops,
-    name_of,
-    own_steps,
     role_of,
     site,
+    ungated,
 )
 
 _HEALTHY = Bound(
@@ -70,18 +67,7 @@ class VanillaRnn(GraphRule):
 
     def check(self, graph: LayerGraph) -> Iterator[Hypothesis]:
         """Yield one suspicion for each recurrence without gates."""
-        for layer in graph.layers:
-            if name_of(layer) in ("rnn", "rnn_tanh", "rnn_relu"):
-                yield _hypothesis(layer, (layer,), _activation(layer), own_steps(graph, layer))
-        for calls in loops(graph):
-            first = calls[0]
-            if role_of(first) is Role.CELL:
-                if name_of(first) == "rnncell":
-                    yield _hypothesis(first, calls, _activation(first), _own_calls(graph, calls))
-            elif activation := _only_activation(graph, calls):
-                kind = name_of(activation)
-                measured = first if first.op.startswith("torch.nn.") else activation
-                yield _hypothesis(measured, calls, kind, _own_calls(graph, calls))
+        return map(_hypothesis, ungated(graph))
 
     examples = (
         """
@@ -251,20 +237,21 @@ def demo():
     )
 
 
-def _hypothesis(measured: Layer, calls: tuple[Layer, ...], activation: str, own: int) -> Hypothesis:
-    steps = own or ASSUMED_STEPS
-    cell = {Role.RECURRENT: "nn.RNN", Role.CELL: "nn.RNNCell"}.get(
-        role_of(calls[0]), "the recurrence"
-    )
+def _hypothesis(found: Ungated) -> Hypothesis:
+    first, measured, steps = found.calls[0], found.measured, found.own or ASSUMED_STEPS
+    cell = {Role.RECURRENT: "nn.RNN", Role.CELL: "nn.RNNCell"}.get(role_of(first), "the recurrence")
     return Hypothesis(
-        span=site(calls),
-        layer=calls[0].id,
-        message=f"{cell} with {activation} over {length(own)} has no gate that keeps the gradient",
+        span=site(found.calls),
+        layer=first.id,
+        message=(
+            f"{cell} with {found.activation} over {length(found.own)} "
+            "has no gate that keeps the gradient"
+        ),
         claims=(
             Claim(Quantity.RECURRENT_DECAY, measured.id, _HEALTHY, error=_FAILING, steps=steps),
         ),
-        region=tuple(call.id for call in calls),
-        remedies=tuple(_remedies(calls[0], cell)) if measured is calls[0] else (),
+        region=tuple(call.id for call in found.calls),
+        remedies=tuple(_remedies(first, cell)) if measured is first else (),
         advice="use an LSTM whose forget gate starts with a bias of 2",
         definite=True,
     )
@@ -276,29 +263,3 @@ def _remedies(layer: Layer, cell: str) -> Iterator[Remedy]:
         f"replace {cell} by {new} with forget-gate bias {_FORGET_BIAS:g}",
         (ReplaceRecurrent(layer.id, "LSTM", _FORGET_BIAS),),
     )
-
-
-def _activation(layer: Layer) -> str:
-    """The activation inside a fused recurrent layer or cell."""
-    if name_of(layer) == "rnn_relu":
-        return "relu"
-    return str(dict(layer.settings).get("nonlinearity", "tanh"))
-
-
-def _own_calls(graph: LayerGraph, calls: tuple[Layer, ...]) -> int:
-    return len(calls) if graph.own_inputs else 0
-
-
-def _only_activation(graph: LayerGraph, calls: tuple[Layer, ...]) -> Layer | None:
-    """The activation on every path from one step to the next; none beside a gate or a skip."""
-    first, second, third = calls[:3]
-    inside = [layer for layer in graph.between(first, second) if layer not in (first, second)]
-    if any(role_of(layer) is Role.PRODUCT or gates(graph, layer) for layer in inside):
-        return None
-    if any(graph.connected(layer, third, avoiding=[second]) for layer in inside):
-        return None
-    if iterates(graph, calls):
-        return None
-    found = [layer for layer in inside if role_of(layer) is Role.ACTIVATION]
-    alone = (a for a in found if not graph.connected(first, second, avoiding=[a]))
-    return next(alone, None)

@@ -51,7 +51,8 @@ _ALIKE = 0.1  # of values closer together than this none is better: seeds differ
 class Judged:
     """A suspicion and what was measured for it: its claims in `evidence`, its remedies as tried.
 
-    `attribution` splits the decades of its region by cause, where the theory can.
+    `attribution` splits the decades of its region by cause, where the theory can. `learns` says
+    that the loop's own optimizer was seen to teach the model a task in spite of it.
     """
 
     rule: type[Rule]
@@ -59,6 +60,7 @@ class Judged:
     evidence: tuple[Evidence, ...]
     remedies: tuple[TriedRemedy, ...] = ()
     attribution: Attribution | None = None
+    learns: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -119,8 +121,11 @@ def findings(judged: Sequence[Judged], model: str) -> tuple[Finding, ...]:
     Suspicions whose regions meet, directly or through others, make one finding: that of the rule
     whose own remedy recovers most. The others are its notes, and it is as severe as the worst of
     them. A symptom of no region is one of the whole model and joins the gravest finding. Others
-    without a region, and refuted ones, stand alone.
+    without a region, and refuted ones, stand alone. Where a rehearsal of the training was seen to
+    learn, signals that should prevent it are warnings.
     """
+    if any(map(_learnt, judged)):
+        judged = [replace(item, learns=True) for item in judged]
     refuted = [[item] for item in judged if item.verdict is Verdict.REFUTED]
     standing = [item for item in judged if item.verdict is not Verdict.REFUTED]
     whole = [item for item in standing if item.hypothesis.symptom and not item.hypothesis.region]
@@ -130,6 +135,11 @@ def findings(judged: Sequence[Judged], model: str) -> tuple[Finding, ...]:
     elif whole:
         groups.append(whole)
     return tuple(_one_finding(group, model) for group in [*groups, *refuted])
+
+
+def _learnt(item: Judged) -> bool:
+    learned = (e for e in item.evidence if e.claim.quantity is Quantity.UNLEARNED_SHARE)
+    return any(evidence.verdict is Verdict.REFUTED for evidence in learned)
 
 
 def _regions(judged: Sequence[Judged]) -> list[list[Judged]]:
@@ -303,8 +313,29 @@ def _by_cause(attribution: Attribution | None) -> tuple[tuple[str, float], ...]:
     return tuple(item for item in ordered if abs(item[1]) >= _ALIKE)
 
 
+# What says at initialisation that training will fail; a gradient of zero is cut off, not weak.
+_FORETELLING = frozenset(
+    {
+        Quantity.GRADIENT_DECADES,
+        Quantity.RECURRENT_DECAY,
+        Quantity.REPRESENTATION_SPREAD,
+        Quantity.SIGNAL_GROWTH,
+        Quantity.TOKEN_CORRELATION,
+    }
+)
+
+
 def _severity(item: Judged) -> Severity:
-    worst = any(evidence.beyond_error for evidence in item.evidence)
+    """An error where a value breaks its error bound, unless training was seen to succeed."""
+    worst = any(
+        evidence.beyond_error
+        for evidence in item.evidence
+        if not (
+            item.learns
+            and evidence.claim.quantity in _FORETELLING
+            and math.isfinite(evidence.typical)
+        )
+    )
     found = Severity.ERROR if worst else Severity.WARNING
     return min(found, item.hypothesis.severity, key=lambda severity: severity.rank)
 

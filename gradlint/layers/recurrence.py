@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 from gradlint.layers.graph import LayerGraph
 from gradlint.layers.operations import Role, is_weighted, name_of, role_of
-from gradlint.layers.patterns import site
+from gradlint.layers.patterns import gates, site
 from gradlint.protocol.nodes import Layer, Parameter
 
 ASSUMED_STEPS = 100
 """The length of a sequence at which a recurrence is judged where the file does not say it."""
 
 _FEWEST_CALLS = 5  # a loop shorter than this is a stack of tied layers
+
+
+@dataclass(frozen=True, slots=True)
+class Ungated:
+    """A recurrence without gates: its calls, one for a fused layer, and the name of its activation.
+
+    `measured` is where its gradient is taken, `own` the length of its sequence, 0 if unknown.
+    """
+
+    calls: tuple[Layer, ...]
+    measured: Layer
+    activation: str
+    own: int
 
 
 def own_steps(graph: LayerGraph, layer: Layer) -> int:
@@ -55,6 +69,42 @@ def _fed(graph: LayerGraph, one: Layer, next_: Layer) -> set[str]:
     inside = graph.between(one, next_)
     entering = {producer for layer in inside[1:] for producer in graph.producers(layer)}
     return {p.id for p in entering if p not in inside and not graph.connected(one, p)}
+
+
+def ungated(graph: LayerGraph) -> Iterator[Ungated]:
+    """The recurrences without gates: fused layers, cells, and loops around an activation."""
+    for layer in graph.layers:
+        if name_of(layer) in ("rnn", "rnn_tanh", "rnn_relu"):
+            yield Ungated((layer,), layer, _fused_activation(layer), own_steps(graph, layer))
+    for calls in loops(graph):
+        first, own = calls[0], len(calls) if graph.own_inputs else 0
+        if role_of(first) is Role.CELL:
+            if name_of(first) == "rnncell":
+                yield Ungated(calls, first, _fused_activation(first), own)
+        elif activation := _only_activation(graph, calls):
+            measured = first if first.op.startswith("torch.nn.") else activation
+            yield Ungated(calls, measured, name_of(activation), own)
+
+
+def _fused_activation(layer: Layer) -> str:
+    if name_of(layer) == "rnn_relu":
+        return "relu"
+    return str(dict(layer.settings).get("nonlinearity", "tanh"))
+
+
+def _only_activation(graph: LayerGraph, calls: tuple[Layer, ...]) -> Layer | None:
+    """The activation on every path from one step to the next; none beside a gate or a skip."""
+    first, second, third = calls[:3]
+    inside = [layer for layer in graph.between(first, second) if layer not in (first, second)]
+    if any(role_of(layer) is Role.PRODUCT or gates(graph, layer) for layer in inside):
+        return None
+    if any(graph.connected(layer, third, avoiding=[second]) for layer in inside):
+        return None
+    if iterates(graph, calls):
+        return None
+    found = [layer for layer in inside if role_of(layer) is Role.ACTIVATION]
+    alone = (a for a in found if not graph.connected(first, second, avoiding=[a]))
+    return next(alone, None)
 
 
 def gated(graph: LayerGraph, kind: str) -> Iterator[tuple[Layer, int]]:

@@ -42,21 +42,32 @@ class Rehearsal:
         self._limit = float(getattr(self._model, CLIP_NORM, math.inf))
         self._deadline = time.process_time() + _SECONDS
 
-    def step(self, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> float:
-        """Take one step down `loss_of` the first output; every step draws the same numbers.
+    def step(
+        self,
+        loss_of: Callable[[torch.Tensor], torch.Tensor],
+        *,
+        on: torch.Tensor | None = None,
+        draw: int = 0,
+    ) -> float:
+        """Take one step down `loss_of` the first output, and return the loss before it.
+
+        `on` takes the place of the tensors that the model is given; steps of the same `draw` see
+        the same random numbers.
 
         Raises:
             UnmeasurableError: the user's code raised, or the steps take too long.
         """
         if time.process_time() > self._deadline:
             raise UnmeasurableError(f"training takes more than {_SECONDS:g} s")
-        seed_everything(self._seed + 2)
-        args, kwargs = self._inputs
+        seed_everything(self._seed + 2 + draw)
+        args, kwargs = self._inputs if on is None else _exchanged(self._inputs, on)
         try:
             with on_cpu():
                 loss = loss_of(tensors_of(self._model(*args, **kwargs))[0])
                 self._optimizer.zero_grad()
                 loss.backward()
+        except UnmeasurableError:
+            raise
         except Exception as error:  # because it is the user's code that raises here
             raise UnmeasurableError(f"a training step failed: {error}") from error
         if math.isfinite(self._limit):
@@ -64,6 +75,17 @@ class Rehearsal:
         with torch.no_grad():  # unwrapped because the wrappers import the compiler
             inspect.unwrap(type(self._optimizer).step)(self._optimizer)
         return float(loss.detach())
+
+
+_Inputs = tuple[tuple[object, ...], dict[str, object]]
+
+
+def _exchanged(inputs: _Inputs, new: torch.Tensor) -> _Inputs:
+    args, kwargs = inputs
+    return (
+        tuple(new if isinstance(value, torch.Tensor) else value for value in args),
+        {n: new if isinstance(value, torch.Tensor) else value for n, value in kwargs.items()},
+    )
 
 
 def _spare_dynamo() -> None:

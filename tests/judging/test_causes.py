@@ -232,6 +232,30 @@ def test_what_is_confirmed_goes_before_what_is_only_suspected() -> None:
     assert winner(unsure, judged(DeepSigmoid)) == "deep-sigmoid"
 
 
+LESSON = Claim(Quantity.UNLEARNED_SHARE, "loss()", Bound(at_most=0.6), error=Bound(at_most=0.8))
+
+
+def rehearsed(share: float, verdict: Verdict) -> Judged:
+    symptom = judged(Silent, region=(), verdict=verdict, symptom=True)
+    return replace(symptom, evidence=(Evidence(LESSON, (share,), verdict),))
+
+
+@pytest.mark.parametrize(
+    ("rehearsal", "measured", "severity"),
+    [
+        pytest.param((0.1, Verdict.REFUTED), -9.0, Severity.WARNING, id="learnt nevertheless"),
+        pytest.param((0.1, Verdict.REFUTED), -math.inf, Severity.ERROR, id="cut off, not weak"),
+        pytest.param((math.nan, Verdict.INCONCLUSIVE), -9.0, Severity.ERROR, id="not rehearsed"),
+    ],
+)
+def test_a_weak_gradient_is_no_error_where_training_was_seen_to_learn(
+    rehearsal: tuple[float, Verdict], measured: float, severity: Severity
+) -> None:
+    weak = judged(DeepSigmoid, measured=(measured,) * 3)
+    found = findings([weak, rehearsed(*rehearsal)], "Net")
+    assert next(f for f in found if f.rule == "deep-sigmoid").severity is severity
+
+
 def test_what_was_refuted_stands_alone() -> None:
     refuted = judged(BadScale, verdict=Verdict.REFUTED, measured=(-1.0,))
     found = findings([refuted, judged(DeepSigmoid, (NORM, 0.0))], "Net")
