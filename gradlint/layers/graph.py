@@ -171,8 +171,8 @@ class LayerGraph:
 
     def arriving(self, id: str) -> tuple[Edge, ...]:
         """The edges that end at node `id`, in the order of the call's arguments as far as known."""
-        arriving = self._graph.in_edges(id, data=True)
-        return tuple(Edge(source, id, data["shape"], data["dtype"]) for source, _, data in arriving)
+        arriving = self._graph.pred[id].items()
+        return tuple(Edge(source, id, edge["shape"], edge["dtype"]) for source, edge in arriving)
 
     def input_shapes(self, layer: Layer) -> tuple[tuple[int, ...], ...]:
         """The shapes of the tensors that `layer` takes, parameters left out."""
