@@ -37,7 +37,7 @@ _NOTHING = Bound(at_most=0.95)  # a sound network with a mean over 28 x 28 place
 # task in 300 steps with SGD at .003, and half with Adam at .0001.
 _SLOWEST = {OptimizerFamily.SGD: 5e-2, OptimizerFamily.ADAM: 3e-4}
 _NARROWEST = 8  # two toy models of width 2 learn in 5,000 steps, not in 300
-_MOST = 1e8  # multiplications of one forward pass, so that a step takes some milliseconds
+_MOST = 5e7  # multiplications of one forward pass, so that a step takes some milliseconds
 _PLACES = 16
 _BATCHES = (64, 32, 16)  # samples: fewer tell too little of a class in 300 steps
 _SEQUENCES = 32

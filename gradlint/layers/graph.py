@@ -87,7 +87,7 @@ class LayerGraph:
         for end in (edge.source, edge.target):
             if end not in self._nodes:
                 raise InvalidGraphError(f"edge {edge.source} -> {edge.target}: no node {end!r}")
-        self._graph.add_edge(edge.source, edge.target, shape=edge.shape, dtype=edge.dtype)
+        self._graph.add_edge(edge.source, edge.target, edge=edge)
 
     def _check(self) -> None:
         losses = [node.id for node in self._nodes.values() if isinstance(node, Loss)]
@@ -108,10 +108,7 @@ class LayerGraph:
         """The same graph with every node as `change` gives it; its id must stay."""
         return LayerGraph(
             map(change, self._nodes.values()),
-            (
-                Edge(source, target, **between)
-                for source, target, between in self._graph.edges(data=True)
-            ),
+            (between["edge"] for _, _, between in self._graph.edges(data=True)),
             self.optimizer,
             own_inputs=self.own_inputs,
             batch_size=self.batch_size,
@@ -171,15 +168,14 @@ class LayerGraph:
 
     def arriving(self, id: str) -> tuple[Edge, ...]:
         """The edges that end at node `id`, in the order of the call's arguments as far as known."""
-        arriving = self._graph.pred[id].items()
-        return tuple(Edge(source, id, edge["shape"], edge["dtype"]) for source, edge in arriving)
+        return tuple(between["edge"] for between in self._graph.pred[id].values())
 
     def input_shapes(self, layer: Layer) -> tuple[tuple[int, ...], ...]:
         """The shapes of the tensors that `layer` takes, parameters left out."""
         arriving = self._graph.pred[layer.id].items()
         return tuple(
-            edge["shape"]
-            for source, edge in arriving
+            between["edge"].shape
+            for source, between in arriving
             if not isinstance(self._nodes[source], Parameter)
         )
 

@@ -55,8 +55,8 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
     else:
         point = compose(point, curve.at)
         response = expect(point, curve.mean, curve.sigma)
-    after = through(before, response, replace(curve, at=point, slope_square=response.slope_square))
-    after = replace(after, shape=shape, spread=_bent(before, response))
+    bent = curve.bent(point, response.slope_square)
+    after = through(before, response, bent, shape, _bent(before, response))
     return Step(after, (_gain(before, curve, response),))
 
 
@@ -235,14 +235,14 @@ def _sum(one: Moments, two: Moments, sign: float) -> Moments:
     cross = 2.0 * sign * one.mean * two.mean
     square = bounded(one.square + two.square + cross)
     larger = one if one.square >= two.square else two
-    return replace(
-        larger,
-        square=square,
-        shared=one.shared + two.shared + cross,
-        local=one.local + two.local + cross,
-        mean=one.mean + sign * two.mean,
-        spread=_joined(one, two),
-        curve=None,
+    return Moments(
+        square,
+        one.shared + two.shared + cross,
+        one.local + two.local + cross,
+        one.mean + sign * two.mean,
+        larger.shape,
+        larger.axes,
+        _joined(one, two),
     )
 
 
@@ -298,8 +298,8 @@ def _jointly(call: Call, combine: object) -> Step | None:
         return value, slope
 
     response = expect(function, one.mean, one.sigma)
-    curve: Curve = replace(one, at=function, slope_square=response.slope_square)
-    after = replace(through(first.moments, response, curve), shape=call.shape)
+    curve = one.bent(function, response.slope_square)
+    after = through(first.moments, response, curve, call.shape, first.moments.spread)
     gains = tuple(_aside(operand, one.source) for operand in call.operands)
     return Step(after, gains, ((one.source, Gain(response.slope_square)),))
 

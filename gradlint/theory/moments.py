@@ -6,7 +6,7 @@ Its second moment, how much of it is shared, and along which axes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gradlint.theory.quadrature import PointFunction, Response
 
@@ -25,6 +25,10 @@ class Curve:
     local: float
     at: PointFunction
     slope_square: float
+
+    def bent(self, at: PointFunction, slope_square: float) -> Curve:
+        """Another function of the same tensor."""
+        return Curve(self.source, self.mean, self.sigma, self.shared, self.local, at, slope_square)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +105,20 @@ class Moments:
         The result's mean is 0, as behind weights that are independent of the signal and have mean
         0.
         """
-        return replace(
-            self,
-            square=bounded(factor * self.square + offset),
-            shared=factor * self.shared + offset,
-            local=factor * self.local + offset,
-            mean=0.0,
-            spread=_mixed(self.spread, factor * self.square, offset),
-            curve=None,
+        return Moments(
+            bounded(factor * self.square + offset),
+            factor * self.shared + offset,
+            factor * self.local + offset,
+            0.0,
+            self.shape,
+            self.axes,
+            _mixed(self.spread, factor * self.square, offset),
         )
 
     def shaped(self, shape: tuple[int, ...], axes: str) -> Moments:
-        """The same elements in another shape."""
+        """The same elements in another shape, which are no function of others any more."""
         kept = self.spread if axes.count(POSITION) == self.axes.count(POSITION) else ()
-        return replace(self, shape=shape, axes=axes, spread=kept)
+        return Moments(self.square, self.shared, self.local, self.mean, shape, axes, kept)
 
 
 def bounded(value: float) -> float:
@@ -138,7 +142,13 @@ def default_axes(rank: int, dtype: str = "float32") -> str:
     return {0: "", 1: "c", 2: "bc", 3: "bsc"}.get(rank, "bc" + "s" * (rank - 2))
 
 
-def through(before: Moments, response: Response, curve: Curve) -> Moments:
+def through(
+    before: Moments,
+    response: Response,
+    curve: Curve,
+    shape: tuple[int, ...],
+    spread: tuple[tuple[float, ...], ...] = (),
+) -> Moments:
     """The moments of an elementwise function of a Gaussian tensor, of which `curve` tells.
 
     The correlation of two inputs is that of the Gaussian, c = (r - m^2) / (q - m^2), mapped by
@@ -146,13 +156,15 @@ def through(before: Moments, response: Response, curve: Curve) -> Moments:
     """
     variance = curve.sigma**2
     square = bounded(response.square)
-    return replace(
-        before,
-        square=square,
-        shared=min(response.shared((curve.shared - curve.mean**2) / variance, curve.sigma), square),
-        local=min(response.shared((curve.local - curve.mean**2) / variance, curve.sigma), square),
-        mean=response.mean,
-        curve=curve,
+    return Moments(
+        square,
+        min(response.shared((curve.shared - curve.mean**2) / variance, curve.sigma), square),
+        min(response.shared((curve.local - curve.mean**2) / variance, curve.sigma), square),
+        response.mean,
+        shape,
+        before.axes,
+        spread,
+        curve,
     )
 
 

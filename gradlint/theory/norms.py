@@ -61,15 +61,14 @@ def normalise(call: Call, before: Moments, group: Group, *, centre: bool) -> Ste
     scale, offset = _affine(call)
     remove = (before.shared, before.local, before.mean**2) if centre else (0.0, 0.0, 0.0)
     removed = common if group.batch > 1 else min(common, *remove) if centre else 0.0
-    after = replace(
-        before,
-        square=max(scale * (before.square - common) / variance + offset, 1e-280),
-        shared=scale * (before.shared - removed) / variance + offset,
-        local=scale * (before.local - removed) / variance + offset,
-        mean=0.0 if centre else before.mean * math.sqrt(scale / variance),
-        shape=call.shape,
-        spread=before.spread if group.positions > 1 else (),
-        curve=None,
+    after = Moments(
+        max(scale * (before.square - common) / variance + offset, 1e-280),
+        scale * (before.shared - removed) / variance + offset,
+        scale * (before.local - removed) / variance + offset,
+        0.0 if centre else before.mean * math.sqrt(scale / variance),
+        call.shape,
+        before.axes,
+        before.spread if group.positions > 1 else (),
     )
     count = group.degrees(before)
     factor = scale / variance * _finite(count, centre=centre)

@@ -27,7 +27,7 @@ def reshaped(call: Call) -> Step:
 
 def _moved(call: Call, axes: str) -> Step:
     before = call.first
-    after = replace(before.shaped(call.shape, axes), curve=None)
+    after = before.shaped(call.shape, axes)
     if POSITION in before.axes and POSITION not in axes:
         after = replace(after, local=before.square)
     return Step(after, (Gain(1.0),) * len(call.operands))
