@@ -11,7 +11,6 @@ from gradlint.rule import (
     Claim,
     Family,
     Hypothesis,
-    Layer,
     LayerGraph,
     LoopRule,
     OptimizerFamily,
