@@ -12,6 +12,7 @@ from gradlint.worker.run import Run, UnmeasurableError
 
 STEPS = 300
 _ENOUGH = 0.1  # the share below which nothing more has to be shown
+_HOPELESS, _LATE = 0.97, 200  # with so much left after so many steps none learnt more
 _LAST = 20  # steps over which answers are counted
 _SOON = 20  # steps: networks that overflowed sooner all failed, some that did later learnt
 
@@ -21,7 +22,7 @@ def measure(run: Run, claim: Claim) -> float:
 
     A copy of the model is trained for at most 300 steps with the optimizer and learning rate of the
     user's loop on fresh batches of a simple task of K classes: see `Lesson`; the means over the
-    last 20 steps are taken, and training ends early at .1. 1 means that the answers tell nothing of
+    last 20 steps are taken, and training ends early at .1, or where .97 is left after 200 steps. 1 means that the answers tell nothing of
     the input, 0 that they are all right and certain; infinite where the loss overflows within 20
     steps. Both are taken because large weights make wrong answers certain ones: their loss stays
     high long after most answers are right. `claim.batch` is the number of samples in a batch; with
@@ -44,7 +45,7 @@ def measure(run: Run, claim: Claim) -> float:
     if loss_function(run.training.loss) != "cross_entropy":
         raise UnmeasurableError(f"the loop's loss is {run.training.loss or 'unknown'}")
     lesson, rehearsal = Lesson(run, batch=claim.batch, steps=claim.steps), Rehearsal(run)
-    losses, wrong, most = [], [], 1.0 - 1.0 / lesson.classes
+    losses, wrong, left = [], [], math.nan
     for step in range(STEPS):
         losses.append(rehearsal.step(lesson.loss, on=lesson.draw(), draw=step))
         wrong.append(lesson.wrong)
@@ -52,9 +53,11 @@ def measure(run: Run, claim: Claim) -> float:
             if step < _SOON:
                 return math.inf
             raise UnmeasurableError(f"the loss overflowed after {step} steps")
-        if step >= _LAST and _mean(wrong) < _ENOUGH * most:
+        chance = 1.0 - 1.0 / lesson.classes
+        left = min(_mean(losses) / math.log(lesson.classes), _mean(wrong) / chance)
+        if step >= _LAST and (left < _ENOUGH or (step >= _LATE and left > _HOPELESS)):
             break
-    return min(_mean(losses) / math.log(lesson.classes), _mean(wrong) / most)
+    return left
 
 
 def _mean(values: list[float]) -> float:
