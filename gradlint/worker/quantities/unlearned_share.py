@@ -21,12 +21,13 @@ def measure(run: Run, claim: Claim) -> float:
     """min(H / ln K, (1 - a) K / (K - 1)) with the cross entropy H and the share a of right answers.
 
     A copy of the model is trained for at most 300 steps with the optimizer and learning rate of the
-    user's loop on fresh batches of a simple task of K classes: see `Lesson`; the means over the
-    last 20 steps are taken, and training ends early at .1, or where .97 is left after 200 steps. 1 means that the answers tell nothing of
-    the input, 0 that they are all right and certain; infinite where the loss overflows within 20
-    steps. Both are taken because large weights make wrong answers certain ones: their loss stays
-    high long after most answers are right. `claim.batch` is the number of samples in a batch; with
-    `claim.steps` only the first of so many steps tells the class.
+    user's loop on fresh batches of a simple task of K classes: see `Lesson`. The means over the
+    last 20 steps are taken; training ends early at .1, or where .97 is left after 200 steps. 1
+    means that the answers tell nothing of the input, 0 that they are all right and certain;
+    infinite where the loss overflows within 20 steps. Both are taken because large weights make
+    wrong answers certain ones: their loss stays high long after most answers are right.
+    `claim.batch` is the number of samples in a batch; with `claim.steps` only the first of so many
+    steps tells the class.
 
     Raises:
         UnmeasurableError: the loop's loss is not cross entropy, the model cannot be taught, the
