@@ -20,7 +20,7 @@ from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.guesses import Guess
 from gradlint.worker.imagined import Imagination
-from gradlint.worker.inputs import Search
+from gradlint.worker.inputs import Search, TooSlowError
 from gradlint.worker.offline import without_weights
 from gradlint.worker.passing import PassThrough
 from gradlint.worker.refitting import refitted
@@ -128,7 +128,7 @@ def build(module: ModuleType, request: TraceModel) -> Built:
     candidates = request.candidates or _unused(module, request.name)
     failures: list[UserError] = []
     large: list[Candidate] = []
-    hungry: list[Candidate] = []
+    costly: list[Candidate] = []
     for candidate in candidates:
         built = _attempt(module, candidate, request, _handy(candidate))
         if isinstance(built, Built):
@@ -137,19 +137,25 @@ def build(module: ModuleType, request: TraceModel) -> Built:
             large.append(candidate)
         else:
             failures.append(built)
-            if ran_out_of_memory(built.error):
-                hungry.append(candidate)
+            costly += [candidate] if _takes_too_much(built) else []
     for candidate in large:
         built = _attempt(module, candidate, request, parameter_limit())
         if isinstance(built, Built):
             return built
         failures.append(_sized(module, candidate, built))
-    for candidate in (*hungry, *large):
+        costly += [candidate] if _takes_too_much(built) else []
+    for candidate in costly:
         built = _imagined(module, candidate, request)
         if isinstance(built, Built):
             return built
     error = _latest(failures, request.name)
     raise error
+
+
+def _takes_too_much(error: UserError) -> bool:
+    """Whether a model failed only for the memory or the time that it takes."""
+    large = isinstance(error.error, TooLargeError) or ran_out_of_memory(error.error)
+    return large or isinstance(error, TooSlowError)
 
 
 def _attempt(

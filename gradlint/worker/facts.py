@@ -100,7 +100,8 @@ class Facts:
             size = configuration.get("input_size") if isinstance(configuration, dict) else None
             if isinstance(size, (tuple, list)) and isinstance(size[-1], int):
                 return size[-1]
-        return None
+        size = vars(self.model).get("in_size")
+        return size[-1] if isinstance(size, tuple) and type(size[-1]) is int else None
 
     def spatial(self) -> int:
         """How many spatial dimensions the first convolution has; 2 where there is none."""

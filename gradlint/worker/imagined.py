@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ class Imagination:
     def __init__(self) -> None:
         from torch._subclasses.fake_tensor import FakeTensorMode
 
+        # because it writes to standard error what the shapes of a guess did not fit
+        logging.getLogger(FakeTensorMode.__module__).setLevel(logging.CRITICAL)
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
         self._known: dict[int, Values] = {}
 

@@ -26,7 +26,11 @@ _ATTEMPTS = 40
 _SECONDS = 6.0  # of processor time, because a busy machine must not change what is found
 _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
 _VOLUME = 1 << 24
-_PACED = 4096  # because below it a pass costs the same whatever its inputs
+_PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
+
+
+class TooSlowError(UserError):
+    """Inputs that might run were not tried, because one pass would take too long."""
 
 
 Rank = tuple[int, bool, float]
@@ -84,12 +88,14 @@ class Search:
         agenda.add((0, False, 0.0), first)
         errors: list[tuple[int, Exception]] = []
         fallback: Guess | None = None
+        slow = False
         pace = 0.0  # seconds for each number of the inputs, as far as a pass came
         for guess in itertools.islice(agenda, self.attempts):
             started = time.process_time()
             if started > deadline:
                 break
             if guess.volume() * pace > _SLOWEST:
+                slow = True
                 continue
             failure = self._failure(guess)
             if failure is None:
@@ -110,7 +116,8 @@ class Search:
             released(failure.error)
         if fallback is not None:
             return fallback
-        raise UserError("forward", _telling(errors))
+        error = _telling(errors)
+        raise (TooSlowError if slow else UserError)("forward", error)
 
     def _failure(self, guess: Guess) -> Failure | None:
         with torch.no_grad():

@@ -199,8 +199,10 @@ def _missing(case: Case) -> Iterator[Guess]:
             yield from (case.guess.having(item.name, other) for other in item.others)
     given = {item.name for item in case.guess.arguments}
     line = frame.text if frame and "None" in text else ""
-    for name in case.forward.optional:
-        if name not in given and re.search(rf"\b{name}\b", f"{text} {line}"):
+    # because a part that lacks `input_ids` has them from the whole's `decoder_input_ids`
+    for name in (name for name in case.forward.optional if name not in given):
+        forms = {name, *(name.partition("_")[2] for part in given if name.endswith(f"_{part}"))}
+        if any(re.search(rf"\b{form}\b", f"{text} {line}") for form in forms):
             argument = argument_for(case.facts, case.forward, name, len(given))
             for spec in (argument.spec, *argument.others)[:4]:
                 if spec != Constant(None):
@@ -297,11 +299,11 @@ def _numbers(case: Case) -> Iterator[Guess]:
 
 def _divisible(case: Case) -> Iterator[Guess]:
     """Sizes that should be a multiple of something."""
-    found = re.search(r"(?:divisible|multiple|divided)\D{0,40}?(\d+)", case.failure.text)
+    found = re.search(r"(?:divisible|multiple|divided)(.{0,60})", case.failure.text)
     sides = [name for name in sorted(SIDES | {"time"}) if uses(case.guess, name)]
     if "divisib" in case.failure.text or "multiple" in case.failure.text:
-        if found and int(found[1]) > 1:
-            by = int(found[1])
+        numbers = map(int, re.findall(r"\d+", found[1])) if found else ()
+        for by in dict.fromkeys(number for number in numbers if number > 1):
             for times in (1, 2, 4):
                 yield case.guess.sized(
                     **{name: by * max(-(-case.guess.size[name] // by), times) for name in sides}

@@ -222,6 +222,30 @@ CASES = {
         ),
         ("input_ids: int64[8,32]",),
     ),
+    "the decoder's tokens are given where a part lacks its own": (
+        net(
+            "self.e = nn.Embedding(9, 4)",
+            "if decoder_input_ids is None: raise ValueError('specify input_ids or inputs_embeds'); "
+            "return self.e(input_ids) + self.e(decoder_input_ids)",
+            "input_ids=None, decoder_input_ids=None",
+        ),
+        ("input_ids: int64[8,32]", "decoder_input_ids: int64[8,32]"),
+    ),
+    "a multiple is read behind the names of its factors": (
+        net(
+            "self.c = nn.Conv1d(3, 4, 3)",
+            "if x.shape[-1] % 50: raise ValueError('must be a multiple of `n * 2` (50)'); "
+            "return self.c(x)",
+        ),
+        ("float32[8,3,100]",),
+    ),
+    "the size that a published architecture was made for is tried": (
+        net(
+            "self.in_size = (96, 96); self.c = nn.Conv2d(3, 4, 3)",
+            "if x.shape[-1] != 96: raise ValueError('no'); return self.c(x)",
+        ),
+        ("float32[8,3,96,96]",),
+    ),
     "jaxtyping names the dimensions": (
         net(
             "self.w = nn.Parameter(torch.randn(5, 4))",
