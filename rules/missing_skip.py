@@ -263,11 +263,12 @@ def _hypothesis(graph: LayerGraph, run: list[Layer], effect: str, claim: Claim) 
 
 
 def _last_of_sequences(graph: LayerGraph, run: list[Layer]) -> Layer | None:
-    """The last layer in front of the run's last, where attention runs over sequences (N, T, C)."""
-    before = graph.trunk[graph.trunk.index(run[-1]) - 1]
+    """The last layer of sequences (N, T, C), where attention runs over them, before any pooling."""
     inside = graph.between(run[0], run[-1])
-    mixes = any(attends(graph, layer) for layer in inside)
-    return before if mixes and len(before.shape) == 3 else None
+    if not any(attends(graph, layer) for layer in inside):
+        return None
+    trunk = graph.trunk[graph.trunk.index(run[0]) : graph.trunk.index(run[-1])]
+    return next((layer for layer in reversed(trunk) if len(layer.shape) == 3), None)
 
 
 def _plain_runs(graph: LayerGraph) -> Iterator[list[Layer]]:

@@ -61,7 +61,7 @@ class UnregisteredParameters(GraphRule):
             if stray.requires_grad and not stray.named_outside:
                 hidden.setdefault(stray.part, []).append(stray)
         for part, found in hidden.items():
-            yield _hypothesis(part, found)
+            yield _hypothesis(part, found, alone=not any(p.requires_grad for p in graph.parameters))
 
     examples = (
         """
@@ -184,7 +184,7 @@ def train():
     )
 
 
-def _hypothesis(part: str, found: Sequence[Stray]) -> Hypothesis:
+def _hypothesis(part: str, found: Sequence[Stray], *, alone: bool) -> Hypothesis:
     held = found[0].held
     instead = _INSTEAD.get(held, "nn.ModuleList")
     count = f"{len(found)} trainable tensor" + "s" * (len(found) > 1)
@@ -198,6 +198,6 @@ def _hypothesis(part: str, found: Sequence[Stray]) -> Hypothesis:
         claims=(Claim(Quantity.STRAY_SHARE, part, _NONE, error=_NONE),),
         region=(),  # because it is true whatever else is wrong with these layers
         remedies=(Remedy(f"make {part} an {instead}", (Register(part),)),),
-        severity=Severity.ERROR,
+        severity=Severity.ERROR if alone else Severity.WARNING,
         definite=True,
     )

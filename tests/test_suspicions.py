@@ -194,8 +194,15 @@ def test_the_scale_in_front_of_what_is_not_understood_is_not_judged(op: str) -> 
     assert suspicions("init-scale", sketch.graph()) == []
 
 
-def test_a_norm_forgives_any_scale() -> None:
+def test_scales_that_norms_undo_are_suspected_only_if_usual_ones_cure() -> None:
     graph = chain(8, "", "BatchNorm1d", variance=1e-6).graph()
+    (found,) = suspicions("init-scale", graph)
+    assert found.only_if_cured
+    assert "8 of 9 weights start too small" in found.message
+
+
+def test_a_norm_forgives_a_scale_that_few_weights_have() -> None:
+    graph = chain(8, "", "BatchNorm1d", variance=0.5).graph()
     assert suspicions("init-scale", graph) == []
 
 

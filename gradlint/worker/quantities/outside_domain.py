@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+import torch
+
 from gradlint.protocol.claim import Claim
 from gradlint.protocol.training import Objective
-from gradlint.worker.objective import REPLACED, fed_by
+from gradlint.worker.objective import REPLACED, by_class, fed_by
 from gradlint.worker.run import Run, UnmeasurableError
 
 _TOLERANCE = 1e-6
+_OFF = 0.01  # in the logarithm of the sum of probabilities: more than rounding makes
 _DOMAINS = {
     "binary_cross_entropy": (0.0, 1.0),
     "nll_loss": (-math.inf, 0.0),
@@ -21,8 +24,9 @@ def measure(run: Run, claim: Claim) -> float:
     """Share of the elements fed to the loss outside of its domain, in [0, 1], at initialisation.
 
     Binary cross-entropy takes probabilities in [0, 1]; negative log-likelihood and the
-    Kullback-Leibler divergence take logarithms of probabilities, which are not positive. Any other
-    loss takes all numbers.
+    Kullback-Leibler divergence take logarithms of probabilities, which are not positive. Those of
+    the first must also be of probabilities that are one in sum: else it is the share of samples of
+    which that is not true, if larger. Any other loss takes all numbers.
 
     Raises:
         UnmeasurableError: the loss is inside the model, or an operation before it is unknown.
@@ -48,4 +52,11 @@ def measure(run: Run, claim: Claim) -> float:
     low, high = _DOMAINS.get(loss, (-math.inf, math.inf))
     fed = fed_by(model, objective, outputs[objective.output].detach())
     outside = (fed < low - _TOLERANCE) | (fed > high + _TOLERANCE)
-    return float(outside.double().mean())
+    share = float(outside.double().mean())
+    return max(share, _unnormalised(fed)) if loss == "nll_loss" else share
+
+
+def _unnormalised(fed: torch.Tensor) -> float:
+    """Share of the samples whose probabilities, were these their logarithms, are not one in sum."""
+    total = by_class(fed).double().logsumexp(1)
+    return float((total.abs() > _OFF).double().mean())
