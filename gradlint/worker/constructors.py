@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
+import torch
 from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate
@@ -275,6 +276,14 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
             yield case.having(parameter, "dict()")
 
 
+def _tensors(case: Construction) -> Iterator[Candidate]:
+    """A number was given where a tensor is wanted."""
+    found = re.search(r"'(?:int|float|bool|NoneType)' object has no attribute '(\w+)'", case.text)
+    if found and found[1] in vars(torch.Tensor):
+        for name in _suspects(case, object):
+            yield case.having(name, "__import__('torch').randn(64)")
+
+
 def _mapped(case: Construction) -> Iterator[Candidate]:
     """A number was indexed by a text: it should be a mapping."""
     if re.search(r"'(int|NoneType|float)' object is not subscriptable", case.text):
@@ -346,6 +355,7 @@ _REPAIRS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _missing,
     _unexpected,
     _mapped,
+    _tensors,
     _sequences,
     _single,
     _configuration,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from gradlint.worker.attempt import sources_of
+from gradlint.worker.batches import BATCHES
 from gradlint.worker.case import Case, Repair, larger, uses, view_sizes
 from gradlint.worker.guesses import Guess
 from gradlint.worker.messages import MESSAGES
@@ -21,7 +22,7 @@ def repairs(case: Case) -> Iterator[tuple[bool, Guess]]:
     side = case.facts.published()
     if side and uses(case.guess, "height"):
         yield True, case.guess.sized(height=side, width=side)
-    for repair in (*CALLS, *MESSAGES):
+    for repair in (*BATCHES, *CALLS, *MESSAGES):
         yield from ((True, guess) for guess in repair(case))
     for repair in _ALTERNATIVES:
         yield from ((False, guess) for guess in repair(case))

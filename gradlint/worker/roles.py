@@ -196,6 +196,9 @@ def _features(role: Role, rank: int) -> int:
 _HIDDEN = re.compile(
     r"h|hx|h_?0|hc|c_?0|cx|cell\w*|hidden\w*|states?|h_prev|prev_\w+|c_prev|h_t|c_t|c|mems?|carry|rnn_h\w*"
 )
+_ENCODED = re.compile(r"enc(oder|oded)?_(?!in)\w+|memory|annotations")
+    r"(enc|encoder|encoded)_?(out(put)?s?|states?|features?|hiddens?)|memory|annotations"
+)
 _LENGTHS = re.compile(r".*(lengths?|_lens?|_len)|lens?")
 _MASK = re.compile(r".*mask.*|attn_bias")
 _STEP = re.compile(r"ts?|time_?(step)?s?|steps?|noise_levels?|sigmas?|timesteps?|diffusion_steps?")
@@ -269,6 +272,16 @@ def _hidden(role: Role) -> Iterator[Spec]:
         yield from (whole, deep) if isinstance(layer, nn.LSTM) and not apart else (deep,)
     yield from (pair, flat) if isinstance(layer, nn.LSTMCell) and not apart else (flat, pair)
     yield Normal(("batch", "time", size))
+
+
+def _encoded(role: Role) -> Iterator[Spec]:
+    """What an encoder made of a sequence."""
+    main = role.main()
+    consumer = role.consumer()
+    own = last_size(main) if consumer is not None and isinstance(main, Normal) else None
+    for size in dict.fromkeys(filter(None, (own, role.facts.hidden()))):
+        yield Normal(("batch", "time", size))
+        yield Normal(("time", "batch", size))
 
 
 def _lengths(role: Role) -> Iterator[Spec]:
@@ -422,6 +435,7 @@ _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_ADJACENCY, _adjacency),
     (_LENGTHS, _lengths),
     (_STEP, _step),
+    (_ENCODED, _encoded),
     (_HIDDEN, _hidden),
     (_FLAG, _flag),
     (_COUNT, _count),
