@@ -197,8 +197,6 @@ _HIDDEN = re.compile(
     r"h|hx|h_?0|hc|c_?0|cx|cell\w*|hidden\w*|states?|h_prev|prev_\w+|c_prev|h_t|c_t|c|mems?|carry|rnn_h\w*"
 )
 _ENCODED = re.compile(r"enc(oder|oded)?_(?!in)\w+|memory|annotations")
-    r"(enc|encoder|encoded)_?(out(put)?s?|states?|features?|hiddens?)|memory|annotations"
-)
 _LENGTHS = re.compile(r".*(lengths?|_lens?|_len)|lens?")
 _MASK = re.compile(r".*mask.*|attn_bias")
 _STEP = re.compile(r"ts?|time_?(step)?s?|steps?|noise_levels?|sigmas?|timesteps?|diffusion_steps?")
