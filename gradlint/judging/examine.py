@@ -294,6 +294,8 @@ _NOT_BUILT_STAGES = ("import", "build", "inputs")
 def _not_traced(blank: ModelSummary, reply: object) -> Examined:
     if isinstance(reply, UserFailure) and (reason := _no_model(reply)):
         return Examined(replace(blank, status=ModelStatus.NOT_RUN, reason=reason))
+    if isinstance(reply, UserFailure):
+        blank = replace(blank, constructor=reply.constructor, inputs=reply.inputs)
     built = not (isinstance(reply, UserFailure) and reply.stage in _NOT_BUILT_STAGES)
     status = ModelStatus.FAILED if built else ModelStatus.NOT_BUILT
     return Examined(

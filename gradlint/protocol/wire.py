@@ -201,7 +201,8 @@ class UserFailure:
     """The user's code raised: at which stage, what, and where in the linted file.
 
     `stage` is import, build, inputs, forward, backward or training. `out_of_memory` says that it
-    would have run with more memory.
+    would have run with more memory. `constructor` and `inputs` are those that came furthest, as far
+    as any were tried.
     """
 
     stage: str
@@ -209,6 +210,8 @@ class UserFailure:
     message: str
     span: Span | None
     out_of_memory: bool = False
+    constructor: str = ""
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

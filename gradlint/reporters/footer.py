@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from gradlint.judging.evidence import Severity, Verdict
-from gradlint.report import ModelStatus, ModelSummary, Report
-from gradlint.reporters.presentation import missing_arguments, roots, stands, unprobed
+from gradlint.report import ModelStatus, Report
+from gradlint.reporters.hints import hint_lines
+from gradlint.reporters.presentation import roots, stands, unprobed
 
 _LISTED = 20  # models that did not run and are listed one by one
 
@@ -77,20 +78,9 @@ def unprobed_lines(report: Report, *, show_all: bool = False) -> Iterator[str]:
     for model in listed:
         status = model.status.value.replace("-", " ")
         yield f"{model.span}: {model.name} {status}: {model.reason or 'no reason was given'}"
-        yield from _hint(model)
+        yield from hint_lines(model)
     if len(listed) < len(models):
         yield f"… and {len(models) - len(listed)} more (listed by --show all)"
-
-
-def _hint(model: ModelSummary) -> Iterator[str]:
-    arguments = missing_arguments(model)
-    if not arguments:
-        return
-    values = ", ".join(f'{argument} = "..."' for argument in arguments)
-    yield "  to build it, put this into pyproject.toml and real values in place of the dots:"
-    yield "    [[tool.gradlint.model]]"
-    yield f'    target = "{model.span.path}:{model.name}"'
-    yield f"    kwargs = {{ {values} }}"
 
 
 def statistics_lines(report: Report) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import itertools
+import re
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -15,7 +17,13 @@ from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.attempt import released, tried
-from gradlint.worker.constructors import by_signature, model_in, refuse_missing, repaired
+from gradlint.worker.constructors import (
+    by_signature,
+    model_in,
+    open_call,
+    refuse_missing,
+    repaired,
+)
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.guesses import Guess
@@ -148,7 +156,7 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         built = _imagined(module, candidate, request)
         if isinstance(built, Built):
             return built
-    error = _latest(failures, request.name)
+    error = _latest(failures, request.name, getattr(module, request.name, None))
     raise error
 
 
@@ -182,11 +190,13 @@ def _handy(candidate: Candidate) -> int:
     return limit if candidate.built_from in _GIVEN else min(_HANDY, limit)
 
 
-def _latest(failures: list[UserError], name: str) -> UserError:
+def _latest(failures: list[UserError], name: str, target: object) -> UserError:
     if failures:
         return max(failures, key=lambda failure: _STAGES.index(failure.stage))
     reason = f"nothing in the source says what arguments {name} takes; give them under "
-    return UserError("build", ValueError(f"{reason}[[tool.gradlint.model]]"))
+    error = UserError("build", ValueError(f"{reason}[[tool.gradlint.model]]"))
+    error.constructor = open_call(name, target)
+    return error
 
 
 def _unused(module: ModuleType, name: str) -> list[Candidate]:
@@ -213,6 +223,7 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
             torch.manual_seed(request.seed)
             model = _made(module, form, limit)
         except UserError as error:
+            error.constructor = _inlined(form)
             first = first or error
             now = str(error.error)
             new = [(c, now) for c in _repaired(module, form, error) if c.constructor not in seen]
@@ -229,6 +240,7 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
         try:
             return _with_inputs(module, form, model, request, limit)
         except UserError as error:
+            error.constructor = _inlined(form)
             first = error if first is None or first.stage == "build" else first
             fits = [c for c in refitted(form, error.error) if c.constructor not in seen]
             seen.update(item.constructor for item in fits)
@@ -236,6 +248,16 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
             late = fitted >= _FITS or time.process_time() > deadline
             queue = [] if late else [*((item, "") for item in fits[:_FITS]), *queue]
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
+
+
+def _inlined(form: Candidate) -> str:
+    """The construction with the values of its bindings in place of their names."""
+    text = form.constructor
+    for name, value in reversed(form.bindings):
+        plain = f"({value})".replace("\\", "\\\\")  # because a backslash means a group here
+        text = re.sub(rf"(?<![\w.]){name}\b(?!\s*=[^=])", plain, text)
+    parsed = tried(lambda: ast.unparse(ast.parse(text, mode="eval")))
+    return str(parsed.value) if parsed.error is None else form.constructor
 
 
 def _repaired(module: ModuleType, form: Candidate, error: UserError) -> list[Candidate]:

@@ -46,6 +46,19 @@ def by_signature(name: str, target: object) -> Candidate | None:
     return Candidate(BuiltFrom.NAMES, f"{name}({', '.join(arguments)})")
 
 
+def open_call(name: str, target: object) -> str:
+    """A construction with dots for each argument that must be given, "" where none is known."""
+    outcome = tried(lambda: inspect.signature(cast(Callable[..., object], target)))
+    if not isinstance(outcome.value, inspect.Signature):
+        return ""
+    needed = (
+        key
+        for key, parameter in outcome.value.parameters.items()
+        if parameter.default is parameter.empty and parameter.kind not in _VARIADIC
+    )
+    return f"{name}({', '.join(f'{key}=...' for key in needed)})"
+
+
 def refuse_missing(target: object) -> None:
     """Say that a class takes something of a package that is not installed.
 

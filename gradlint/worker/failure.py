@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from types import TracebackType
 
@@ -25,7 +26,8 @@ _ADDRESS = re.compile(r"\s+at 0x[0-9a-fA-F]{4,}|\b0x[0-9a-fA-F]{6,}\b")
 class UserError(Exception):
     """The user's code raised `error` at `stage` (a stage of `gradlint.protocol.wire.UserFailure`).
 
-    `span` is where to point if no frame of the linted file took part.
+    `span` is where to point if no frame of the linted file took part. `constructor` and `inputs`
+    are what was tried, as a report writes them.
     """
 
     def __init__(self, stage: str, error: BaseException, span: Span | None = None) -> None:
@@ -33,6 +35,8 @@ class UserError(Exception):
         self.stage = stage
         self.error = error
         self.span = span
+        self.constructor = ""
+        self.inputs: tuple[str, ...] = ()
 
 
 class MissingPackageError(ModuleNotFoundError):
@@ -60,7 +64,12 @@ def describe(
     same failure reads the same in every run.
     """
     if isinstance(error, UserError):
-        return describe(error.error, error.stage, opened, hint, error.span or fallback)
+        inner = describe(error.error, error.stage, opened, hint, error.span or fallback)
+        return replace(
+            inner,
+            constructor=error.constructor or inner.constructor,
+            inputs=error.inputs or inner.inputs,
+        )
     message = _message(error, opened)
     return UserFailure(
         stage=stage,

@@ -49,7 +49,27 @@ class Forward:
                 ):
                     names = [part.id for part in parts if isinstance(part, ast.Name)]
                     return tuple(names) if len(names) == len(parts) else ()
-        return ()
+        return self._indexed(name)
+
+    def _indexed(self, name: str) -> tuple[str, ...]:
+        """The names in `a, b = name[0], name[1]`, be it in one statement or in several."""
+        found: dict[int, str] = {}
+        for target, value in self._assigned():
+            match target, value:
+                case ast.Name(id=part), ast.Subscript(
+                    value=ast.Name(id=base), slice=ast.Constant(value=int(index))
+                ) if base == name and index >= 0:
+                    found.setdefault(index, part)
+        whole = sorted(found) == list(range(len(found)))
+        return tuple(found[index] for index in sorted(found)) if whole and len(found) > 1 else ()
+
+    def _assigned(self) -> Iterator[tuple[ast.expr, ast.expr]]:
+        for node in self._nodes():
+            match node:
+                case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
+                    yield from zip(targets, values, strict=False)
+                case ast.Assign(targets=[target], value=value):
+                    yield target, value
 
     def keys(self, name: str) -> tuple[str, ...]:
         """The texts by which `forward` indexes an argument, as in `batch["image"]`."""

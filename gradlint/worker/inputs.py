@@ -20,6 +20,7 @@ from gradlint.worker.forwards import Forward
 from gradlint.worker.guesses import Guess, first_guess
 from gradlint.worker.outputs import tensors_of
 from gradlint.worker.repairs import mismatch, repairs
+from gradlint.worker.specs import described
 
 BATCH = 8
 _ATTEMPTS = 40
@@ -86,7 +87,7 @@ class Search:
         first = first_guess(facts, self.sequence_length)
         agenda = Agenda()
         agenda.add((0, False, 0.0), first)
-        errors: list[tuple[int, Exception]] = []
+        errors: list[tuple[int, Exception, Guess]] = []
         fallback: Guess | None = None
         slow = False
         pace = 0.0  # seconds for each number of the inputs, as far as a pass came
@@ -101,13 +102,13 @@ class Search:
             if failure is None:
                 confirmed = self._confirmed(guess, time.process_time() - started)
                 if isinstance(confirmed, Failure):
-                    errors.append((confirmed.progress, confirmed.error))
+                    errors.append((confirmed.progress, confirmed.error, guess))
                 elif confirmed[1]:
                     return confirmed[0]
                 else:
                     fallback = fallback or confirmed[0]
                 continue
-            errors.append((failure.progress, failure.error))
+            errors.append((failure.progress, failure.error, guess))
             if guess.volume() > _PACED:
                 pace = max(pace, (time.process_time() - started) / guess.volume())
             case = Case(failure, guess, facts, forward)
@@ -116,8 +117,8 @@ class Search:
             released(failure.error)
         if fallback is not None:
             return fallback
-        error = _telling(errors)
-        raise (TooSlowError if slow else UserError)("forward", error)
+        error = _telling(errors, TooSlowError if slow else UserError)
+        raise error
 
     def _failure(self, guess: Guess) -> Failure | None:
         with torch.no_grad():
@@ -161,8 +162,18 @@ def attempted(model: nn.Module, guess: Guess) -> tuple[Failure | None, object]:
     return None, result.value
 
 
-def _telling(errors: list[tuple[int, Exception]]) -> Exception:
-    """The error of the pass that got furthest, the earliest of them."""
+def _telling(errors: list[tuple[int, Exception, Guess]], kind: type[UserError]) -> UserError:
+    """The error of the pass that got furthest, the earliest of them, and its inputs."""
     if not errors:
-        return RuntimeError("no inputs could be tried")
-    return max(enumerate(errors), key=lambda item: (item[1][0], -item[0]))[1][1]
+        return kind("forward", RuntimeError("no inputs could be tried"))
+    _, error, guess = max(enumerate(errors), key=lambda item: (item[1][0], -item[0]))[1]
+    telling = kind("forward", error)
+    telling.inputs = shown(guess)
+    return telling
+
+
+def shown(guess: Guess) -> tuple[str, ...]:
+    """Inputs drawn from a guess as a report writes them."""
+    args, kwargs = guess.drawn()
+    named = (f"{name}: {described(value)}" for name, value in kwargs.items())
+    return (*map(described, args), *named)

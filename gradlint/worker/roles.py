@@ -277,7 +277,8 @@ def _encoded(role: Role) -> Iterator[Spec]:
     main = role.main()
     consumer = role.consumer()
     own = last_size(main) if consumer is not None and isinstance(main, Normal) else None
-    for size in dict.fromkeys(filter(None, (own, role.facts.hidden()))):
+    sizes: list[Dim] = [size for size in (own, role.facts.hidden()) if size is not None]
+    for size in dict.fromkeys(sizes):
         yield Normal(("batch", "time", size))
         yield Normal(("time", "batch", size))
 

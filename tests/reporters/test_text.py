@@ -12,9 +12,12 @@ import pytest
 
 from gradlint.judging.evidence import Evidence, Severity, Verdict
 from gradlint.protocol.span import Span
-from gradlint.report import FileReport, ModelStatus, Report
+from gradlint.report import FileReport, ModelStatus, ModelSummary, Report
 from gradlint.reporters import concise, text
+from gradlint.reporters.hints import hint_lines
 from gradlint.reporters.presentation import Style, cleaned, rebased
+from gradlint.settings.model_settings import models_in
+from gradlint.settings.toml import read_toml
 from tests.reporters import reports
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
@@ -178,3 +181,36 @@ def test_a_prediction_that_the_measurement_contradicts_is_shown_to_do_so() -> No
     evidence = Evidence(reports.DECADES, (-9.4, -9.4, -9.4), Verdict.CONFIRMED, predicted=-7.9)
     rendered = text.render(reports.report(reports.finding(evidence=(evidence,))))
     assert "predicted without data: -7.90 decades, which the measurement contradicts" in rendered
+
+
+def test_a_model_that_did_not_run_comes_with_the_settings_that_came_furthest(
+    tmp_path: Path,
+) -> None:
+    model = ModelSummary(
+        "Net",
+        Span("net.py", 3),
+        ModelStatus.FAILED,
+        "forward: no",
+        constructor="Net(make(2), 'a', width=64, deep=True)",
+        inputs=("float32[8,64]", "mask: bool[8]"),
+    )
+    file = tmp_path / "pyproject.toml"
+    file.write_text("\n".join(list(hint_lines(model))[1:]))
+    entries = read_toml(file).get("tool", "gradlint", "model")
+    assert entries is not None
+    [settings] = models_in(entries)
+    assert settings.matches("net.py", "Net")
+    assert settings.arguments == "make(2), 'a', width=64, deep=True"
+    assert settings.inputs is not None
+    assert [text.partition("=")[0] for text in settings.inputs][1] == "mask"
+
+
+@pytest.mark.parametrize(
+    ("reason", "constructor"),
+    [("build: No module named 'gone'", "Net(1)"), ("x", "Net(*args)"), ("x", ""), ("x", "Net(")],
+    ids=["a missing package", "spread arguments", "nothing tried", "no Python"],
+)
+def test_no_settings_are_offered_where_they_are_no_cure(reason: str, constructor: str) -> None:
+    status = ModelStatus.NOT_BUILT
+    model = ModelSummary("Net", Span("net.py", 3), status, reason, constructor=constructor)
+    assert list(hint_lines(model)) == []
