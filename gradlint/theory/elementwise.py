@@ -52,12 +52,38 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
     curve = curve_of(before, "" if operand.parts else operand.id)
     if before.curve is None:
         response = _respond(function, *_rounded(before.mean, before.sigma))
+        whole = point
     else:
-        point = compose(point, curve.at)
-        response = expect(point, curve.mean, curve.sigma)
-    bent = curve.bent(point, response.slope_square)
+        whole = compose(point, curve.at)
+        response = expect(whole, curve.mean, curve.sigma)
+    bent = curve.bent(whole, response.slope_square)
     after = through(before, response, bent, shape, _bent(before, response))
-    return Step(after, (_gain(before, curve, response),))
+    if before.curve is None or not curve.source:
+        return Step(after, (_gain(before, curve, response),))
+    direct = (curve.source, _chain_gain(after, curve, response))
+    return Step(after, (_last_gain(point, curve),), (direct,))
+
+
+def _last_gain(point: PointFunction, curve: Curve) -> Gain:
+    """E phi2'(phi1(z))^2: shown at phi1, whose own slopes are not independent of these."""
+
+    def last(x: float) -> tuple[float, float]:
+        return point(curve.at(x)[0])
+
+    return Gain(expect(last, curve.mean, curve.sigma).slope_square, aside=True)
+
+
+def _chain_gain(after: Moments, curve: Curve, response: Response) -> Gain:
+    """The gain of a chain of functions, straight to the Gaussian tensor of which it is one."""
+    origin = Moments(
+        curve.mean**2 + curve.sigma**2,
+        curve.shared,
+        curve.local,
+        curve.mean,
+        after.shape,
+        after.axes,
+    )
+    return _gain(origin, curve_of(origin, curve.source), response)
 
 
 def _gain(before: Moments, curve: Curve, response: Response) -> Gain:

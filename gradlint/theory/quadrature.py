@@ -6,7 +6,7 @@ Accurate from very small to very large variance.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -156,11 +156,14 @@ def expect_pieces(pieces: Sequence[Piece], mean: float, sigma: float) -> Respons
 
 
 def at_pieces(pieces: Sequence[Piece]) -> PointFunction:
-    """The value and slope of a piecewise linear function at a point."""
+    """The value and slope of a piecewise linear function at a point, at a kink that of its left.
+
+    As torch has it where it matters, for a rectifier of a rectified signal.
+    """
     starts = [piece[0] for piece in pieces]
 
     def function(x: float) -> tuple[float, float]:
-        _, slope, intercept = pieces[bisect_right(starts, x) - 1]
+        _, slope, intercept = pieces[max(bisect_left(starts, x) - 1, 0)]
         return slope * x + intercept, slope
 
     return function
