@@ -57,6 +57,18 @@ class Keeping:
             for node in walk(method.node)
         )
 
+    @property
+    def length(self) -> int:
+        """How many values a method unpacks from it, as in `h, w = self.size`; 0 if none does."""
+        lengths = [
+            len(node.targets[0].elts)
+            for node in walk(self.owner.node)
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Tuple)
+            and self._means(node.value)
+        ]
+        return max(lengths, default=0)
+
     def parts(self) -> Parts:
         """What the class reads of it: `cfg.model.dim` is `dim` inside of `model`."""
         found = Parts()

@@ -128,6 +128,9 @@ class Filling:
         self.scope = scope
         body = init.function.body if init and init.function else []
         self.usages = usages(body, reading.imports)
+        for kept, usage in self.usages.items():
+            if scope is not None and (length := Keeping.of(scope, kept).length):
+                usage.listed, usage.longest = True, max(usage.longest, length)
 
     def is_configuration(self, parameter: Parameter) -> bool:
         """Whether the parameter takes an object of a configuration class that is in sight."""

@@ -82,6 +82,13 @@ class Forward:
                     found[key] = None
         return tuple(found)
 
+    def calls(self, name: str) -> bool:
+        """Whether `forward` calls an argument, as in `fn(x)`."""
+        return any(
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+            for node in self._nodes()
+        )
+
     def choices(self, name: str) -> tuple[str, ...]:
         """The texts that `forward` compares an argument with, as in `mode == "train"`."""
         found: dict[str, None] = {}

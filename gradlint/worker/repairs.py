@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
+from gradlint.worker.assertions import ASSERTIONS
 from gradlint.worker.attempt import sources_of
 from gradlint.worker.batches import BATCHES
 from gradlint.worker.case import Case, Repair, larger, uses, view_sizes
@@ -22,7 +23,7 @@ def repairs(case: Case) -> Iterator[tuple[bool, Guess]]:
     side = case.facts.published()
     if side and uses(case.guess, "height"):
         yield True, case.guess.sized(height=side, width=side)
-    for repair in (*BATCHES, *CALLS, *MESSAGES):
+    for repair in (*BATCHES, *ASSERTIONS, *CALLS, *MESSAGES):
         yield from ((True, guess) for guess in repair(case))
     for repair in _ALTERNATIVES:
         yield from ((False, guess) for guess in repair(case))

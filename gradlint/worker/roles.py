@@ -17,6 +17,7 @@ from gradlint.worker.specs import (
     Constant,
     Dim,
     Filled,
+    Function,
     Group,
     Lengths,
     Normal,
@@ -26,6 +27,7 @@ from gradlint.worker.specs import (
     Spec,
     Whole,
 )
+from gradlint.worker.states import own_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ def ideas_for(facts: Facts, forward: Forward, name: str, index: int) -> tuple[Sp
 
 def _ideas(role: Role) -> Iterator[Spec]:
     yield from _annotated(role, role.forward.annotations.get(role.name, ""))
+    if role.forward.calls(role.name):
+        yield Function()
     keys = role.forward.keys(role.name)
     if keys:
         yield Group("dict", tuple(_part(role, key, i) for i, key in enumerate(keys)), keys)
@@ -252,6 +256,7 @@ def _hidden(role: Role) -> Iterator[Spec]:
     """Hidden states: left to the model first, then in the form of its recurrent layer."""
     if not role.index and not re.match(r"h|hidden|cell", role.lower):
         return
+    yield from (state for state in own_states(role.facts.model) if state != Constant(None))
     layer = role.facts.first(nn.RNNBase, nn.RNNCellBase)
     if role.lower == "c" and layer is None:
         return

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from gradlint.worker.passing import PassThrough
+
 Dim = int | str
 Shape = tuple[Dim, ...]
 SPATIAL = (("length",), ("height", "width"), ("depth", "height", "width"))
@@ -93,7 +95,14 @@ class Packed:
     shape: Shape
 
 
-Spec = Normal | Whole | Filled | Lengths | Ring | Boxes | Size | Constant | Group | Packed
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that is called on what the model computed; it hands its first argument on."""
+
+
+Spec = (
+    Function | Normal | Whole | Filled | Lengths | Ring | Boxes | Size | Constant | Group | Packed
+)
 Shaped = Normal | Whole | Filled | Lengths | Ring | Boxes | Packed
 Sizes = Mapping[str, int]
 
@@ -103,6 +112,8 @@ def draw(spec: Spec, sizes: Sizes) -> object:
     match spec:
         case Constant(value):
             return value
+        case Function():
+            return PassThrough()
         case Size(dim):
             return _size(dim, sizes)
         case Group(kind, items, keys):
@@ -157,7 +168,7 @@ def volume(spec: Spec, sizes: Sizes) -> int:
 
 def reshaped(spec: Spec, shape: Shape) -> Spec:
     """The same kind of value with another shape; values without a shape stay as they are."""
-    return spec if isinstance(spec, (Constant, Size, Group)) else replace(spec, shape=shape)
+    return replace(spec, shape=shape) if isinstance(spec, Shaped) else spec
 
 
 def described(value: object) -> str:

@@ -1,0 +1,41 @@
+"""What a failed assertion of a model's own says about the sizes it wanted."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from gradlint.worker.attempt import tried
+from gradlint.worker.case import Case, Repair, resize
+from gradlint.worker.guesses import Guess
+
+
+def _asserted(case: Case) -> Iterator[Guess]:
+    """An assertion that two sizes are equal: the sides are computed where it failed."""
+    frame = case.failure.user_frame()
+    if not isinstance(case.failure.error, AssertionError) or frame is None:
+        return
+    parsed = tried(lambda: ast.parse(frame.text.strip()).body[0])
+    match parsed.value:
+        case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
+            have, want = (_number(side, frame.variables) for side in (left, right))
+            if have and want:
+                yield from resize(case, case.blamed(), have, want)
+                yield from resize(case, case.blamed(), want, have)
+
+
+_ARITHMETIC = (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Constant, ast.operator)
+
+
+def _number(side: ast.expr, variables: Mapping[str, object]) -> int:
+    """The whole number that plain arithmetic on the variables of a frame gives, 0 for any other."""
+    allowed = (*_ARITHMETIC, ast.Load, ast.UnaryOp, ast.USub)
+    if not all(isinstance(node, allowed) for node in ast.walk(side)):
+        return 0
+    text = ast.unparse(side)
+    outcome = tried(lambda: eval(text, {"__builtins__": {}}, dict(variables)))
+    return outcome.value if type(outcome.value) is int else 0
+
+
+ASSERTIONS: tuple[Repair, ...] = (_asserted,)
+"""The repairs, the most specific first."""
