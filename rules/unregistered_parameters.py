@@ -35,7 +35,8 @@ class UnregisteredParameters(GraphRule):
     How it is measured:
         One backward pass, for several seeds: of all numbers that get a gradient, the share that
         `parameters()` does not list. It is refuted if no gradient arrives at the hidden weights, as
-        for a teacher that runs under `no_grad`.
+        for a teacher that runs under `no_grad`. It is an error only where nothing else is trained:
+        transformers whose blocks stayed as they were drawn learnt an easy task as well.
 
     What to do:
         Put layers into `nn.ModuleList` or `nn.ModuleDict` and wrap tensors in `nn.Parameter`, as
