@@ -21,8 +21,8 @@ from gradlint.rule import (
 _KEPT = Bound(at_least=-1)
 _LOST = Bound(at_least=-2)
 # From as many classes on a small network learnt less of clusters that it learns without the ReLU:
-# .89 of them with SGD and .80 with Adam for 10 classes, .71 and .41 for 100; four it learnt all, as did a
-# vision transformer with 32 outputs.
+# .89 of them with SGD and .80 with Adam for 10 classes, .71 and .41 for 100. Four it learnt all, as
+# a vision transformer did with 32 outputs.
 _MANY = 100
 _REGRESSIONS = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"})
 _PROBABILITIES = frozenset({"cross_entropy", "binary_cross_entropy_with_logits"})
