@@ -1,4 +1,4 @@
-"""The rule `no-progress`: a training setup that does not even learn one batch by heart."""
+"""The rule `no-progress`: a training setup that does not even learn a simple task."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from gradlint.rule import (
     ungated,
 )
 
-# On 174 networks for digits and text with the loops' own rates, the task was learnt to .4 or less
-# by every one trained with SGD that did not fail, and to .8 by all but 2 trained with Adam.
+# Of networks for digits and text with the loops' own rates, 16 slow ones trained with SGD left .39
+# or less, 24 with Adam .78 or less, two of them .84 and 1; 43 of 46 that failed left more than .7.
 _HEALTHY = Bound(at_most=0.6)
 _FAILING = Bound(at_most=0.8)
 _NOTHING = Bound(at_most=0.95)  # a sound network with a mean over 28 x 28 places came down to .93

@@ -44,7 +44,8 @@ class VanillaRnn(GraphRule):
         The gradient of the last output at the input of each step, in decades a step, times the
         length of the sequence: the length that the file itself uses, else 100. Below -2 is a
         warning, below -2.5 an error: 36 of 41 recurrences below it failed to recall their first
-        input.
+        input. Where the loop that trains it is in sight, a rehearsal decides between the two: see
+        `no-progress`.
 
     What to do:
         Replace it by an LSTM, and set the bias of the forget gate to 2: an LSTM or GRU as PyTorch
