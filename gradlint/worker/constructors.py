@@ -284,7 +284,10 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
     if attribute and attribute[1] in ("int", "float", "str", "NoneType", "dict", "type"):
         for parameter in _suspects(case, object):
             yield case.having(parameter, f"SimpleNamespace({name}={usual(name)})")
-    if re.search(r"'(int|NoneType|float)' object is not subscriptable", case.text):
+    if re.search(
+        r"'(int|NoneType|float)' object is not subscriptable|must be a mapping, not (int|NoneType)",
+        case.text,
+    ):
         for parameter in _suspects(case, object):
             yield case.having(parameter, "dict()")
 

@@ -297,6 +297,16 @@ def _numbers(case: Case) -> Iterator[Guess]:
                     yield from rebatched(case, ours, theirs)
 
 
+def _split(case: Case) -> Iterator[Guess]:
+    """The sizes that a tensor is split into sum to another than its own."""
+    found = re.search(r"sum exactly to (\d+).*split_sizes=\[([\d, ]+)\]", case.failure.text)
+    if found:
+        total = sum(int(size) for size in found[2].split(","))
+        call = case.failure.call
+        value = call.args[0] if call and call.args else None
+        yield from resize(case, case.blamed(value), int(found[1]), total)
+
+
 def _divisible(case: Case) -> Iterator[Guess]:
     """Sizes that should be a multiple of something."""
     found = re.search(r"(?:divisible|multiple|divided)(.{0,60})", case.failure.text)
@@ -323,6 +333,7 @@ MESSAGES: tuple[Repair, ...] = (
     _dtype,
     _dimensions,
     _divisible,
+    _split,
     _numbers,
 )
 """The repairs, the most specific first."""
