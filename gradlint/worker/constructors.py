@@ -282,26 +282,37 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
                 parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})"
             )
     if attribute and attribute[1] in ("int", "float", "str", "NoneType", "dict", "type"):
+        yield from _nested(case, name)
         for parameter in _suspects(case, object):
             yield case.having(parameter, f"SimpleNamespace({name}={usual(name)})")
-    if re.search(
-        r"'(int|NoneType|float)' object is not subscriptable|must be a mapping, not (int|NoneType)",
-        case.text,
-    ):
+    if re.search(r"'(int|NoneType|float)' object is not subscriptable", case.text):
         for parameter in _suspects(case, object):
             yield case.having(parameter, "dict()")
+
+
+def _nested(case: Construction, name: str) -> Iterator[Candidate]:
+    """A part of a configuration was given as a number and is itself one."""
+    owner = re.search(rf"(\w+)\.{name}\b", case.innermost())
+    for parameter, value in case.given().items():
+        text = ast.unparse(value)
+        if owner and _HOLDER.match(text) and f"{owner[1]}=" in text:
+            inner = f"{owner[1]}=SimpleNamespace({name}={usual(name)})"
+            yield case.having(parameter, re.sub(rf"\b{owner[1]}=[^,()]+", inner, text, count=1))
 
 
 def _tensors(case: Construction) -> Iterator[Candidate]:
     """A number was given where a tensor is wanted."""
     found = re.search(r"'(?:int|float|bool|NoneType)' object has no attribute '(\w+)'", case.text)
-    if found and found[1] in vars(torch.Tensor):
+    if found and hasattr(torch.Tensor, found[1]):
         for name in _suspects(case, object):
             yield case.having(name, "__import__('torch').randn(64)")
 
 
 def _mapped(case: Construction) -> Iterator[Candidate]:
-    """A number was indexed by a text: it should be a mapping."""
+    """A number was indexed by a text or spread: it should be a mapping."""
+    if re.search(r"must be a mapping, not (int|NoneType)", case.text):
+        for parameter in _suspects(case, object):
+            yield case.having(parameter, "dict()")
     if re.search(r"'(int|NoneType|float)' object is not subscriptable", case.text):
         for key in re.findall(r"\[['\"](\w+)['\"]\]", case.line()):
             for parameter in _suspects(case, object):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.protocol.wire import BuiltFrom, TraceModel
+from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.build import build, on_cpu
 from gradlint.worker.failure import UserError
 from gradlint.worker.size import TooLargeError, limited
@@ -191,6 +191,16 @@ GUARDED = {
     ),
     "a configuration with keys": ("cfg['dim'] + cfg['depth']", "cfg", "Net(cfg=1)"),
     "a class to be called": ("norm_layer(8)", "norm_layer", "Net(norm_layer=1)"),
+    "a list to be joined": ("[1] + dims", "dims", "Net(dims=64)"),
+    "a tensor": ("table.unsqueeze(0)", "table", "Net(table=True)"),
+    "a configuration in another": (
+        "model.config.depth + 1",
+        "model",
+        "Net(model=PassThrough(config=64))",
+    ),
+    "an attribute of what is wrapped": ("body.width + 1", "body", "Net(body=PassThrough())"),
+    "a mapping to be spread": ("dict(**options)", "options", "Net(options=64)"),
+    "words of a base": ("(lambda *, wide: wide)(**words)", "**words", "Net(wide=4)"),
 }
 
 
@@ -213,6 +223,52 @@ class TestConstructorErrors:
         """
         built = build(module_of(source), request(constructor, built_from=BuiltFrom.NAMES))
         assert isinstance(built.make(), nn.Module)
+
+    def test_a_size_is_made_what_another_must_have_been(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, wide, narrow):
+                    super().__init__()
+                    self.first, self.last = nn.Linear(3, wide), nn.Linear(narrow, 2)
+
+                def forward(self, x):
+                    return self.last(self.first(x))
+        """
+        built = build(module_of(source), request("Net(64, 48)", built_from=BuiltFrom.NAMES))
+        assert built.candidate.constructor in ("Net(48, 48)", "Net(64, 64)")
+
+    def test_sizes_of_the_user_are_not_made_to_fit(self) -> None:
+        source = LINEAR.replace("self.layer(x)", "self.layer(x @ torch.ones(3, 7))")
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), request("Net(4)", built_from=BuiltFrom.USE_IN_FILE))
+        assert caught.value.stage == "forward"
+
+    def test_a_failure_tells_what_was_tried(self) -> None:
+        source = LINEAR.replace("self.layer(x)", "self.layer(x).no")
+        wide = Candidate(BuiltFrom.USE_IN_FILE, "Net(width=n)", None, (("n", "4 + 4"),))
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), TraceModel("Net", (wide,), 0))
+        assert caught.value.constructor == "Net(width=4 + 4)"
+        assert caught.value.inputs == ("float32[2,3]",)
+
+    @pytest.mark.parametrize(
+        ("body", "error"),
+        [
+            ("self.l = nn.Linear(2, 2).requires_grad_(False)", "NoParametersError"),
+            ("self.l = nn.Linear(2, 2)", "NoForwardError"),
+        ],
+        ids=["frozen", "no forward"],
+    )
+    def test_what_cannot_be_trained_is_no_model(self, body: str, error: str) -> None:
+        source = f"""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    {body}
+        """
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), request("Net()"))
+        assert type(caught.value.error).__name__ == error
 
     def test_arguments_of_the_user_are_not_corrected(self) -> None:
         source = LINEAR.replace("super()", "assert width == 8, 'width must be 8'; super()")

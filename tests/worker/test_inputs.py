@@ -254,6 +254,66 @@ CASES = {
         ),
         ("float32[8,32,5]",),
     ),
+    "lengths say that the time comes first": (
+        net(
+            "self.e = nn.Embedding(9, 8); self.r = nn.GRU(8, 4)",
+            "packed = nn.utils.rnn.pack_padded_sequence(self.e(src), lengths); "
+            "return self.r(packed)[1]",
+            "src, lengths",
+        ),
+        ("int64[32,8]", "int64[8]"),
+    ),
+    "a model that folds its batch takes one sample at a time": (
+        net(
+            "self.e = nn.Embedding(9, 8); self.r = nn.GRU(8, 8)",
+            "return self.r(self.e(x).view(1, 1, -1))[0]",
+        ),
+        ("int64[1,1]",),
+    ),
+    "an assertion without a message is computed": (
+        net(
+            "self.l = nn.Linear(6, 2); self.sides = 7, 9",
+            "h, w = self.sides; b, n, c = x.shape; assert n == h * w; return self.l(x)",
+        ),
+        ("float32[8,63,6]",),
+    ),
+    "a function is passed for what is called": (
+        net("self.n = nn.LayerNorm(6)", "return x + branch(self.n(x))", "x, branch"),
+        ("float32[8,32,6]", "PassThrough()"),
+    ),
+    "a hidden state comes from the model's own method": (
+        net(
+            "self.r = nn.LSTM(6, 4, batch_first=True)",
+            "out, (h, c) = self.r(x, state[0]); return out",
+            "x, state",
+        )
+        + "    def init_hidden(self, batch):\n"
+        + "        return [(torch.zeros(1, batch, 4), torch.zeros(1, batch, 4))]\n",
+        ("float32[8,32,6]", "[(float32[1,8,4], float32[1,8,4])]"),
+    ),
+    "indexed inputs are several": (
+        net(
+            "self.l = nn.Linear(6, 2); self.k = nn.Linear(5, 2)",
+            "a, b = inputs[0], inputs[1]; return self.l(a) + self.k(b)",
+            "inputs",
+        ),
+        ("(float32[8,6], float32[8,5])",),
+    ),
+    "the parts of a split sum to what is split": (
+        net(
+            "self.l = nn.Linear(4, 2)",
+            "a, b = torch.split(x, [4, 3], -1); return self.l(a) * b.sum()",
+        ),
+        ("float32[8,7]",),
+    ),
+    "a decoder takes what an encoder gave": (
+        net(
+            "self.r = nn.GRUCell(6, 6); self.l = nn.Linear(12, 2)",
+            "h = self.r(x); over = encoder_outputs.mean(1); return self.l(torch.cat([h, over], 1))",
+            "x, encoder_outputs",
+        ),
+        ("float32[8,6]", "float32[8,32,6]"),
+    ),
 }
 
 

@@ -402,6 +402,17 @@ class TestMissingPackages:
         with pytest.raises(MissingPackageError, match=r"json\.gone"):
             result.module.use()
 
+    def test_a_file_of_the_project_that_fails_does_not_keep_its_importer_from_running(
+        self, tmp_path: Path
+    ) -> None:
+        files = {
+            "op/__init__.py": "from .fused import act, fused",
+            "op/fused.py": "fused = open('gone.cpp').read()\ndef act(x): return x + 1",
+            "net.py": "from op import act\nvalue = act(1)",
+        }
+        write(tmp_path, files)
+        assert load(request(tmp_path, "net.py")).module.value == 2
+
     def test_stand_ins_are_forgotten_after_the_import(self, tmp_path: Path) -> None:
         loaded(tmp_path, "import gone.sub")
         assert not [name for name in sys.modules if name.startswith("gone")]
