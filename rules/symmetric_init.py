@@ -46,7 +46,8 @@ class SymmetricInit(GraphRule):
         The rank of the gradient of the weight, seen as one row for each unit, divided by the number
         of units. Copies of one unit have rank one, a layer that learns nothing has rank zero. Zero
         weights are judged after one step of training, because one step may be all that they need.
-        No optimizer helps, so the bound is the same for all.
+        No optimizer helps, so the bound is the same for all. Where attention runs and all weights
+        are alike it is a warning, because embeddings of positions may tell the units apart in time.
 
     What to do:
         Draw the weights at random: `kaiming_normal_` for ReLU, `xavier_normal_` for tanh. Biases

@@ -441,7 +441,7 @@ def test_every_rule_is_explained(name: str, capsys: pytest.CaptureFixture[str]) 
     out = capsys.readouterr().out
     assert out.startswith(name)
     assert [heading for heading in loader.HEADINGS if f"\n{heading}\n" not in out] == []
-    assert "\nExample\n    " in out
+    assert "\nExamples\n" in out
     assert "# confirmed" in out
 
 

@@ -9,6 +9,21 @@ from gradlint.loader import documentation
 from gradlint.reporters.ink import BOLD, DIM, Ink
 from gradlint.rule import Family, Rule
 
+_WORDS = {
+    "decade": "A decade is a factor of ten: -3 decades is a thousandth, .3 is a factor of two.",
+    "trunk": "The trunk is what every path from the deepest weight to the loss passes through.",
+    "seed": "A seed is one drawing of the weights and inputs; a verdict needs all seeds to agree.",
+    "refuted": "Refuted is a suspicion that the measurement withdraws; it is no finding.",
+    "σ_w²": "σ_w² is the mean square of a weight times its fan-in, the number of inputs of a unit.",
+}
+_MARKERS = "The comment in a program is the verdict on its line; a program without one is healthy."
+
+
+def _words(rule: type[Rule]) -> list[str]:
+    """Sentences that explain the words of the trade in the rule's documentation."""
+    text = " ".join(text for _, text in sections(rule))
+    return [meaning for word, meaning in _WORDS.items() if word in text]
+
 
 def sections(rule: type[Rule]) -> tuple[tuple[str, str], ...]:
     """The documentation of a rule as (heading, text), lines joined to paragraphs; "" comes first.
@@ -37,15 +52,17 @@ def render(rule: type[Rule], *, color: bool = False) -> str:
     lines = [f"{ink(rule.name(), BOLD)} ({rule.family.value})"]
     for heading, text in documentation(rule):
         lines += ["", *([ink(heading, BOLD)] if heading else []), text]
-    lines += _examples(rule, ink)
+    if words := _words(rule):
+        lines += ["", ink("Words", BOLD), *words]
+    lines += ["", ink("Examples", BOLD), _MARKERS, *_examples(rule)]
     if rule.references:
         lines += ["", ink("References", BOLD), *rule.references]
     return "\n".join(lines) + "\n"
 
 
-def _examples(rule: type[Rule], ink: Ink) -> Iterator[str]:
+def _examples(rule: type[Rule]) -> Iterator[str]:
     for example in rule.examples:
-        yield from ("", ink("Example", BOLD))
+        yield ""
         yield textwrap.indent(textwrap.dedent(example).strip("\n"), "    ")
 
 
@@ -54,10 +71,9 @@ def page(rule: type[Rule]) -> str:
     blocks = [f"# {rule.name()}", f"Family `{rule.family.value}`."]
     for heading, text in sections(rule):
         blocks += [*([f"## {heading}"] if heading else []), text]
-    blocks.append("## Examples")
-    blocks.append(
-        "The comment in a program is the verdict on its line; a program without one is healthy."
-    )
+    if words := _words(rule):
+        blocks += ["## Words", "\n".join(f"- {word}" for word in words)]
+    blocks += ["## Examples", _MARKERS]
     blocks += [
         f"```python\n{textwrap.dedent(example).strip(chr(10))}\n```" for example in rule.examples
     ]
