@@ -210,7 +210,7 @@ class Forgetful(nn.Module):
         self.head = nn.Linear(width, vocabulary)
 
     def forward(self, tokens):  # tokens: (batch, time)
-        return self.head(self.norm(self.blocks(self.embed(tokens))))
+        return self.head(self.norm(self.blocks(self.embed(tokens))).mean(1))
 
 def demo():
     return Forgetful()(torch.randint(0, 20, (8, 12)))

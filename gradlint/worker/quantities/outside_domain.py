@@ -41,6 +41,12 @@ def measure(run: Run, claim: Claim) -> float:
     >>> probabilities = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Softmax(-1))
     >>> measure(Run(Example(lambda: probabilities, (8, 4)), 0), claim)
     1.0
+    >>> negative = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LogSigmoid())
+    >>> measure(Run(Example(lambda: negative, (8, 4)), 0), claim)  # not one in sum
+    1.0
+    >>> logarithms = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LogSoftmax(-1))
+    >>> measure(Run(Example(lambda: logarithms, (8, 4)), 0), claim)
+    0.0
     """
     objective = claim.objective
     if objective is None or not objective.loss:
