@@ -214,6 +214,8 @@ def _scalar(text: str) -> str | None:
         return text if _is_literal(text) else None
     if bare.lower() in ("true", "false"):
         return bare.capitalize()
+    if bare.lower() in ("none", "null"):
+        return None
     return repr(bare) if re.fullmatch(r"[A-Za-z][\w-]{1,30}", bare) else None
 
 
