@@ -143,6 +143,7 @@ class Filling:
         return (
             _by_type(annotation)
             or self._configuration(parameter)
+            or self._annotated_part(annotation)
             or self._option(parameter, usage)
             or self._class(parameter, usage, annotation)
             or self._part(parameter)
@@ -247,6 +248,30 @@ class Filling:
                 return None
             words.append(f"{field.name}={value}")
         return f"{written}({', '.join(words)})"
+
+    def _annotated_part(self, annotation: ast.expr | None) -> str | None:
+        """An instance of the model class of the project that the parameter is annotated with."""
+        match annotation:
+            case ast.BinOp(op=ast.BitOr(), left=left):
+                return self._annotated_part(_plain(left))
+            case ast.Name(id=written) if self._is_visible() and self.depth < _DEEPEST:
+                pass
+            case _:
+                return None
+        if written in self.reading.model_classes:
+            built = next(constructions(self.reading, written, self.depth + 1), None)
+            return built.text if built and written != self.name else None
+        if written not in self.reading.imports.names:
+            return None
+        around, module = self.reading.neighbourhood, self.reading.module
+        lineage = around.lineage(self.reading.imports.names[written], module)
+        outlined = lineage.constructor
+        if not (lineage.classes and lineage.is_module and outlined and outlined.init):
+            return None
+        needed = without_defaults(outlined.init)
+        values = [_by_type(_plain(item.annotation)) or conventional(item.name) for item in needed]
+        words = [f"{item.name}={value}" for item, value in zip(needed, values, strict=True)]
+        return f"{written}({', '.join(words)})" if all(values) else None
 
     def _wrapped(self, parameter: Parameter) -> str | None:
         """What stands for a module that the model is given and calls: a part, or nothing at all."""

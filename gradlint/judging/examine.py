@@ -316,6 +316,8 @@ def _beyond_means(reply: object) -> str:
 def _no_model(failure: UserFailure) -> str:
     """Why a class is no model that could be trained, "" where it failed."""
     match failure.error:
+        case "NoParametersError" if "PassThrough(" in failure.constructor:
+            return "has no trainable parameters beside those of the modules that it is given"
         case "NoParametersError":
             return "has no trainable parameters, so there is nothing to train"
         case "NoForwardError":

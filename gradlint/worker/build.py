@@ -232,7 +232,9 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
             queue = [*queue, *new] if now == before else [*new, *queue]
             continue
         if not any(parameter.requires_grad for parameter in model.parameters()):
-            raise UserError("build", NoParametersError(request.name))
+            nothing = UserError("build", NoParametersError(request.name))
+            nothing.constructor = form.constructor
+            raise nothing
         if getattr(type(model), "forward", None) is nn.Module.forward:
             raise UserError("build", NoForwardError(request.name))
         if form is not candidate:

@@ -705,3 +705,10 @@ def test_another_class_of_the_same_name_in_another_file_says_nothing(read: Read)
     others = {"other.py": f"{_IMPORTS}{_NET}net = Net(5)\n"}
     program = read(_IMPORTS + _NET, others=others)
     assert _model(program).candidates == (Candidate(BuiltFrom.NAMES, "Net(64)"),)
+
+
+def test_a_parameter_of_a_model_class_of_the_project_takes_an_instance(read: Read) -> None:
+    wrapper = _WRAPPER.format(name="net").replace("net, dim", "net: Net, dim")
+    source = f"{_IMPORTS}from parts import Net\n{wrapper}"
+    program = read(source, others={"parts.py": _IMPORTS + _NET})
+    assert _first(program, "Wrapper").constructor == "Wrapper(Net(n_in=64), 64)"
