@@ -61,7 +61,7 @@ _SMALL = re.compile(
     r"[Kk]ernel size can't be greater|output size is too small|too small|non-empty|"
     r"Padding size should be less|non-positive|must be greater than|larger than|at least|"
     r"smaller than kernel|more than 1 (value|spatial element)|non-zero size|zero-size|"
-    r"stride should not be zero"
+    r"stride should not be zero|selected index k out of range"
 )
 
 

@@ -93,7 +93,8 @@ def narrower(values: Mapping[str, object]) -> dict[str, object]:
 def _narrower(values: Mapping[str, object]) -> dict[str, object]:
     known = {name: value for name, value in values.items() if type(value) is int and value > 0}
     width = max((known[name] for name in _WIDTHS if name in known), default=0)
-    if width <= _WIDTH:
+    staged = any(isinstance(values.get(name), (list, tuple)) for name in (*_WIDTHS, *_HEADS))
+    if width <= _WIDTH or staged:  # because what differs by stage must keep its proportions
         return {}
     sizes: dict[str, int] = {}
     for name in (*_WIDTHS, *_INNER):

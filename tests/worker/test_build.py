@@ -325,6 +325,9 @@ class TestSize:
             "vocab_size": 1000,
         }
 
+    def test_a_pyramid_keeps_the_proportions_of_its_stages(self) -> None:
+        assert narrower({"hidden_size": 768, "embed_dim": 96, "num_heads": [3, 6, 12, 24]}) == {}
+
     def test_the_configurations_of_parts_are_made_narrower(self) -> None:
         part = SimpleNamespace(hidden_size=1024, num_hidden_layers=24, model_type="tower")
         assert narrower({"text_config": part, "vision_config": SimpleNamespace(depth=3)}) == {

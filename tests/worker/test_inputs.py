@@ -239,6 +239,13 @@ CASES = {
         ),
         ("float32[8,3,100]",),
     ),
+    "an image is enlarged until there is enough of it to choose from": (
+        net(
+            "self.c = nn.Conv2d(3, 4, 4, 4)",
+            "return self.c(x).flatten(2).topk(200).values",
+        ),
+        ("float32[8,3,64,64]",),
+    ),
     "the size that a published architecture was made for is tried": (
         net(
             "self.in_size = (96, 96); self.c = nn.Conv2d(3, 4, 3)",
