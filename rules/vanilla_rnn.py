@@ -55,8 +55,8 @@ class VanillaRnn(GraphRule):
     Known limitations:
         LSTM and GRU are not suspected, because they learn in spite of a measured decay. A loop
         written by hand is recognised by a weight that is used in five steps or more, one behind the
-        other, with an activation and neither gate nor skip between them. Iterations that see the
-        same input at every step look for a fixed point and are left alone.
+        other on states of one shape, with an activation and neither gate nor skip between them.
+        Iterations that see the same input at every step look for a fixed point and are left alone.
     """
 
     family = Family.RECURRENT
@@ -234,6 +234,25 @@ class Equilibrium(nn.Module):
 
 def demo():
     return Equilibrium()(torch.randn(8, 16))
+""",
+        """
+import torch
+from torch import nn
+
+class Pyramid(nn.Module):
+    def __init__(self, channels=32):
+        super().__init__()
+        self.embed = nn.Embedding(100, channels)
+        self.conv = nn.Conv1d(channels, channels, 3, padding=1)
+        self.pool = nn.MaxPool1d(3, 2, padding=1)
+        self.head = nn.Linear(channels, 4)
+
+    def forward(self, tokens):  # tokens: (batch, time)
+        x = self.conv(torch.relu(self.embed(tokens).transpose(1, 2)))
+        while x.shape[2] > 1:
+            half = self.pool(x)
+            x = half + self.conv(torch.relu(self.conv(torch.relu(half))))
+        return self.head(x.squeeze(2))
 """,
     )
 

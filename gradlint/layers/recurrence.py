@@ -45,12 +45,17 @@ def length(own: int) -> str:
 
 
 def loops(graph: LayerGraph) -> Iterator[tuple[Layer, ...]]:
-    """Weights used in five calls or more, each call behind the one before it."""
+    """Weights used in five calls or more, each behind the one before it, on states of one shape.
+
+    Only the batch may change: a pyramid that halves its signal has as few steps as halvings.
+    """
     for layer in graph.layers:
         if not (is_weighted(layer) or role_of(layer) is Role.CELL):
             continue
         calls = graph.calls(layer)
-        if calls[0] is layer and len(calls) >= _FEWEST_CALLS and _in_sequence(graph, calls):
+        if calls[0] is not layer or len(calls) < _FEWEST_CALLS:
+            continue
+        if len({call.shape[1:] for call in calls}) == 1 and _in_sequence(graph, calls):
             yield calls
 
 

@@ -69,7 +69,7 @@ def permuted(call: Call) -> Step:
     """Axes in another order: by the order in the call, else by their sizes."""
     before = call.first
     order = _order(call, len(before.shape))
-    if order is None:
+    if order is None or len(before.axes) < len(before.shape):
         return _moved(call, _by_size(before, call.shape))
     if tuple(before.shape[axis] for axis in order) != call.shape:
         return _moved(call, _by_size(before, call.shape))

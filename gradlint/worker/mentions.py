@@ -1,4 +1,4 @@
-"""Which attributes the code of the linted file, and of a module's class, names."""
+"""Which attributes the linted file names, a module's class, and the files that use the class."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ _CONSTRUCTION = re.compile(r"__init__|_*(init|reset)(iali[sz]e)?(_?(weights?|par
 _DYNAMIC = frozenset(
     "getattr children named_children modules named_modules get_submodule _modules __dict__".split()
 )
+
+
+_MOST = 60
+"""Files around the linted one that are looked at."""
 
 
 class Mentions:
@@ -36,14 +40,37 @@ class Mentions:
     def named(self, owner: nn.Module, attribute: str) -> bool:
         """Whether the file or the owner's class reads the attribute, or any attribute by text."""
         own = {name for code in _methods(owner) for name in _read(code)}
-        return bool(own & {attribute, *_DYNAMIC}) or self._in_file(attribute, frozenset())
+        if own & {attribute, *_DYNAMIC} or self._in_file(attribute, frozenset()):
+            return True
+        return self._by_users(type(owner).__name__, attribute)
 
     def named_outside(self, owner: nn.Module, attribute: str) -> bool:
         """Whether code of the file that does not belong to the owner's classes reads it."""
         return self._in_file(attribute, frozenset(kind.__name__ for kind in type(owner).__mro__))
 
+    def _by_users(self, kind: str, attribute: str) -> bool:
+        """Whether a file beside, or one folder above, names the class and reads the attribute.
+
+        A training script may hand `model.decoder.weight` to its loss.
+        """
+        reading = re.compile(rf"(?<!\w)(?!self\.)[\w.]+\.{re.escape(attribute)}\b")
+        return any(kind in text and reading.search(text) for text in self._around)
+
+    @cached_property
+    def _around(self) -> tuple[str, ...]:
+        own = Path(self._path)
+        files = [file for folder in own.parents[:2] for file in sorted(folder.glob("*.py"))]
+        return tuple(_text(file) for file in files[:_MOST] if file != own)
+
     def _in_file(self, attribute: str, without: frozenset[str]) -> bool:
         return self._code is None or attribute in set(_read(self._code, without))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _methods(owner: nn.Module) -> Iterator[CodeType]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -140,6 +141,24 @@ def test_of_a_file_that_cannot_be_read_every_attribute_may_be_named() -> None:
     graph, _ = traced(Forgetful, (16, 8), "there/is/no/such/file.py")
     assert all(parameter.named for parameter in unreached(graph).values())
     assert suspicions(graph) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "named"),
+    [
+        ("net = Forgetful()\nloss(net.forgotten[0].weight)", True),
+        ("net = Forgetful()\nloss(net.used.weight)", False),
+        ("net = Other()\nloss(net.forgotten[0].weight)", False),
+    ],
+    ids=["reads it", "reads another", "of another class"],
+)
+def test_a_script_beside_the_file_may_name_a_part_of_its_model(
+    tmp_path: Path, script: str, named: bool
+) -> None:
+    (tmp_path / "model.py").write_text("pass")
+    (tmp_path / "train.py").write_text(script)
+    graph, _ = traced(Forgetful, (16, 8), str(tmp_path / "model.py"))
+    assert {parameter.named for parameter in unreached(graph).values()} == {named}
 
 
 class Untidy(nn.Module):
