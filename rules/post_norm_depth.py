@@ -48,9 +48,9 @@ class PostNormDepth(LoopRule):
         A copy is trained for up to 60 steps with the loop's optimizer and learning rate on one
         batch with fixed random labels, for several seeds. Measured is the loss that is left, over
         that of the best constant output. The copy must fail with every seed, and it must learn at a
-        fifth of the rate. With Adam at .012 ten blocks of width 32 kept .91 to 1.01 of the loss,
-        and guessed at an easy task after 200 steps (.27 right of four classes); at .0012 they got
-        .97 right, and with norms inside the branches .98 at the same .012.
+        fifth of the rate. With Adam at .02 eight blocks of width 32 kept all of the loss, and .2 of
+        it at .004. On an easy task of four classes they got .28 right after 150 steps; with norms
+        inside the branches they got .94 right at the same .02.
 
     What to do:
         Put the norms in front: `norm_first=True`, with one more norm behind the last block. Or
@@ -86,7 +86,7 @@ import torch
 from torch import nn
 
 class Tagger(nn.Module):
-    def __init__(self, vocabulary=16, width=32, depth=10, classes=4):
+    def __init__(self, vocabulary=16, width=32, depth=8, classes=4):
         super().__init__()
         self.embed = nn.Embedding(vocabulary, width)
         self.blocks = nn.Sequential(
@@ -102,7 +102,7 @@ class Tagger(nn.Module):
 
 def train(batches):
     model = Tagger()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.012)  # confirmed
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)  # confirmed
     criterion = nn.CrossEntropyLoss()
     for tokens, labels in batches:
         optimizer.zero_grad()
@@ -150,7 +150,7 @@ import torch
 from torch import nn
 
 class PreNorm(nn.Module):
-    def __init__(self, vocabulary=16, width=32, depth=10, classes=4):
+    def __init__(self, vocabulary=16, width=32, depth=8, classes=4):
         super().__init__()
         self.embed = nn.Embedding(vocabulary, width)
         block = nn.TransformerEncoderLayer(
@@ -164,7 +164,7 @@ class PreNorm(nn.Module):
 
 def train(batches):
     model = PreNorm()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.012)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     criterion = nn.CrossEntropyLoss()
     for tokens, labels in batches:
         optimizer.zero_grad()
@@ -180,7 +180,7 @@ import torch
 from torch import nn
 
 class Warmed(nn.Module):
-    def __init__(self, vocabulary=16, width=32, depth=10, classes=4):
+    def __init__(self, vocabulary=16, width=32, depth=8, classes=4):
         super().__init__()
         self.embed = nn.Embedding(vocabulary, width)
         self.blocks = nn.Sequential(
@@ -196,7 +196,7 @@ class Warmed(nn.Module):
 
 def train(batches):
     model = Warmed()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.012)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 0.001, 1.0, 400)
     criterion = nn.CrossEntropyLoss()
     for tokens, labels in batches:
