@@ -347,7 +347,7 @@ class UnaffordableError(Exception):
 
 @contextmanager
 def affordable() -> Iterator[None]:
-    """Within it no model becomes larger than this machine can hold.
+    """Within it no model becomes larger than this machine can hold, and none fetches its weights.
 
     Raises:
         UnaffordableError: one did, before most of its memory was touched.
@@ -355,10 +355,11 @@ def affordable() -> Iterator[None]:
     if "torch" not in sys.modules:
         yield
         return
-    from gradlint.worker.size import TooLargeError, limited  # because torch may be missing
+    from gradlint.worker.offline import without_weights  # here, because torch may be missing
+    from gradlint.worker.size import TooLargeError, limited
 
     try:
-        with limited():
+        with without_weights(), limited():
             yield
     except TooLargeError as error:
         raise UnaffordableError(str(error)) from None

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from gradlint.protocol.span import Span
 from gradlint.protocol.wire import OpenFile
@@ -480,3 +481,28 @@ class TestMainBlocks:
         result = loaded(tmp_path, source)
         assert isinstance(result.module.Net, type)
         assert result.not_run("n_class") is not None
+
+
+class TestModelsAtTheTop:
+    def test_one_that_is_too_large_is_given_up_before_it_takes_memory(self, tmp_path: Path) -> None:
+        source = """
+            from torch import nn
+            large = nn.Linear(10**6, 10**6)
+            small = nn.Linear(2, 3)
+        """
+        result = loaded(tmp_path, source)
+        assert skipped_lines(result) == [2]
+        assert isinstance(result.module.small, torch.nn.Linear)
+        entry = result.not_run("large")
+        assert entry is not None
+        assert "above the limit" in entry.reason
+
+    def test_one_that_fetches_its_weights_keeps_its_own(self, tmp_path: Path) -> None:
+        source = """
+            import torch
+            layer = torch.nn.Linear(2, 3)
+            before = layer.weight.clone()
+            layer.load_state_dict(torch.hub.load_state_dict_from_url("https://nowhere.invalid/a.pt"))
+        """
+        module = loaded(tmp_path, source).module
+        assert torch.equal(module.before, module.layer.weight)
