@@ -57,7 +57,7 @@ class Shadows(TorchDispatchMode):
             return self._shadowed(func, args, kwargs, outcome.value, outcome.error)
         if outcome.error is not None:
             raise outcome.error
-        if schema.is_mutable and isinstance(args[0], torch.Tensor):
+        if schema.is_mutable and args and isinstance(args[0], torch.Tensor):
             _forget(args[0])
         return outcome.value
 
