@@ -49,6 +49,7 @@ _USUAL: dict[str, str] = {
         n_kv_heads patch_size window patch
         """,
     "2": """
+        spatial_dims spatial_dim n_spatial_dims num_spatial_dims ndim ndims
         num_layers n_layers nlayers n_layer num_layer depth num_blocks n_blocks nblocks num_block
         num_encoder_layers num_decoder_layers n_res_blocks num_res_blocks num_hidden_layers
         encoder_layers decoder_layers enc_layers dec_layers num_stages n_stages num_stacks repeats

@@ -234,11 +234,13 @@ def _by_name(role: Role) -> Iterator[Spec]:
     direct = consumer is not None and not _STEP.fullmatch(role.lower)
     if direct and isinstance(main, Whole):
         yield from _looked_up(role, main)
+    wiring = _EDGES.fullmatch(role.lower) or _ADJACENCY.fullmatch(role.lower)
+    first = not role.index or _NODES.fullmatch(role.lower)
+    if role.is_graph() and first and not wiring:
+        yield Normal(("nodes", last_size(main)))
     for pattern, ideas in _ROLES:
         if pattern.fullmatch(role.lower):
             yield from ideas(role)
-    if role.is_graph() and (_NODES.fullmatch(role.lower) or not role.index):
-        yield Normal(("nodes", last_size(main)))
     yield main
     yield from others(role.facts, main)
 

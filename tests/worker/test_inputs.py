@@ -298,6 +298,10 @@ CASES = {
         + "        return [(torch.zeros(1, batch, 4), torch.zeros(1, batch, 4))]\n",
         ("float32[8,32,6]", "[(float32[1,8,4], float32[1,8,4])]"),
     ),
+    "the nodes of a graph are no hidden state, whatever they are called": (
+        net("self.l = nn.Linear(6, 2)", "return adj @ self.l(h)", "h, adj"),
+        ("float32[32,6]", "float32[32,32]"),
+    ),
     "indexed inputs are several": (
         net(
             "self.l = nn.Linear(6, 2); self.k = nn.Linear(5, 2)",
