@@ -201,12 +201,22 @@ def _missing(case: Case) -> Iterator[Guess]:
     line = frame.text if frame and "None" in text else ""
     # because a part that lacks `input_ids` has them from the whole's `decoder_input_ids`
     for name in (name for name in case.forward.optional if name not in given):
-        forms = {name, *(name.partition("_")[2] for part in given if name.endswith(f"_{part}"))}
-        if any(re.search(rf"\b{form}\b", f"{text} {line}") for form in forms):
+        parts = {name.partition("_")[2] for part in given if name.endswith(f"_{part}")}
+        spoken = any(re.search(rf"\b{form}\b", f"{text} {line}") for form in (name, *parts))
+        if spoken or (parts and "None" in text and _passed_on(case, name)):
             argument = argument_for(case.facts, case.forward, name, len(given))
             for spec in (argument.spec, *argument.others)[:4]:
                 if spec != Constant(None):
                     yield case.guess.adding(Argument(name, spec, argument.others, keyword=True))
+
+
+def _passed_on(case: Case, name: str) -> bool:
+    """Whether a line on the way to the failure passes on a variable of this name that is None."""
+    return any(
+        frame.users and name in frame.variables and frame.variables[name] is None
+        for frame in case.failure.frames
+        if re.search(rf"\b{name}\b", frame.text)
+    )
 
 
 def _keyed(case: Case) -> Iterator[Guess]:

@@ -231,6 +231,23 @@ CASES = {
         ),
         ("input_ids: int64[8,32]", "decoder_input_ids: int64[8,32]"),
     ),
+    "the decoder's values are given where they are passed on as None": (
+        """
+        class Decoder(nn.Module):
+            def forward(self, values):
+                return values.sum() * 2
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(3, 4)
+                self.decoder = Decoder()
+
+            def forward(self, values=None, scale=None, decoder_values=None):
+                return self.layer(values) + self.decoder(decoder_values)
+        """,
+        ("values: float32[8,3]", "decoder_values: float32[8,3]"),
+    ),
     "a multiple is read behind the names of its factors": (
         net(
             "self.c = nn.Conv1d(3, 4, 3)",
