@@ -11,8 +11,9 @@ from gradlint.discovery.elsewhere import elsewhere
 from gradlint.discovery.factories import factories
 from gradlint.discovery.frameworks import Base, base_kind
 from gradlint.discovery.outline import Scope
+from gradlint.discovery.parameters import required_parameters
 from gradlint.discovery.reading import Reading
-from gradlint.discovery.signatures import constructions, required_parameters
+from gradlint.discovery.signatures import constructions
 from gradlint.discovery.uses import Uses, read_uses
 from gradlint.protocol.wire import BuiltFrom, Candidate
 

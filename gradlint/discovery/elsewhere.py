@@ -10,9 +10,10 @@ from gradlint.discovery.bindings import Closed, Placed
 from gradlint.discovery.expressions import free_names
 from gradlint.discovery.frameworks import is_known
 from gradlint.discovery.outline import Called
+from gradlint.discovery.parameters import Parameter, all_parameters
 from gradlint.discovery.project import OtherFile
 from gradlint.discovery.reading import Reading
-from gradlint.discovery.signatures import Filling, Parameter, all_parameters
+from gradlint.discovery.signatures import Filling
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _MOST = 3

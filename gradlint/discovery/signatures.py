@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gradlint.discovery.annotations import by_type, last_resort, plain, shaped, takes_class
 from gradlint.discovery.frameworks import Base, base_kind
 from gradlint.discovery.keeping import Keeping, Parts
-from gradlint.discovery.names import REQUIRED, conventional, conventional_class
+from gradlint.discovery.names import conventional, conventional_class
 from gradlint.discovery.outline import Scope
+from gradlint.discovery.parameters import Parameter, required_parameters, without_defaults
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.usage import Usage, usages
 
@@ -21,16 +23,6 @@ _ALIKE = 3
 """Letters that a model and its configuration begin with in common: `GPT`, `Bert`."""
 _DEEPEST = 3
 """Models in models that a constructor is given: Seq2Seq(encoder, decoder) is 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a constructor; one that is not `optional` must be given a value."""
-
-    name: str
-    annotation: ast.expr | None
-    keyword_only: bool = False
-    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,41 +63,6 @@ def _written(name: str, parameters: list[Parameter], values: list[str | None]) -
     return f"{name}({', '.join(texts)})"
 
 
-def required_parameters(reading: Reading, name: str) -> list[Parameter] | None:
-    """The parameters without defaults of the constructor, None where no constructor is in sight."""
-    lineage = reading.lineages[name]
-    outlined = lineage.constructor
-    if outlined is not None and outlined.init is not None:
-        return without_defaults(outlined.init)
-    for opaque in lineage.opaque:
-        if opaque.startswith("torch.nn.") and (roles := REQUIRED.get(opaque.rpartition(".")[2])):
-            return [Parameter(role, None) for role in roles]
-    return None
-
-
-def all_parameters(reading: Reading, name: str) -> list[Parameter]:
-    """The parameters of the constructor, () where none is in sight."""
-    outlined = reading.lineages[name].constructor
-    return _parameters(outlined.init) if outlined is not None and outlined.init else []
-
-
-def without_defaults(arguments: ast.arguments) -> list[Parameter]:
-    """The parameters of a method that must be given, but for the first (`self`)."""
-    return [parameter for parameter in _parameters(arguments) if not parameter.optional]
-
-
-def _parameters(arguments: ast.arguments) -> list[Parameter]:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    required = len(positional) - len(arguments.defaults)
-    found = [
-        Parameter(item.arg, item.annotation, optional=index >= required)
-        for index, item in enumerate(positional)
-    ][1:]
-    for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        found.append(Parameter(item.arg, item.annotation, True, default is not None))
-    return found
-
-
 def torch_nn(reading: Reading) -> str:
     """How `torch.nn` is written in the namespace of the file."""
     imports = reading.imports
@@ -139,9 +96,9 @@ class Filling:
     def value(self, parameter: Parameter) -> str | None:
         """An expression for a parameter, None where nothing about it says enough."""
         usage = self.usages.get(parameter.name, Usage())
-        annotation = _plain(parameter.annotation)
+        annotation = plain(parameter.annotation)
         return (
-            _by_type(annotation)
+            by_type(annotation)
             or self._configuration(parameter)
             or self._annotated_part(annotation)
             or self._option(parameter, usage)
@@ -150,7 +107,7 @@ class Filling:
             or self._wrapped(parameter)
             or self._by_name(parameter, usage, annotation)
             or self.namespace(parameter)
-            or _last_resort(annotation)
+            or last_resort(annotation)
             or self._by_use(parameter, usage)
         )
 
@@ -168,12 +125,12 @@ class Filling:
         usual = usual or by_role
         if usual and usual.startswith("'") and by_role:
             usual = by_role
-        return _shaped(usual, usage, annotation) if usual else None
+        return shaped(usual, usage, annotation) if usual else None
 
     def _class(self, parameter: Parameter, usage: Usage, annotation: ast.expr | None) -> str | None:
         """A class or module for a parameter that takes one."""
         nn = torch_nn(self.reading)
-        if "block" in parameter.name.lower() and (usage.called or _takes_class(annotation)):
+        if "block" in parameter.name.lower() and (usage.called or takes_class(annotation)):
             return self._block()
         usual = None if usage.roles or usage.counted else conventional_class(parameter.name)
         if usual and (usage.called or re.search("_(layer|fn|func)$", parameter.name)):
@@ -204,7 +161,7 @@ class Filling:
 
     def _configuration(self, parameter: Parameter) -> str | None:
         """An object of the annotated configuration class, or of the only one in the file."""
-        annotation = _plain(parameter.annotation)
+        annotation = plain(parameter.annotation)
         if annotation is not None and self._is_visible():
             written = ast.unparse(annotation)
             if re.search(r"(Config|Cfg|Args|Params|HParams|Settings|Options)\w*$", written):
@@ -242,8 +199,8 @@ class Filling:
             return f"{written}()"
         words = []
         for field in _required_fields(scope, self.reading.lineages[written].constructor is None):
-            value = _by_type(_plain(field.annotation)) or conventional(field.name)
-            value = value or _last_resort(_plain(field.annotation))
+            value = by_type(plain(field.annotation)) or conventional(field.name)
+            value = value or last_resort(plain(field.annotation))
             if value is None:
                 return None
             words.append(f"{field.name}={value}")
@@ -253,7 +210,7 @@ class Filling:
         """An instance of the model class of the project that the parameter is annotated with."""
         match annotation:
             case ast.BinOp(op=ast.BitOr(), left=left):
-                return self._annotated_part(_plain(left))
+                return self._annotated_part(plain(left))
             case ast.Name(id=written) if self._is_visible() and self.depth < _DEEPEST:
                 pass
             case _:
@@ -269,7 +226,7 @@ class Filling:
         if not (lineage.classes and lineage.is_module and outlined and outlined.init):
             return None
         needed = without_defaults(outlined.init)
-        values = [_by_type(_plain(item.annotation)) or conventional(item.name) for item in needed]
+        values = [by_type(plain(item.annotation)) or conventional(item.name) for item in needed]
         words = [f"{item.name}={value}" for item, value in zip(needed, values, strict=True)]
         return f"{written}({', '.join(words)})" if all(values) else None
 
@@ -294,7 +251,7 @@ class Filling:
             return None
         if usage.called:
             return f"{torch_nn(self.reading)}.Identity"
-        return "dict()" if usage.spread else _shaped("64", usage, None)
+        return "dict()" if usage.spread else shaped("64", usage, None)
 
     def namespace(self, parameter: Parameter) -> str | None:
         """A namespace or mapping with everything that is read from the parameter in this class."""
@@ -374,96 +331,3 @@ def _required_fields(scope: Scope, is_data: bool) -> list[Parameter]:
         for item in fields
         if item.value is None and isinstance(item.target, ast.Name)
     ]
-
-
-def _plain(annotation: ast.expr | None) -> ast.expr | None:
-    """The annotation with quotes taken off."""
-    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        try:
-            return ast.parse(annotation.value, mode="eval").body
-        except (SyntaxError, ValueError):
-            return None
-    return annotation
-
-
-def _by_type(annotation: ast.expr | None) -> str | None:
-    """The value of a parameter whose type alone says which to take."""
-    match annotation:
-        case ast.Name(id="bool"):
-            return "False"
-        case ast.Subscript(value=outer, slice=inner):
-            return _by_generic(_last(outer), inner)
-        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
-            return "None" if _is_none(left) or _is_none(right) else None
-        case _:
-            return None
-
-
-def _by_generic(outer: str, inner: ast.expr) -> str | None:
-    items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-    match outer:
-        case "Optional":
-            return "None"
-        case "Union" if any(_is_none(item) for item in items):
-            return "None"
-        case "Literal":
-            return ast.unparse(items[0])
-        case _:
-            return None
-
-
-def _last_resort(annotation: ast.expr | None) -> str | None:
-    """A value of the type of a parameter with a name that says nothing."""
-    match annotation:
-        case ast.Name(id="int"):
-            return "8"
-        case ast.Name(id="float"):
-            return "0.1"
-        case ast.Subscript(value=outer, slice=inner) if _last(outer).lower() in _SEQUENCES:
-            items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            return "[64, 64]" if _last(items[0]) == "int" else None
-        case _:
-            return None
-
-
-_SEQUENCES = frozenset("list sequence tuple iterable collection".split())
-
-
-def _shaped(value: str, usage: Usage, annotation: ast.expr | None) -> str:
-    """The value as a sequence where one is wanted, as a number where one is wanted."""
-    generic = _last(annotation.value).lower() if isinstance(annotation, ast.Subscript) else ""
-    is_sequence = value.startswith(("[", "("))
-    if generic in _SEQUENCES and not is_sequence:
-        assert isinstance(annotation, ast.Subscript)
-        items = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else []
-        return _repeated(value, len(items) if generic == "tuple" and len(items) > 1 else 4)
-    if annotation is None and usage.listed and not usage.counted and value[0].isdigit():
-        values = _repeated(value, usage.longest or 4)
-        return f"({values[1:-1]})" if usage.as_tuple else values
-    if is_sequence and (usage.counted or _last(annotation) == "int"):
-        return "2" if value == "[2, 2, 2, 2]" else "64"
-    return value
-
-
-def _repeated(value: str, count: int) -> str:
-    return f"[{', '.join([value] * count)}]"
-
-
-def _takes_class(annotation: ast.expr | None) -> bool:
-    return annotation is None or any(
-        _last(node) in ("Type", "type", "Callable", "Union")
-        for node in ast.walk(annotation)
-        if isinstance(node, ast.expr)
-    )
-
-
-def _last(expression: ast.expr | None) -> str:
-    match expression:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
-
-
-def _is_none(expression: ast.expr) -> bool:
-    return isinstance(expression, ast.Constant) and expression.value is None
