@@ -37,6 +37,7 @@ _SUSPICIOUS = 1.0  # decades; a quarter of what the mildest bound takes, because
 # on real data they learnt .08 to .21 of what their originals did. Two networks that such weights
 # did not hinder came to .06 and .23.
 _LEARNT = Bound(at_most=0.4)
+_FINITE = Bound(at_most=1e30)  # all of 5 networks whose loss overflowed with SGD failed
 _MOST = 2e8  # multiplications of one forward pass, so that a step takes some milliseconds
 _SEVERAL = 3  # weights off the trunk, and half of all, before their scale is one decision
 _USUAL = (1 / 12, 8.0)  # σ_w²; beyond four times the usual 1/3 (default) and 2 (He) is a choice
@@ -56,7 +57,8 @@ class InitScale(GraphRule):
         for several seeds. Whether it is out of range depends on the optimizer: beyond 2.5 decades
         95 % of the networks failed to learn with SGD, with Adam the bound is 4. Where half of all
         weights start out of the usual range, also whether 60 steps of the loop's training teach a
-        copy one batch: it must fail, and learn with weights of the usual scale.
+        copy one batch: it must fail, and learn with weights of the usual scale. That is an error
+        where the loss overflows with SGD, otherwise a warning.
 
     What to do:
         Draw the weights with variance σ_w² / fan_in: `kaiming_normal_` for ReLU, `xavier_normal_`
@@ -266,7 +268,8 @@ def _everywhere(graph: LayerGraph) -> Iterator[Hypothesis]:
         return
     named, trunk = guilty[0], {layer.id for layer in graph.trunk}
     how = named.weight.initialisation
-    taught = Claim(Quantity.UNLEARNED_START, graph.loss.id, _LEARNT)
+    error = _FINITE if graph.optimizer is OptimizerFamily.SGD else None
+    taught = Claim(Quantity.UNLEARNED_START, graph.loss.id, _LEARNT, error=error)
     for claim in (trunk_claim(graph), *([taught] if _can_be_taught(graph) else [])):
         yield Hypothesis(
             span=(how.span if how else None) or site([named.layer]),
@@ -283,7 +286,8 @@ def _everywhere(graph: LayerGraph) -> Iterator[Hypothesis]:
                     "draw the weights with variance 1/fan_in", (Initialise(_region(guilty), 1.0),)
                 ),
             ),
-            severity=Severity.WARNING,  # because with Adam 4 of 7 below -6 decades learnt as well
+            # because with Adam 4 of 7 below -6 decades learnt as well
+            severity=Severity.ERROR if claim is taught else Severity.WARNING,
             definite=True,
             only_if_cured=True,
         )
