@@ -10,7 +10,9 @@ from pathlib import Path
 from gradlint.cells import in_cells
 from gradlint.discovery import discover
 from gradlint.discovery.files import FoundFile
+from gradlint.discovery.lookups import Lookups
 from gradlint.discovery.optimizers import family_of
+from gradlint.discovery.trainers import family_elsewhere
 from gradlint.judging.evidence import Severity, Verdict
 from gradlint.judging.examine import Examined, Settings, examine
 from gradlint.loader import rules
@@ -22,6 +24,7 @@ from gradlint.program import (
     TrainingLoop,
     Unreadable,
 )
+from gradlint.protocol.training import OptimizerFamily
 from gradlint.protocol.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserFailure
 from gradlint.report import FileReport, Finding, Linted, ModelStatus, ModelSummary
 from gradlint.rule import Rule
@@ -166,8 +169,23 @@ class Linter:
             ignores=lambda rule, layer: self._ignores(rule, model.name, layer),
         )
         described = replace(model, candidates=_candidates(model, wishes))
-        item = examine(described, loops, session, settings, _losses_of(model, program))
+        losses = _losses_of(model, program)
+        item = examine(described, loops, session, settings, losses)
+        if item.findings and not item.lost and not loops and settings.optimizer is None:
+            # Only then, because what other files say is asked for only where it decides something.
+            family = self._family_elsewhere(model, program)
+            if family is not OptimizerFamily.UNKNOWN:
+                known = replace(settings, optimizer=family)
+                item = examine(described, loops, session, known, losses)
         return replace(item, findings=tuple(self._weighed(f) for f in item.findings))
+
+    def _family_elsewhere(self, model: ModelDefinition, program: Program) -> OptimizerFamily:
+        lookups = Lookups()
+        path = self._root / program.path
+        family = family_elsewhere(path, self._root, model.name, lookups)
+        self._read.update(lookups.read)
+        self._absent.update(lookups.absent)
+        return family
 
     def _ignores(self, rule: type[Rule], model: str, layer: str) -> bool:
         return self._config.ignores_in(rule.name(), rule.family.value, model, layer)
