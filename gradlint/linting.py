@@ -222,7 +222,7 @@ def open_request(file: FoundFile, program: Program, root: Path, config: Config) 
     """How the worker is to import a file: as part of its package, if it stands in one."""
     path = file.path.absolute()
     package, parts = path.parent, [path.stem] if path.stem != "__init__" else []
-    above = _levels(program.code or _text(path))
+    above = _levels(program.code or "\n".join(program.lines))
     while (package / "__init__.py").exists() or len(parts) <= above:
         parts.insert(0, package.name)
         package = package.parent
@@ -244,13 +244,6 @@ _RELATIVE = re.compile(r"^\s*from\s+(\.+)\s*\w*\s+import\b", re.MULTILINE)
 def _levels(text: str) -> int:
     """How many folders up the relative imports of a file reach, which may lack an __init__."""
     return max((len(dots) for dots in _RELATIVE.findall(text)), default=0)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _roots_first(program: Program) -> tuple[ModelDefinition, ...]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gradlint.protocol.training import Training
-from gradlint.worker.build import on_cpu
+from gradlint.worker.cpu import on_cpu
 from gradlint.worker.forward import seed_everything
 from gradlint.worker.outputs import tensors_of
 from gradlint.worker.remedy import CLIP_NORM, RATE
