@@ -86,7 +86,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """What was done with one model. It has a picture where one was asked for."""
+    """What was done with one model. It has a picture where one was asked for.
+
+    `unfetched` of its `parameters` have values in place of published weights, which are not loaded.
+    """
 
     name: str
     span: Span
@@ -97,6 +100,7 @@ class ModelSummary:
     inputs: tuple[str, ...] = ()
     optimizer: OptimizerFamily = OptimizerFamily.UNKNOWN
     parameters: int = 0
+    unfetched: int = 0
     layers: int = 0
     seconds: float = 0.0
     trunk: tuple[TrunkLayer, ...] = ()

@@ -88,7 +88,7 @@ _PURE_BUILTINS = frozenset(
 _UNSAFE_NAMES = re.compile(
     r"_*(open|input|print|exec|eval|system|popen|load|read|write|save|download|fetch|fit|main|run"
     r"|train|parse_args|parse_known_args|sleep|remove|unlink|connect|login|imread|urlopen|getenv"
-    r"|from_pretrained|from_file|push_to_hub|init_process_group|manual_seed|backward|step|exit"
+    r"|from_file|push_to_hub|init_process_group|manual_seed|backward|step|exit"
     r"|mkdir|quit|kill)(_\w+)?|makedirs|(?!TensorDataset)\w*(Dataset|DataModule)"
     r"|\w+_(load|download|from_checkpoint|from_url|to_disk)"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from gradlint.judging.causes import Judged, findings, remedy_verdict
 from gradlint.judging.evidence import Evidence, Verdict, foretell, judge
 from gradlint.judging.outlook import Outlook
+from gradlint.judging.published import unless_unfetched
 from gradlint.layers.graph import InvalidGraphError, LayerGraph
 from gradlint.layers.losses import loss_uses
 from gradlint.picture import picture_of, pictured, signals_of
@@ -158,7 +160,10 @@ def _foretold(
     """What the theory says of a model that cannot be measured, for a reason that is given."""
     judged = []
     for item in suspicions:
-        evidence = tuple(foretell(c, outlook.of(c)) for c in item.hypothesis.claims)
+        evidence = tuple(
+            unless_unfetched(foretell(c, outlook.of(c)), item.hypothesis, outlook.graph)
+            for c in item.hypothesis.claims
+        )
         judged.append(_attributed(Judged(item.rule, item.hypothesis, evidence), outlook))
     by = "judged by prediction" if outlook.prediction else "and too little of it is predictable"
     summary = replace(summary, trunk=outlook.trunk({}), reason=f"{why}, {by}")
@@ -209,11 +214,12 @@ def _judged(
     training: Training,
     graph: LayerGraph,
 ) -> Judged:
-    found = tuple(evidence[claim] for claim in suspicion.hypothesis.claims)
+    about = suspicion.hypothesis
+    found = tuple(unless_unfetched(evidence[claim], about, graph) for claim in about.claims)
     tried: tuple[TriedRemedy, ...] = ()
     if all(item.verdict is Verdict.CONFIRMED for item in found):
-        tried = _try_remedies(suspicion.hypothesis, found[0], session, settings, training, graph)
-    return Judged(suspicion.rule, suspicion.hypothesis, found, tried)
+        tried = _try_remedies(about, found[0], session, settings, training, graph)
+    return Judged(suspicion.rule, about, found, tried)
 
 
 def _attributed(item: Judged, outlook: Outlook) -> Judged:
@@ -283,6 +289,7 @@ def _summary(blank: ModelSummary, traced: Traced, graph: LayerGraph) -> ModelSum
         constructor=traced.constructor,
         inputs=traced.inputs,
         parameters=traced.parameters,
+        unfetched=sum(math.prod(p.shape) for p in graph.parameters if p.unfetched),
         layers=len(graph.layers),
         seconds=traced.seconds,
     )

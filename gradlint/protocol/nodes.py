@@ -34,7 +34,8 @@ class Parameter:
     """A parameter and the statistics of its elements, never the elements themselves.
 
     `fan_in` and `fan_out` are counts of connections (0 for vectors). `distinct_rows` is the number
-    of different rows of the weight seen as a matrix of `fan_out` rows, capped at 2.
+    of different rows of the weight seen as a matrix of `fan_out` rows, capped at 2. Where it is
+    `unfetched`, its values stand in for published weights that were not loaded.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Parameter:
     copy_of: str = ""
     rewritten: bool = False
     borrowed: bool = False
+    unfetched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def _model(model: ModelSummary) -> Json:
         "inputs": list(model.inputs),
         "optimizer": model.optimizer.value,
         "parameters": model.parameters,
+        "unfetched": model.unfetched,
         "layers": model.layers,
         "seconds": round(model.seconds, 3),
         "decades": _decades(model),

@@ -1,4 +1,4 @@
-"""How models that fetch pretrained weights are built without them."""
+"""How models that load published weights are built without them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from typing import cast
 import torch
 from torch import nn
 
+from gradlint.worker.hub import from_configurations
+
 _FETCHERS = (
     ("torch.hub", "load_state_dict_from_url"),
     ("torch.hub", "download_url_to_file"),
     ("timm.models._hub", "load_state_dict_from_hf"),
 )
 _LOADERS = (("timm.models._builder", "load_pretrained"),)
+_MARK = "_gradlint_unfetched"  # on modules, because copies of a module keep what it holds
 
 
 class NoWeights(OrderedDict[str, torch.Tensor]):
-    """Stands for weights that were not fetched; loading it changes nothing."""
+    """Stands for weights that were not fetched, and for whatever lies in them."""
+
+    def __missing__(self, key: object) -> NoWeights:
+        return NoWeights()
 
 
 @contextlib.contextmanager
@@ -30,26 +36,49 @@ def without_weights() -> Iterator[None]:
     """Within it, published weights are not fetched: a model keeps its own initialisation.
 
     Linting must not download. Functions are changed in place, because they may have been imported
-    by name already.
+    by name already. `unfetched` tells afterwards which parameters weights were meant for.
     """
-    load = nn.Module.load_state_dict
+    load_state_dict, load = nn.Module.load_state_dict, torch.load
 
-    @functools.wraps(load)
-    def load_state_dict(
+    @functools.wraps(load_state_dict)
+    def loaded(
         self: nn.Module, state_dict: Mapping[str, object], *args: bool, **options: bool
     ) -> object:
-        if isinstance(state_dict, NoWeights):
+        if not state_dict:  # because what is picked from no weights is empty, too
+            mark(self)
             return torch.nn.modules.module._IncompatibleKeys([], [])
-        return load(self, state_dict, *args, **options)
+        return load_state_dict(self, state_dict, *args, **options)
+
+    @functools.wraps(load)
+    def read(*args: object, **options: object) -> object:
+        try:
+            return load(*args, **options)  # type: ignore[arg-type]
+        except FileNotFoundError:
+            return NoWeights()
 
     with contextlib.ExitStack() as stack:
-        stack.callback(setattr, nn.Module, "load_state_dict", load)
-        nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign]
+        stack.callback(setattr, nn.Module, "load_state_dict", load_state_dict)
+        stack.callback(setattr, torch, "load", load)
+        nn.Module.load_state_dict = loaded  # type: ignore[method-assign]
+        torch.load = read
         for module, name in _FETCHERS:
             stack.enter_context(_replaced(module, name, _no_weights))
         for module, name in _LOADERS:
-            stack.enter_context(_replaced(module, name, _nothing))
+            stack.enter_context(_replaced(module, name, _marked))
+        stack.enter_context(from_configurations(mark))
         yield
+
+
+def mark(model: nn.Module) -> None:
+    """Remember that the parameters which `model` has now wait for published weights."""
+    for module in model.modules():
+        module.__dict__[_MARK] = True
+
+
+def unfetched(model: nn.Module) -> frozenset[int]:
+    """The `id` of each parameter of `model` that published weights were meant for."""
+    waiting = (module for module in model.modules() if _MARK in module.__dict__)
+    return frozenset(id(p) for module in waiting for p in module.parameters(recurse=False))
 
 
 @contextlib.contextmanager
@@ -66,12 +95,16 @@ def _replaced(module: str, name: str, replacement: Callable[..., object]) -> Ite
         function.__code__ = code
 
 
+# These import what they need, because they run in the namespace of the function they replace.
+
+
 def _no_weights(*args: object, **kwargs: object) -> object:
-    # Imports what it needs, because it runs in the namespace of the function that it replaces.
     from gradlint.worker.offline import NoWeights as Empty
 
     return Empty()
 
 
-def _nothing(*args: object, **kwargs: object) -> None:
-    return None
+def _marked(model: nn.Module, *args: object, **kwargs: object) -> None:
+    from gradlint.worker.offline import mark as remember
+
+    remember(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from gradlint.protocol.nodes import Initialisation, Parameter
 from gradlint.worker.construction import Construction
 from gradlint.worker.imagined import Imagination, Values
+from gradlint.worker.offline import unfetched
 
 
 def parameter_nodes(
@@ -23,9 +25,14 @@ def parameter_nodes(
     transposed = {
         id(module.weight) for module in model.modules() if isinstance(module, _ConvTransposeNd)
     }
-    return tuple(
+    waiting = unfetched(model)
+    nodes = (
         _node(name, parameter, construction, imagination, swapped=id(parameter) in transposed)
         for name, parameter in model.named_parameters()
+    )
+    return tuple(
+        replace(node, unfetched=id(parameter) in waiting)
+        for node, parameter in zip(nodes, model.parameters(), strict=True)
     )
 
 

@@ -276,7 +276,6 @@ if __name__ == "__main__":
         "os.environ['X']",
         "torch.hub.load('a', 'b')",
         "MNIST('.', download=True)[0]",
-        "AutoModel.from_pretrained('x')",
         "requests.get('x')",
         "pd.read_csv('x')",
         "train()",
@@ -288,7 +287,6 @@ def test_values_with_effects_or_from_nowhere_are_not_evaluated(read: Read, value
 import subprocess, os, requests
 import pandas as pd
 from torchvision.datasets import MNIST
-from transformers import AutoModel
 {_NET}
 def main():
     n = {value}

@@ -38,7 +38,16 @@ def test_the_keys_are_those_of_schema_1_in_their_order() -> None:
     assert list(document["files"][0]) == ["path", "status", "reason"]
     assert list(document["models"][0]) == [
         *("path", "name", "line", "cell", "status", "reason", "built_from", "constructor"),
-        *("inputs", "optimizer", "parameters", "layers", "seconds", "decades", "trunk"),
+        *(
+            "inputs",
+            "optimizer",
+            "parameters",
+            "unfetched",
+            "layers",
+            "seconds",
+            "decades",
+            "trunk",
+        ),
     ]
     assert list(document["findings"][0]) == [
         *("rule", "family", "severity", "path", "line", "cell", "column", "end_line"),

@@ -1,0 +1,132 @@
+"""Published weights: models are built without them, and remember that they wait for them."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from gradlint.worker.offline import unfetched, without_weights
+
+
+def _waiting(model: nn.Module) -> set[str]:
+    ids = unfetched(model)
+    return {name for name, parameter in model.named_parameters() if id(parameter) in ids}
+
+
+def test_a_part_that_loads_a_missing_file_waits_for_its_weights(tmp_path: Path) -> None:
+    with without_weights():
+        backbone, head = nn.Linear(3, 4), nn.Linear(4, 2)
+        backbone.load_state_dict(torch.load(tmp_path / "published.pth"))
+    assert _waiting(nn.Sequential(backbone, head)) == {"0.weight", "0.bias"}
+
+
+def test_what_is_picked_from_missing_weights_is_missing_too(tmp_path: Path) -> None:
+    with without_weights():
+        model = nn.Linear(3, 4)
+        state = torch.load(tmp_path / "published.pth")["model"]["state"]
+        model.load_state_dict({name.removeprefix("module."): state[name] for name in state})
+    assert _waiting(model) == {"weight", "bias"}
+
+
+def test_weights_that_are_there_are_loaded(tmp_path: Path) -> None:
+    torch.save(nn.Linear(3, 4).state_dict(), tmp_path / "own.pth")
+    with without_weights():
+        model = nn.Linear(3, 4)
+        model.load_state_dict(torch.load(tmp_path / "own.pth"))
+    assert not _waiting(model)
+
+
+def test_layers_taken_from_a_model_wait_as_it_did_and_copies_do() -> None:
+    with without_weights():
+        body = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+        body.load_state_dict({})
+    taken = nn.Sequential(body[0], nn.Linear(4, 7))
+    assert _waiting(copy.deepcopy(taken)) == {"0.weight", "0.bias"}
+
+
+def test_torch_is_left_as_it_was() -> None:
+    before = torch.load, nn.Module.load_state_dict
+    with without_weights():
+        assert torch.load is not before[0]
+    assert (torch.load, nn.Module.load_state_dict) == before
+
+
+class _Configuration:
+    model_type = "tiny"
+
+    def __init__(self, num_labels: int = 2) -> None:
+        self.num_labels = num_labels
+
+    @classmethod
+    def from_pretrained(cls, name: str, **options: object) -> object:
+        raise OSError(f"{name} is not here")
+
+
+class _PreTrained(nn.Module):
+    config_class = _Configuration
+
+    def __init__(self, config: _Configuration) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, config.num_labels)
+
+    @classmethod
+    def from_pretrained(cls, name: str, **options: object) -> _PreTrained:
+        return cls(cls.config_class.from_pretrained(name))  # type: ignore[arg-type]
+
+
+class _Auto:
+    @classmethod
+    def from_pretrained(cls, name: str, **options: object) -> object:
+        raise OSError(f"{name} is not here")
+
+    @staticmethod
+    def from_config(config: _Configuration) -> _PreTrained:
+        return _PreTrained(config)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something with the shape of transformers, on a machine that has nothing cached."""
+    contents: dict[str, dict[str, object]] = {
+        "transformers.modeling_utils": {"PreTrainedModel": _PreTrained},
+        "transformers.configuration_utils": {"PretrainedConfig": _Configuration},
+        "transformers.models.auto.auto_factory": {"_BaseAutoModelClass": _Auto},
+        "transformers.models.auto.configuration_auto": {
+            "AutoConfig": SimpleNamespace,
+            "CONFIG_MAPPING": {"tiny": _Configuration, "tin": SimpleNamespace},
+        },
+    }
+    for name, members in contents.items():
+        module = ModuleType(name)
+        vars(module).update(members)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+@pytest.mark.usefixtures("hub")
+class TestFromPretrained:
+    def test_builds_the_class_from_its_default_configuration_and_the_options(self) -> None:
+        with without_weights():
+            model = _PreTrained.from_pretrained("some/where", num_labels=5)
+        assert model.layer.out_features == 5
+        assert _waiting(model) == {"layer.weight", "layer.bias"}
+
+    def test_builds_the_architecture_that_the_name_says(self) -> None:
+        with without_weights():
+            model = _Auto.from_pretrained("people/Tiny-base-uncased")
+        assert isinstance(model, _PreTrained)
+
+    def test_fails_where_the_name_says_none(self) -> None:
+        with without_weights(), pytest.raises(OSError, match="tells no architecture"):
+            _Auto.from_pretrained("people/secret")
+
+    def test_fails_as_ever_once_the_model_is_built(self) -> None:
+        with without_weights():
+            pass
+        with pytest.raises(OSError, match="not here"):
+            _PreTrained.from_pretrained("some/where")
