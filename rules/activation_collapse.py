@@ -46,7 +46,8 @@ class ActivationCollapse(GraphRule):
         decades, for several seeds. Measured on 36 networks trained at two learning rates: with SGD
         accuracy fell from .6 to .4 below -1.7 and to chance for all below -2.2; with Adam to .5 at
         -3.1 and to .3 below -4. SGD or unknown: warning below -2, error below -2.5. Adam: warning
-        below -3, error below -4.5.
+        below -3, error below -4.5 where large biases are to blame; a published vocoder whose inputs
+        differ by 4.8 decades less behind its last activation does learn with Adam, slowly.
 
     What to do:
         Start biases at zero, initialise for the activation (`kaiming_normal_` for ReLU), and put a
@@ -79,7 +80,7 @@ class ActivationCollapse(GraphRule):
             span=_span(biased) if biased else site(hidden),
             layer=last.id,
             message=_message(hidden, last, biased),
-            claims=(_claim(last, graph.optimizer),),
+            claims=(_claim(last, graph.optimizer, definite=biased is not None),),
             region=(*ids, last.id),
             remedies=tuple(_remedies(hidden, ids)),
             definite=biased is not None,
@@ -217,14 +218,14 @@ def _message(hidden: list[Layer], last: Layer, biased: tuple[Layer, Parameter] |
     )
 
 
-def _claim(last: Layer, optimizer: OptimizerFamily) -> Claim:
+def _claim(last: Layer, optimizer: OptimizerFamily, *, definite: bool) -> Claim:
     adam = optimizer is OptimizerFamily.ADAM
     warning, error = (-3.0, -4.5) if adam else (-2.0, -2.5)
     return Claim(
         Quantity.REPRESENTATION_SPREAD,
         last.id,
         Bound(at_least=warning),
-        error=Bound(at_least=error),
+        error=Bound(at_least=error) if definite or not adam else None,
     )
 
 
