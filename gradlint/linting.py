@@ -16,7 +16,8 @@ from gradlint.discovery.trainers import family_elsewhere
 from gradlint.judging.evidence import Severity, Verdict
 from gradlint.judging.examine import Examined, Settings, examine
 from gradlint.loader import rules
-from gradlint.process.session import Lost, Session, Worker
+from gradlint.process.session import Lost, Session
+from gradlint.process.worker import Worker
 from gradlint.program import (
     LossCall,
     ModelDefinition,

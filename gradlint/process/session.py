@@ -1,12 +1,7 @@
-"""The parent's half of the worker: start it, ask it, stop waiting for it, bury it.
+"""One file that a worker serves: ask it, stop waiting for it, bury it.
 
-An interpreter of the user's choice imports torch once and forks a process for each file. Requests
-and replies are lines of JSON on the interpreter's standard input and output, which the worker moves
-out of the way before any user code runs; what the user's code prints arrives on standard error.
-Where the code stood when it crashed or hung is written into an unnamed file that both hold.
 Three outcomes are kept apart: an answer, a failure of the user's code, and a process that was lost.
-
-The worker inherits the environment, with `ENVIRONMENT` on top of it.
+Where the code stood when it crashed or hung is written into an unnamed file that both hold.
 """
 
 from __future__ import annotations
@@ -15,13 +10,11 @@ import contextlib
 import os
 import re
 import signal
-import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, final
+from typing import final
 
 from gradlint.process.child import Child, Garbage, Gone
 from gradlint.protocol.span import Span
@@ -30,11 +23,9 @@ from gradlint.protocol.wire import (
     CloseFile,
     Ended,
     Imported,
-    Opened,
     OpenFile,
     Probed,
     ProbeModel,
-    Ready,
     Reply,
     Request,
     Traced,
@@ -42,50 +33,18 @@ from gradlint.protocol.wire import (
     UserFailure,
 )
 
-START_SECONDS = 120.0
-"""How long an interpreter may take to import torch: a cold disk may need a minute."""
-
 BURIAL_SECONDS = 5.0
 """How long a killed process may take to disappear before the whole worker is given up."""
 
-ENVIRONMENT: Final[Mapping[str, str]] = {
-    "PYTHONHASHSEED": "0",
-    "CUDA_VISIBLE_DEVICES": "",
-    "MPLBACKEND": "Agg",
-    "HF_HUB_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "WANDB_MODE": "disabled",
-}
-"""Set for the worker: the same numbers every time, no accelerator, no windows, no downloads."""
+PIPES_LOST = 113
+"""The status with which a process ends that can no longer answer."""
+
+STACK_SIGNAL: int = getattr(signal, "SIGUSR2", 0)
+"""What makes a process write down where it is, 0 where the system has no such signal."""
 
 _CLOSE_SECONDS = 3.0  # what a busy machine may need to say what the answers rested on
-_PIPES_LOST = 113
-_ATOMIC_BYTES = 4096  # a pipe that is read now and then takes this much without blocking
-_STACK_SIGNAL: int = getattr(signal, "SIGUSR2", 0)
 _STACK_SECONDS = 1.0
 _STACK_FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+) in ', re.MULTILINE)
-_ADVICE = "install torch 2.4 or newer there, or name another interpreter with --python"
-
-# Runs in any Python, so that one that is too old can say so.
-_BOOTSTRAP = """
-import sys
-if sys.version_info < (3, 10):
-    sys.stdout.write('{"type":"UserFailure","stage":"torch","error":"RuntimeError",'
-        '"message":"Python %d.%d is too old, 3.10 or newer is needed","span":null}\\n'
-        % sys.version_info[:2])
-    sys.exit(1)
-if not sys.path[0]:
-    del sys.path[0]
-import importlib.util
-folder = sys.argv[1]
-spec = importlib.util.spec_from_file_location(
-    "gradlint", folder + "/__init__.py", submodule_search_locations=[folder])
-sys.modules["gradlint"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["gradlint"])
-from gradlint.worker.__main__ import main
-main()
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,183 +62,27 @@ class Lost:
 
 
 @final
-class Worker:
-    """An interpreter that serves files one after the other; a context manager.
+class Session:
+    """One file, served by one process; all requests are about it; a context manager.
 
-    Construction starts it and does not wait. It is started again whenever it was lost.
+    `timeout` bounds each answer, in seconds. At its end it calls `ended` with itself and whether
+    the worker can serve another file. After `close`, `closed` is what the answers rested on, None
+    where the process was lost.
     """
 
     def __init__(
         self,
-        python: Path,
-        *,
-        memory_mb: int,
+        child: Child,
+        request: OpenFile,
+        pid: int,
         timeout: float,
-        environment: Mapping[str, str] | None = None,
-        fork: bool | None = None,
-        service: str = "gradlint.worker.service",
+        ended: Callable[[Session, bool], None],
     ) -> None:
-        """Start `python`.
-
-        `memory_mb` is what a file may take on top of torch itself, 0 for no limit; it goes into
-        every request to open one. `timeout` bounds each answer, in seconds. `environment` goes on
-        top of `ENVIRONMENT`. `fork` is false where each file shall have an interpreter of its own;
-        None decides by platform. `service` is the module, or the `.py` file, with the `FileService`
-        that answers.
-        """
-        self.python = python
-        self.timeout = timeout
-        self._memory_mb = memory_mb
-        self._environment = {**os.environ, **ENVIRONMENT, **(environment or {})}
-        self._environment.pop("PYTHONINSPECT", None)
-        self._fork = _can_fork() if fork is None else fork
-        self._service = service
-        self._session: Session | None = None
-        self._greeting: Ready | UserFailure | Lost | None = None
-        self._child: Child | None = None
-        self._start()
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def ready(self) -> Ready | UserFailure | Lost:
-        """Wait until torch is imported.
-
-        A `UserFailure` of stage `torch` means that this interpreter has no torch that serves, or
-        cannot be run; its message names the interpreter and says what to do.
-        """
-        if self._child is None and self._greeting is None:
-            self._start()
-        if self._greeting is None:
-            self._greeting = self._greet()
-        return self._greeting
-
-    def open(self, request: OpenFile) -> Session | Lost:
-        """Begin a file in a process of its own, which starts to import it at once.
-
-        A session that is still open is closed.
-        """
-        if self._session is not None:
-            self._session.close()
-        served_before = isinstance(self._greeting, Ready)
-        opened = self._open(request)
-        if isinstance(opened, Lost) and served_before and self._child is None:
-            opened = self._open(request)  # because a server that died meanwhile is no verdict
-        return opened
-
-    def close(self) -> None:
-        """End the worker and all that it runs; nothing of it is left afterwards."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.abandon()
-        self._discard(gently=session is not None)
-
-    def _start(self) -> None:
-        self._greeting = None
-        settings: dict[str, str | int | bool] = {
-            "service": self._service,
-            "fork": self._fork,
-            "stack_signal": _STACK_SIGNAL,
-            "pipes_lost": _PIPES_LOST,
-        }
-        folder = str(Path(__file__).resolve().parent.parent)
-        command = [str(self.python), "-X", "utf8", "-u", "-c", _BOOTSTRAP, folder]
-        try:
-            self._child = Child(command, settings, self._environment)
-        except OSError as error:
-            self._child = None
-            reason = error.strerror or str(error)
-            self._greeting = self._unusable(type(error).__name__, f"it cannot be run: {reason}")
-
-    def _greet(self) -> Ready | UserFailure | Lost:
-        assert self._child is not None
-        deadline = time.monotonic() + max(START_SECONDS, self.timeout)
-        while True:
-            match self._child.receive(deadline):
-                case Ready() as ready:
-                    return ready
-                case UserFailure(error=error, message=message):
-                    return self._unusable(error, message)
-                case Gone(status=status):
-                    return self._lost_at_start(_describe_end(status))
-                case None:
-                    seconds = max(START_SECONDS, self.timeout)
-                    return self._lost_at_start(f"had not imported torch after {seconds:g} s")
-
-    def _unusable(self, error: str, message: str) -> UserFailure:
-        return UserFailure("torch", error, f"{self.python}: {message}; {_ADVICE}", None)
-
-    def _lost_at_start(self, reason: str) -> Lost:
-        assert self._child is not None
-        self._child.output.wait_for_mark()
-        last = self._child.output.text().strip().splitlines()[-1:]
-        self._discard()
-        printed = f"; it printed: {last[0][:300]}" if last else ""
-        return Lost("start", f"{self.python} {reason}{printed}")
-
-    def _open(self, request: OpenFile) -> Session | Lost:
-        if self._child is None:
-            self._start()  # also after a failure, because what was missing may be there now
-        greeting = self.ready()
-        if isinstance(greeting, Lost):
-            return greeting
-        if isinstance(greeting, UserFailure):
-            return Lost("start", greeting.message)
-        assert self._child is not None
-        self._child.output.clear()
-        self._child.stacks.clear()
-        request = replace(request, memory_mb=self._memory_mb)
-        deadline = time.monotonic() + self.timeout
-        self._child.send(request, deadline)
-        return self._opened(request, self._child.receive(deadline))
-
-    def _opened(self, request: OpenFile, reply: Reply | Gone | Garbage | None) -> Session | Lost:
-        match reply:
-            case Opened(pid=pid) if self._child is not None:
-                self._session = Session(self, self._child, request, pid)
-                return self._session
-            case UserFailure(message=message):
-                return Lost(
-                    "open",
-                    f"no process could be started for {request.shown}: {message}",
-                )
-        self._discard()
-        return Lost("open", f"the worker was lost before it began {request.shown}")
-
-    def _ended(self, session: Session, reusable: bool) -> None:
-        """Called by a session at its end."""
-        if self._session is session:
-            self._session = None
-        if not (reusable and self._fork):
-            self._discard()
-
-    def _discard(self, gently: bool = False) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.close(gently)
-            self._greeting = None
-
-
-@final
-class Session:
-    """One file, served by one process; all requests are about it.
-
-    After `close`, `closed` is what the answers rested on, None where the process was lost.
-    """
-
-    def __init__(self, worker: Worker, child: Child, request: OpenFile, pid: int) -> None:
         self.pid = pid
         self.request = request
-        self._worker = worker
         self._child = child
+        self._timeout = timeout
+        self._ended = ended
         self._imported: Imported | UserFailure | None = None
         self._lost: Lost | None = None
         self._closed = False
@@ -357,7 +160,7 @@ class Session:
     ) -> Reply | Lost:
         if self._lost is not None or self._closed:
             return self._lost or Lost(stage, f"the session was closed before {doing}")
-        seconds = self._worker.timeout if timeout is None else timeout
+        seconds = self._timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         if request is not None:
             self._child.send(request, deadline)
@@ -373,8 +176,8 @@ class Session:
 
     def _late(self, stage: str, reason: str) -> Lost:
         with contextlib.suppress(OSError):
-            if _STACK_SIGNAL:
-                os.kill(self.pid, _STACK_SIGNAL)
+            if STACK_SIGNAL:
+                os.kill(self.pid, STACK_SIGNAL)
         self._child.stacks.wait(_STACK_SECONDS)
         span = self._stack_span()
         self._bury()
@@ -388,11 +191,11 @@ class Session:
         span = self._stack_span()
         memory = " (out of memory?)" if status == -9 or "bad_alloc" in text else ""
         self._finish(reusable)
-        return self._lose(stage, f"the process {_describe_end(status)}{memory} while {doing}", span)
+        return self._lose(stage, f"the process {ending(status)}{memory} while {doing}", span)
 
     def _garbled(self, stage: str, doing: str) -> Lost:
         self._bury()
-        self._worker._ended(self, reusable=False)
+        self._ended(self, False)
         reason = f"something other than an answer came through gradlint's own pipe while {doing}"
         return self._lose(stage, reason)
 
@@ -438,7 +241,7 @@ class Session:
         if not self._closed:
             self._output = self._child.output.text()
             self._closed = True
-            self._worker._ended(self, reusable)
+            self._ended(self, reusable)
 
 
 def _doing(request: TraceModel | ProbeModel, shown: str) -> tuple[str, str]:
@@ -448,8 +251,9 @@ def _doing(request: TraceModel | ProbeModel, shown: str) -> tuple[str, str]:
     return "probe", f"probing a model of {shown}"
 
 
-def _describe_end(status: int) -> str:
-    if status == _PIPES_LOST:
+def ending(status: int) -> str:
+    """How a process ended, in words: `exited with status 1`."""
+    if status == PIPES_LOST:
         return "closed the pipes to gradlint"
     if status >= 0:
         return f"exited with status {status}"
@@ -457,8 +261,3 @@ def _describe_end(status: int) -> str:
         return f"was killed by signal {-status} ({signal.Signals(-status).name})"
     except ValueError:
         return f"was killed by signal {-status}"
-
-
-def _can_fork() -> bool:
-    # Not on macOS, because its system libraries, which torch uses, may not be used after a fork.
-    return hasattr(os, "fork") and sys.platform != "darwin"

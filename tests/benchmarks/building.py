@@ -19,7 +19,8 @@ from typing import TypeVar
 from gradlint.discovery import discover
 from gradlint.discovery.files import FoundFile
 from gradlint.linting import open_request
-from gradlint.process.session import Session, Worker
+from gradlint.process.session import Session
+from gradlint.process.worker import Worker
 from gradlint.program import Program
 from gradlint.protocol.wire import Traced, TraceModel
 from gradlint.settings.config import Config

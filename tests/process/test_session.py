@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from gradlint.process import child
-from gradlint.process import session as process
-from gradlint.process.session import Lost, Session, Worker
+from gradlint.process import child, session
+from gradlint.process import worker as process
+from gradlint.process.session import Lost, Session
+from gradlint.process.worker import Worker
 from gradlint.protocol.span import Span
 from gradlint.protocol.training import Training
 from gradlint.protocol.wire import (
@@ -416,7 +417,7 @@ DEADLY = [
 def test_a_process_that_is_lost_gives_the_reason_and_the_next_file_is_served(
     worker: Worker, tmp_path: Path, loss: Loss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "BURIAL_SECONDS", 1.0)
+    monkeypatch.setattr(session, "BURIAL_SECONDS", 1.0)
     import_timeout = loss.timeout if "importing" in loss.reason else PATIENCE
     request = file(tmp_path, loss.source)
     lost = serve(worker, request, timeout=loss.timeout, import_timeout=import_timeout).traced

@@ -99,7 +99,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> None:
         "transformers.models.auto.auto_factory": {"_BaseAutoModelClass": _Auto},
         "transformers.models.auto.configuration_auto": {
             "AutoConfig": SimpleNamespace,
-            "CONFIG_MAPPING": {"tiny": _Configuration, "tin": SimpleNamespace},
+            "CONFIG_MAPPING": dict[str, type](tiny=_Configuration, tin=SimpleNamespace),
         },
     }
     for name, members in contents.items():
