@@ -37,7 +37,7 @@ class Outlook:
         if signal is None:
             return None
         if claim.quantity is Quantity.GRADIENT_DECADES:
-            return _rounded(signal.decades)
+            return _known(signal.decades)
         if claim.quantity is Quantity.RECURRENT_DECAY and signal.decay and claim.steps:
             return _rounded(signal.decay * claim.steps)
         return None
@@ -54,10 +54,19 @@ class Outlook:
                 layer.op,
                 layer.span.line if layer.span else 0,
                 measured.get(layer.id, ()),
-                _rounded(self.prediction.decades(layer.id)) if self.prediction else None,
+                _known(self.prediction.decades(layer.id)) if self.prediction else None,
             )
             for layer in self.graph.trunk
         )
+
+
+def _known(decades: float) -> float | None:
+    """None where weights that start at zero let nothing through.
+
+    Because the first step of the optimizer moves them, and what arrives then is measured, but not
+    foretold.
+    """
+    return None if decades == -math.inf else _rounded(decades)
 
 
 def _rounded(value: float) -> float:

@@ -23,7 +23,8 @@ class Signal:
 
     `square` is the mean square of the elements (q), `correlation` that between two inputs (r / q),
     `mean` the mean element (m), `decades` log10 of the norm of the gradient over that at the
-    model's outputs: negative where it is weaker, -inf where none arrives. `decay` is, for a
+    model's outputs: negative where it is weaker, -inf where none arrives, as below weights that
+    start at zero. `decay` is, for a
     recurrent layer, the decades by which the gradient changes for each step back in time, else 0.
     `width` is the part of `decades` by which a typical draw of the weights lies below the mean over
     draws, as it does in narrow layers.
@@ -273,6 +274,9 @@ def _add(flows: dict[str, Flow], id: str, flow: Flow) -> None:
     flows[id] = before + flow if before else flow
 
 
+_NOTHING = 1e-240  # because what is zero is kept at 1e-280, so that it can be divided by
+
+
 def _signal(forward: _Forward, layer: Layer, flow: Flow, root: float) -> Signal:
     moments = forward.steps[layer.id].moments
     ratio = flow.typical / root if root > 0.0 else 0.0
@@ -280,7 +284,7 @@ def _signal(forward: _Forward, layer: Layer, flow: Flow, root: float) -> Signal:
         square=moments.square,
         correlation=min(max(moments.shared / moments.square, -1.0), 1.0),
         mean=moments.mean,
-        decades=0.5 * math.log10(ratio) if ratio > 0.0 else -math.inf,
+        decades=0.5 * math.log10(ratio) if ratio > _NOTHING else -math.inf,
         decay=forward.decays.get(layer.id, 0.0),
         width=-0.25 * flow.noise / math.log(10.0),
     )

@@ -1,16 +1,22 @@
-"""Architectures of timm, pytorchcv, torchvision and transformers.
+"""Architectures of timm, pytorchcv and transformers, randomly initialised.
 
-Small and randomly initialised.
+Chosen by hand and small, or drawn from all that a package has a name for.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from gradlint.worker.forward import Built
+from gradlint.worker.guesses import Guess
+from gradlint.worker.inputs import Search
+from gradlint.worker.widths import narrower
 from tests.theory.measured import Network, network
 
 TIMM = (
@@ -138,3 +144,113 @@ def architectures(family: str) -> Iterator[tuple[str, Callable[[], Network]]]:
     names, make = makers[family]
     for name in names:
         yield name, functools.partial(make, name)
+
+
+_LARGEST = 40_000_000  # parameters of a drawn architecture, so that a pass takes seconds
+_BATCH, _TOKENS = 8, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A model whose inputs were found by trying."""
+
+    build: Callable[[], nn.Module]
+    guess: Guess
+
+    def make(self) -> nn.Module:
+        """A fresh model in training mode."""
+        return self.build().train()
+
+    def inputs(self) -> tuple[tuple[object, ...], dict[str, object]]:
+        """Fresh inputs."""
+        return self.guess.drawn()
+
+
+def drawn(family: str, seed: int) -> Iterator[tuple[str, Callable[[], Built]]]:
+    """All architectures that a package has a name for, in an order drawn from a seed.
+
+    At their true depth. Their maker raises ValueError for one with more parameters than a pass in
+    seconds allows, and UserError where no inputs were found.
+    """
+    names = sorted(_REGISTERED[family]())
+    for name in random.Random(seed).sample(names, len(names)):
+        yield name, functools.partial(_drawn, family, name)
+
+
+def _drawn(family: str, name: str) -> Built:
+    build = functools.partial(_BUILDS[family], name)
+    with torch.device("meta"):
+        model = build()
+    size = sum(parameter.numel() for parameter in model.parameters())
+    if size > _LARGEST:
+        raise ValueError(f"{size:,} parameters are too many")
+    if family == "transformers":
+        return Searched(build, Search(build().train(), _TOKENS).found())
+    return network(build, _BATCH, *_image(model))
+
+
+def _image(model: nn.Module) -> tuple[int, int, int]:
+    """Channels and sides of the images of a model of timm or pytorchcv."""
+    settings = getattr(model, "default_cfg", None)
+    if settings is None:
+        height, width = getattr(model, "in_size", (224, 224))
+        return getattr(model, "in_channels", 3), height, width
+    channels, height, width = settings["input_size"]
+    if settings.get("fixed_input_size") or settings.get("pool_size") is None:
+        return channels, height, width
+    return channels, min(height, 128), min(width, 128)
+
+
+def _timm_names() -> Sequence[str]:
+    import timm
+
+    names: list[str] = timm.list_models()
+    return names
+
+
+def _pytorchcv_names() -> Sequence[str]:
+    from pytorchcv import model_provider
+
+    return list(vars(model_provider)["_models"])
+
+
+def _transformers_names() -> Sequence[str]:
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+
+    return list(MODEL_MAPPING_NAMES)
+
+
+def _build_timm(name: str) -> nn.Module:
+    import timm
+
+    model: nn.Module = timm.create_model(name)
+    return model
+
+
+def _build_pytorchcv(name: str) -> nn.Module:
+    from pytorchcv.model_provider import get_model
+
+    model: nn.Module = get_model(name)
+    return model
+
+
+def _build_transformer(name: str) -> nn.Module:
+    from transformers import AutoConfig, AutoModel
+
+    sizes = narrower(vars(AutoConfig.for_model(name)))
+    config = AutoConfig.for_model(name, **sizes)
+    config.use_cache = False
+    model: nn.Module = AutoModel.from_config(config)
+    return model
+
+
+_REGISTERED: dict[str, Callable[[], Sequence[str]]] = {
+    "timm": _timm_names,
+    "pytorchcv": _pytorchcv_names,
+    "transformers": _transformers_names,
+}
+_BUILDS: dict[str, Callable[[str], nn.Module]] = {
+    "timm": _build_timm,
+    "pytorchcv": _build_pytorchcv,
+    "transformers": _build_transformer,
+}

@@ -2,8 +2,9 @@
 
 Run as `python -m tests.benchmarks.prediction random --count 200`, `… timm`, `… transformers` or
 `… pytorchcv`, which print a summary and write one line of JSON for each network into the file named
-by `--log`; or as `… large`, which traces a language model of 7 billion parameters on tensors
-without values and says what that and its prediction cost.
+by `--log`; `--drawn SEED --count 40` draws architectures from all that a package names. `… large`
+traces a language model of 7 billion parameters on tensors without values and says what that and its
+prediction cost.
 
 Measured on 216 random networks (seeds from 1000, the median of nine draws): R2 .9993, median error
 .043 decades at the first trunk node, 97 % within .5; a prediction takes 1.8 ms, the best of five.
@@ -12,7 +13,6 @@ Measured on 216 random networks (seeds from 1000, the median of nine draws): R2 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import random
@@ -20,7 +20,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -30,7 +30,9 @@ from torch import nn
 
 from gradlint.layers.graph import LayerGraph
 from gradlint.theory import predict
-from tests.benchmarks.architectures import architectures
+from gradlint.worker.attempt import tried
+from gradlint.worker.forward import Built
+from tests.benchmarks.architectures import architectures, drawn
 from tests.theory.measured import Network, decades, imagined, network, traced
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -129,7 +131,7 @@ def of(d: Design) -> Network:
     return network(lambda: build(d), *shape)
 
 
-def compare(net: Network, seeds: int) -> dict[str, object]:
+def compare(net: Built, seeds: int) -> dict[str, object]:
     """Predicted beside measured decades along the trunk of one network."""
     graph, _ = traced(net)
     prediction, cost = predict(graph), _cost(graph)
@@ -209,15 +211,20 @@ def run_random(count: int, start: int, seeds: int, log: Path | None) -> list[dic
     return rows
 
 
-def run_family(family: str, every: int, seeds: int, log: Path | None) -> list[dict[str, object]]:
-    """Compare every so manieth architecture of a package; one that cannot be built is named."""
-    rows = []
-    for name, make in itertools.islice(architectures(family), 0, None, every):
-        try:
-            rows.append({"name": name, **compare(make(), seeds)})
-        except (RuntimeError, ValueError, TypeError, AttributeError, ImportError) as error:
-            print(f"{name}: {type(error).__name__}: {error}"[:120], file=sys.stderr)
+def run_family(
+    networks: Iterable[tuple[str, Callable[[], Built]]], count: int, seeds: int, log: Path | None
+) -> list[dict[str, object]]:
+    """Compare architectures until there are so many; one that cannot be built is named."""
+    rows: list[dict[str, object]] = []
+    for name, make in networks:
+        if len(rows) == count:
+            break
+        outcome = tried(lambda make=make: compare(make(), seeds))  # type: ignore[misc]
+        if not isinstance(outcome.value, dict):
+            reason = f"{type(outcome.error).__name__}: {outcome.error}"
+            print(f"{name}: {reason}"[:120], file=sys.stderr)
             continue
+        rows.append({"name": name, **outcome.value})
         print(name, rows[-1]["first"], rows[-1]["unknown"], file=sys.stderr)
         if log:
             with log.open("a") as file:
@@ -259,10 +266,10 @@ def main() -> None:
     """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=("random", "timm", "transformers", "pytorchcv", "large"))
-    parser.add_argument("--count", type=int, default=200, help="random networks")
-    parser.add_argument("--start", type=int, default=0, help="seed of the first one")
+    parser.add_argument("--count", type=int, default=200, help="networks")
+    parser.add_argument("--start", type=int, default=0, help="seed of the first random network")
+    parser.add_argument("--drawn", type=int, help="draw architectures with this seed from all")
     parser.add_argument("--seeds", type=int, help="initialisations, of which the median")
-    parser.add_argument("--every", type=int, default=1, help="take one architecture in so many")
     parser.add_argument("--log", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -272,7 +279,9 @@ def main() -> None:
         seeds = options.seeds or 9  # because the median of three narrow networks is off by .04
         print(summary(run_random(options.count, options.start, seeds, options.log)))
     else:
-        print(summary(run_family(options.kind, options.every, options.seeds or 3, options.log)))
+        known = options.drawn is None
+        networks = architectures(options.kind) if known else drawn(options.kind, options.drawn)
+        print(summary(run_family(networks, options.count, options.seeds or 3, options.log)))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from torch import nn
 from gradlint.layers.graph import LayerGraph
 from gradlint.worker.construction import watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
-from gradlint.worker.forward import forward, gradients, run, seed_everything
+from gradlint.worker.forward import Built, forward, gradients, run, seed_everything
 from gradlint.worker.imagined import Imagination
 from gradlint.worker.lines import Source
 from gradlint.worker.recording import Forward
@@ -43,7 +43,7 @@ def network(build: Callable[[], nn.Module], *shape: int) -> Network:
     return Network(build, lambda: (torch.randn(*shape),))
 
 
-def traced(net: Network, seed: int = 0) -> tuple[LayerGraph, Forward]:
+def traced(net: Built, seed: int = 0) -> tuple[LayerGraph, Forward]:
     """The layer graph of one seed, and the forward pass that it was read from."""
     torch.backends.mha.set_fastpath_enabled(False)
     source = Source("nowhere.py", "nowhere.py")
@@ -57,7 +57,7 @@ def traced(net: Network, seed: int = 0) -> tuple[LayerGraph, Forward]:
     return LayerGraph(nodes, edges_of(recorded)), recorded
 
 
-def imagined(net: Network) -> LayerGraph:
+def imagined(net: Built) -> LayerGraph:
     """The layer graph of a network whose tensors have no values."""
     source, imagination = Source("nowhere.py", "nowhere.py"), Imagination()
     with watch_construction(source) as construction, imagination.building():
@@ -69,7 +69,7 @@ def imagined(net: Network) -> LayerGraph:
     return LayerGraph(nodes, edges_of(recorded))
 
 
-def decades(net: Network, nodes: tuple[str, ...], seeds: range) -> dict[str, list[float]]:
+def decades(net: Built, nodes: tuple[str, ...], seeds: range) -> dict[str, list[float]]:
     """log10 of the gradient norm at each node over that at the outputs, one value for each seed."""
     found: dict[str, list[float]] = {node: [] for node in nodes}
     for seed in seeds:
