@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gradlint.protocol.nodes import Parameter
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded
+from gradlint.theory.places import ALIKE, SCATTERED, Landing, Places, spread_by, together
 from gradlint.theory.step import Call, Gain, Step
 
 
@@ -141,7 +142,8 @@ def fused_attention(call: Call) -> Step:
     query, key, value = (operand.moments for operand in call.operands[:3])
     query, key, value = (_heads(part) for part in (query, key, value))
     width = query.shape[-1]
-    keys = _keys(key.shape[-2], causal=bool(call.layer.setting("is_causal", 0.0)))
+    causal = bool(call.layer.setting("is_causal", 0.0))
+    keys = _keys(key.shape[-2], causal=causal)
     mixed = attend(query, key, value, width, keys, call.layer.setting("scale", 0.0) or width**-0.5)
     after = replace(
         value,
@@ -152,8 +154,31 @@ def fused_attention(call: Call) -> Step:
         spread=(),
         curve=None,
     )
-    gains = (Gain(mixed.query), Gain(mixed.key), Gain(mixed.value))
-    return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 3))
+    lands = landings(query.shape[-2], mixed.value, causal=causal)
+    gains = (
+        Gain(gain, lands=way)
+        for gain, way in zip((mixed.query, mixed.key, mixed.value), lands, strict=True)
+    )
+    return Step(after, (*gains, *(Gain(0.0),) * (len(call.operands) - 3)))
+
+
+def landings(queries: int, peak: float, *, causal: bool = False) -> tuple[Landing, ...]:
+    """How gradients land on query, key and value.
+
+    Every value gets nearly the same sum over queries, so what is alike at all queries adds up: n^2
+    / n for even weights. Under a causal mask value j gets sum_(i >= j) 1 / i, of which the mean
+    square is 2 - H_n / n; and a token that is read out is the last one, which weighs all the same.
+    """
+    likeness = 1.0 / max(queries * peak, 1.0)
+    value = spread_by(queries, likeness)
+    if causal:
+        alike = (2.0 - _harmonic(queries) / queries) / peak
+        value = Landing((likeness, ALIKE), (alike, ALIKE), value.rest)
+    return Landing(), SCATTERED, value
+
+
+def _harmonic(count: int) -> float:
+    return sum(1.0 / (place + 1) for place in range(count))
 
 
 def _heads(part: Moments) -> Moments:
@@ -168,7 +193,7 @@ def _keys(count: int, *, causal: bool) -> float:
     """
     if not causal:
         return float(count)
-    return count / sum(1.0 / (place + 1) for place in range(count))
+    return count / _harmonic(count)
 
 
 def multi_head_attention(call: Call) -> Step:
@@ -211,7 +236,8 @@ def multi_head_attention(call: Call) -> Step:
         mixed.key * gains_in[1] * last,
         mixed.value * gains_in[2] * last,
     )
-    return Step(after, _shared_ways(ways, len(call.operands)))
+    queries = max(query.count(POSITION), 1)
+    return Step(after, _shared_ways(ways, landings(queries, mixed.value), len(call.operands)))
 
 
 def _output_weight(call: Call) -> Parameter | None:
@@ -221,10 +247,29 @@ def _output_weight(call: Call) -> Parameter | None:
     return None
 
 
-def _shared_ways(ways: tuple[float, float, float], operands: int) -> tuple[Gain, ...]:
-    query, key, value = ways
-    if operands == 1:
-        return (Gain(query + key + value),)
-    if operands == 2:
-        return Gain(query), Gain(key + value)
-    return (Gain(query), Gain(key), Gain(value)) + (Gain(0.0),) * (operands - 3)
+def _shared_ways(
+    ways: tuple[float, ...], lands: tuple[Landing, ...], operands: int
+) -> tuple[Gain, ...]:
+    groups = {1: ((0, 1, 2),), 2: ((0,), (1, 2))}.get(operands, ((0,), (1,), (2,)))
+    gains = (_joint([(ways[one], lands[one]) for one in group]) for group in groups)
+    return (*gains, *(Gain(0.0),) * (operands - 3))
+
+
+def _joint(parts: list[tuple[float, Landing]]) -> Gain:
+    """Several ways to one tensor."""
+    total = sum(gain for gain, _ in parts)
+    if total <= 0.0:
+        return Gain(total)
+
+    def joined(ways: list[tuple[float, Places]]) -> tuple[float, Places]:
+        return together(
+            (gain / total * share, places)
+            for (gain, _), (share, places) in zip(parts, ways, strict=True)
+        )
+
+    landing = Landing(
+        joined([lands.one for _, lands in parts]),
+        joined([lands.alike for _, lands in parts]),
+        joined([lands.rest for _, lands in parts]),
+    )
+    return Gain(total, lands=landing)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from gradlint.theory.dense import is_rigid, weight_square, with_mean_weight
 from gradlint.theory.elementwise import passing
 from gradlint.theory.moments import BATCH, FEATURE, POSITION
+from gradlint.theory.places import Landing, smeared
 from gradlint.theory.step import Call, Step, weighted_gain
 from gradlint.theory.taps import Taps
 
@@ -45,9 +46,21 @@ def convolution(call: Call) -> Step:
     )
     after = with_mean_weight(after, before, weight, channels * share)
     gain = weighted_gain(
-        channel_square, before, after, call.bias_square, taps, rigid=is_rigid(weight)
+        channel_square,
+        before,
+        after,
+        call.bias_square,
+        taps,
+        lands=_landing(taps),
+        rigid=is_rigid(weight),
     )
     return Step(after, (gain,) * len(call.operands))
+
+
+def _landing(taps: tuple[Taps, ...]) -> Landing | None:
+    if all(tap.kernel == 1 for tap in taps):
+        return None
+    return smeared(math.prod(1 if tap.transposed else tap.stride for tap in taps))
 
 
 def _forward(

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from gradlint.protocol.nodes import Parameter
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded
+from gradlint.theory.places import SCATTERED, spread_by
 from gradlint.theory.step import Call, Gain, Operand, Step, weighted_gain
 
 
@@ -47,7 +48,9 @@ def dense(call: Call) -> Step:
     after = before.scaled(square, call.bias_square)
     after = after.shaped(call.shape, _dense_axes(before, call.shape))
     after = with_mean_weight(after, before, weight, count)
-    gain = weighted_gain(square, before, after, call.bias_square, rigid=is_rigid(weight))
+    lands = SCATTERED if before.axes.endswith(POSITION) else None
+    rigid = is_rigid(weight)
+    gain = weighted_gain(square, before, after, call.bias_square, lands=lands, rigid=rigid)
     return Step(after, (gain,) * len(call.operands))
 
 
@@ -135,7 +138,9 @@ def product_of_matrices(call: Call) -> Step:
         call.shape,
         _product_axes(call.shape),
     )
-    gains = (Gain(count * two.square), Gain(count * one.square))
+    places = one.shape[-2] if len(one.shape) >= 2 else 1
+    lands = spread_by(places, one.local / one.square)
+    gains = (Gain(count * two.square), Gain(count * one.square, lands=lands))
     return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 2))
 
 

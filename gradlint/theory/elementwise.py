@@ -24,8 +24,10 @@ from gradlint.theory.moments import (
     bounded,
     compose,
     curve_of,
+    relaid,
     through,
 )
+from gradlint.theory.places import Landing, gathered, thinned
 from gradlint.theory.quadrature import PointFunction, Response, expect
 from gradlint.theory.step import Call, Gain, Operand, Step
 
@@ -45,7 +47,7 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
 
     The one function is of the Gaussian before the chain.
     """
-    before = operand.moments
+    before = relaid(operand.moments, shape)
     if isinstance(function, Power) and function.needs_positive:
         before = replace(before, curve=None)
     point = as_point_function(function)
@@ -107,19 +109,20 @@ def _gain(before: Moments, curve: Curve, response: Response) -> Gain:
         leak=rest / (before.square * size),
         noise=_noise(before, response),
         places=max(before.count(BATCH) * before.count(POSITION), 1),
-        alike=_alike(before, curve, response),
+        alike=_alike(before.likeness, curve, response),
+        lands=thinned(_alike(before.local_correlation, curve, response)),
     )
 
 
-def _alike(before: Moments, curve: Curve, response: Response) -> float:
-    """E[phi'(u) phi'(v)] / E phi'^2 for two places.
+def _alike(likeness: float, curve: Curve, response: Response) -> float:
+    """E[phi'(u) phi'(v)] / E phi'^2 for two places of this correlation.
 
-    Their correlation c apart from the mean slope's share.
+    The correlation apart from the mean slope's share.
     """
     if response.slope_square <= 0.0:
         return 1.0
     even = min(response.linear**2 / (curve.sigma**2 * response.slope_square), 1.0)
-    return 1.0 - (1.0 - before.likeness) * (1.0 - even)
+    return 1.0 - (1.0 - likeness) * (1.0 - even)
 
 
 def _noise(before: Moments, response: Response) -> float:
@@ -231,8 +234,17 @@ def addition(call: Call) -> Step:
     for term in terms[1:]:
         after = _sum(after, term, sign)
     cross = 0.5 * (after.square - sum(term.square for term in terms))
-    gains = tuple(_term_gain(term, after, cross) for term in terms)
+    gains = tuple(
+        _term_gain(term, after, cross, _copies(operand, after))
+        for operand, term in zip(call.operands, terms, strict=True)
+    )
     return Step(replace(after, shape=call.shape), gains)
+
+
+def _copies(operand: Operand, after: Moments) -> Landing | None:
+    """An operand that all positions share gets the sum of their gradients."""
+    own, whole = operand.moments.count(POSITION), after.count(POSITION)
+    return gathered(whole / max(own, 1), 1.0) if own <= 1 < whole else None
 
 
 def _dominant(call: Call, terms: list[Moments], sign: float) -> Step | None:
@@ -251,16 +263,19 @@ def _dominant(call: Call, terms: list[Moments], sign: float) -> Step | None:
     return Step(kept, tuple(gains))
 
 
-def _term_gain(term: Moments, after: Moments, cross: float) -> Gain:
+def _term_gain(term: Moments, after: Moments, cross: float, lands: Landing | None) -> Gain:
     """1; along the signal, the share of the term in the sum, <a, a + b> / |a + b|^2."""
     share = max(-1.0, min((term.square + cross) / after.square, 1.0))
-    return Gain(1.0, along=share * math.sqrt(after.square / term.square))
+    return Gain(1.0, along=share * math.sqrt(after.square / term.square), lands=lands)
 
 
 def _sum(one: Moments, two: Moments, sign: float) -> Moments:
     cross = 2.0 * sign * one.mean * two.mean
     square = bounded(one.square + two.square + cross)
     larger = one if one.square >= two.square else two
+    single = None
+    if one.single is not None or two.single is not None:
+        single = (one.single or one.square) + (two.single or two.square)
     return Moments(
         square,
         one.shared + two.shared + cross,
@@ -269,6 +284,7 @@ def _sum(one: Moments, two: Moments, sign: float) -> Moments:
         larger.shape,
         larger.axes,
         _joined(one, two),
+        single=None if single is None else bounded(single + cross),
     )
 
 
@@ -348,22 +364,39 @@ def multiplication(call: Call) -> Step:
     after = factors[0]
     for factor in factors[1:]:
         after = _product(after, factor)
+    alike = [_likeness(factors, place) for place in range(len(factors))]
     gains = tuple(
-        _factor_gain(operand.moments, factor, after)
-        for operand, factor in zip(call.operands, factors, strict=True)
+        _factor_gain(operand.moments, factor, after, likeness)
+        for operand, factor, likeness in zip(call.operands, factors, alike, strict=True)
     )
     return Step(replace(after, shape=call.shape), gains)
 
 
-def _factor_gain(own: Moments, factor: Moments, after: Moments) -> Gain:
+def _likeness(factors: list[Moments], place: int) -> float:
+    """E[f f'] / E f^2 at two positions for the product of all factors but one."""
+    others = (factor for index, factor in enumerate(factors) if index != place)
+    return math.prod(factor.local / factor.square for factor in others)
+
+
+def _factor_gain(own: Moments, factor: Moments, after: Moments, likeness: float) -> Gain:
     """The other factors' q. One number for all features, as in a norm.
 
     Such a number only gets <g, y> of each place.
     """
     gain = after.square / factor.square
     if own.elements * max(after.count(FEATURE), 1) != after.elements or after.count(FEATURE) <= 1:
-        return Gain(gain)
+        return Gain(gain, lands=_weighed(own, after, likeness))
     return Gain(0.0, aligned=gain * after.count(FEATURE))
+
+
+def _weighed(own: Moments, after: Moments, likeness: float) -> Landing | None:
+    """Factors that differ between positions, or are summed over where `own` has no positions."""
+    places = after.count(POSITION)
+    if places <= 1:
+        return None
+    if own.count(POSITION) <= 1:
+        return gathered(places, likeness)
+    return thinned(likeness)
 
 
 def _unknown_factor(call: Call) -> Step:
@@ -401,19 +434,25 @@ def division(call: Call) -> Step:
     below = broadcast(Operand(two.id, inverse.moments), call)
     above = broadcast(one, call)
     after = replace(_product(above, below), shape=call.shape)
-    gain = _divisor_gain(two.moments, below, after, inverse.gains[0])
-    return Step(after, (Gain(below.square), gain) + (Gain(0.0),) * (len(call.operands) - 2))
+    gain = _divisor_gain(two.moments, below, above, after, inverse.gains[0])
+    lands = _weighed(one.moments, after, below.local / below.square)
+    return Step(
+        after, (Gain(below.square, lands=lands), gain) + (Gain(0.0),) * (len(call.operands) - 2)
+    )
 
 
-def _divisor_gain(own: Moments, below: Moments, after: Moments, inverse: Gain) -> Gain:
+def _divisor_gain(
+    own: Moments, below: Moments, above: Moments, after: Moments, inverse: Gain
+) -> Gain:
     """The gain of the reciprocal as a factor, times that of the reciprocal itself.
 
     It turns the sign.
     """
-    factor = _factor_gain(own, below, after)
+    factor = _factor_gain(own, below, after, above.local / above.square)
     growth = math.sqrt(after.square * after.elements / max(own.square * own.elements, 1e-280))
     aligned = None if factor.aligned is None else factor.aligned * inverse.factor
-    return Gain(factor.factor * inverse.factor, along=-growth, aligned=aligned)
+    lands = factor.lands
+    return Gain(factor.factor * inverse.factor, along=-growth, aligned=aligned, lands=lands)
 
 
 def _constant(number: float, like: Moments) -> Moments:
@@ -462,7 +501,7 @@ def dropout(call: Call) -> Step:
         return Step(replace(before, shape=call.shape), (Gain(1.0),) * len(call.operands))
     kept = 1.0 / (1.0 - rate)
     after = replace(before, square=before.square * kept, shape=call.shape, curve=None)
-    return Step(after, (Gain(kept),) * len(call.operands))
+    return Step(after, (Gain(kept, lands=thinned(1.0 - rate)),) * len(call.operands))
 
 
 def passing(call: Call) -> Step:

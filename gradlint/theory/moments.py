@@ -6,7 +6,7 @@ Its second moment, how much of it is shared, and along which axes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gradlint.theory.quadrature import PointFunction, Response
 
@@ -39,7 +39,8 @@ class Moments:
     the same for two positions of one input, `mean` is E z (m). `axes` names the role of each axis
     of `shape`: b batch, c feature, s position. `spread` is, for each position axis with a border
     effect, the share of the energy that lies at each place, times the number of places. `curve` is
-    set while the tensor is an elementwise function of a Gaussian one.
+    set while the tensor is an elementwise function of a Gaussian one. `single` is E z^2 at the one
+    position of a token that was joined alone, such as a class token, while it is known to differ.
     """
 
     square: float
@@ -50,6 +51,7 @@ class Moments:
     axes: str
     spread: tuple[tuple[float, ...], ...] = ()
     curve: Curve | None = None
+    single: float | None = None
 
     @property
     def variance(self) -> float:
@@ -119,6 +121,28 @@ class Moments:
         """The same elements in another shape, which are no function of others any more."""
         kept = self.spread if axes.count(POSITION) == self.axes.count(POSITION) else ()
         return Moments(self.square, self.shared, self.local, self.mean, shape, axes, kept)
+
+
+def relaid(moments: Moments, shape: tuple[int, ...]) -> Moments:
+    """The same elements with their axes in the order of `shape`.
+
+    Because of a function in place on a permuted view the graph knows only what it is a view of.
+    """
+    if moments.shape == shape or sorted(moments.shape) != sorted(shape):
+        return moments
+    return replace(moments, shape=shape, axes=axes_by_size(moments, shape))
+
+
+def axes_by_size(before: Moments, shape: tuple[int, ...]) -> str:
+    """The roles of axes in another order, by their sizes."""
+    free = list(zip(before.shape, before.axes, strict=False))
+    axes = ""
+    for size in shape:
+        match = next((pair for pair in free if pair[0] == size), None)
+        if match is not None:
+            free.remove(match)
+        axes += match[1] if match else POSITION
+    return axes
 
 
 def bounded(value: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments
+from gradlint.theory.places import ALIKE, ONE, Landing
 from gradlint.theory.step import Call, Gain, Step
 
 
@@ -73,7 +74,12 @@ def normalise(call: Call, before: Moments, group: Group, *, centre: bool) -> Ste
     count = group.degrees(before)
     factor = scale / variance * _finite(count, centre=centre)
     noise = 2.0 / count if group.batch == 1 else 0.0
-    return Step(after, (Gain(factor, along=0.0, noise=noise),))
+    lands = None
+    if centre and group.batch == 1 and group.positions > 1:
+        lands = Landing(alike=(1.0 - 1.0 / group.features, ALIKE))
+    if before.single is not None and group.batch == group.positions == 1:
+        lands = Landing(one=(variance / (before.single + _epsilon(call)), ONE))
+    return Step(after, (Gain(factor, along=0.0, noise=noise, lands=lands),))
 
 
 def _finite(count: float, *, centre: bool) -> float:

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded, curve_of
+from gradlint.theory.places import AVERAGED, SCATTERED, Landing, thinned
 from gradlint.theory.quadrature import expect
 from gradlint.theory.step import Call, Gain, Step
 
@@ -72,7 +73,9 @@ def average(call: Call) -> Step:
         counts[role] *= max(before.shape[axis] // max(size, 1), 1)
     after = averaged(before, counts[FEATURE], counts[POSITION], counts[BATCH])
     after = settled(replace(after, shape=call.shape, axes=_without(before, axes, call)))
-    return Step(after, (Gain(1.0 / math.prod(counts.values())),) * len(call.operands))
+    lands = AVERAGED if counts[POSITION] > 1 else None
+    gain = Gain(1.0 / math.prod(counts.values()), lands=lands)
+    return Step(after, (gain,) * len(call.operands))
 
 
 def settled(after: Moments) -> Moments:
@@ -94,7 +97,7 @@ def total(call: Call) -> Step:
         local=mean.moments.local * scale,
         mean=before.mean * count,
     )
-    return Step(after, (Gain(count),) * len(call.operands))
+    return Step(after, (replace(mean.gains[0], factor=count),) * len(call.operands))
 
 
 def length(call: Call) -> Step:
@@ -126,7 +129,8 @@ def average_pool(call: Call) -> Step:
         before.axes if len(before.axes) == len(call.shape) else "bc" + "s" * (len(call.shape) - 2)
     )
     after = settled(replace(after, shape=call.shape, axes=axes))
-    return Step(after, (Gain(1.0 / count),))
+    lands = AVERAGED if count > 1 and after.count(POSITION) <= 1 else None
+    return Step(after, (Gain(1.0 / count, lands=lands),))
 
 
 def _window(call: Call, before: Moments) -> int:
@@ -167,9 +171,15 @@ def largest(call: Call) -> Step:
         else _without(before, reduced_axes(before, call), call)
     )
     after = settled(replace(kept, axes=axes))
+    lands = _winning(count, after)
     if curve.source in (id, ""):
-        return Step(after, (Gain(1.0),))
-    return Step(after, (Gain(1.0, aside=True),), ((curve.source, Gain(response.slope_square)),))
+        return Step(after, (Gain(1.0, lands=lands),))
+    direct = (curve.source, Gain(response.slope_square, lands=lands))
+    return Step(after, (Gain(1.0, aside=True, lands=lands),), (direct,))
+
+
+def _winning(count: int, after: Moments) -> Landing:
+    return SCATTERED if after.count(POSITION) <= 1 else thinned(1.0 / count)
 
 
 def _reduced_count(before: Moments, call: Call) -> int:

@@ -10,9 +10,11 @@ from gradlint.theory.moments import (
     FEATURE,
     POSITION,
     Moments,
+    axes_by_size,
     bounded,
     default_axes,
 )
+from gradlint.theory.places import APART, ONE, READ_OUT, SCATTERED, Landing, gathered
 from gradlint.theory.step import Call, Gain, Step
 
 
@@ -30,6 +32,8 @@ def _moved(call: Call, axes: str) -> Step:
     after = before.shaped(call.shape, axes)
     if POSITION in before.axes and POSITION not in axes:
         after = replace(after, local=before.square)
+        if before.count(POSITION) > 1:
+            return Step(after, (Gain(1.0, lands=SCATTERED),) * len(call.operands))
     return Step(after, (Gain(1.0),) * len(call.operands))
 
 
@@ -70,9 +74,9 @@ def permuted(call: Call) -> Step:
     before = call.first
     order = _order(call, len(before.shape))
     if order is None or len(before.axes) < len(before.shape):
-        return _moved(call, _by_size(before, call.shape))
+        return _moved(call, axes_by_size(before, call.shape))
     if tuple(before.shape[axis] for axis in order) != call.shape:
-        return _moved(call, _by_size(before, call.shape))
+        return _moved(call, axes_by_size(before, call.shape))
     return _moved(call, "".join(before.axes[axis] for axis in order))
 
 
@@ -94,17 +98,6 @@ def _order(call: Call, rank: int) -> list[int] | None:
     return None
 
 
-def _by_size(before: Moments, shape: tuple[int, ...]) -> str:
-    free = list(zip(before.shape, before.axes, strict=False))
-    axes = ""
-    for size in shape:
-        match = next((pair for pair in free if pair[0] == size), None)
-        if match is not None:
-            free.remove(match)
-        axes += match[1] if match else POSITION
-    return axes
-
-
 def selected(call: Call) -> Step:
     """A part of a tensor: moments stay, and all of the part's gradient reaches the whole."""
     before = call.first
@@ -112,7 +105,16 @@ def selected(call: Call) -> Step:
     after = replace(before, shape=call.shape, axes=axes, spread=(), curve=None)
     if after.count(POSITION) <= 1:
         after = replace(after, local=after.square)
+        if before.count(POSITION) > 1:
+            return _read_out(call, after)
     return Step(after, (Gain(1.0),) * len(call.operands))
+
+
+def _read_out(call: Call, after: Moments) -> Step:
+    if after.single is not None:
+        shared = min(after.shared, after.single)
+        after = replace(after, square=after.single, shared=shared, local=after.single, single=None)
+    return Step(after, (Gain(1.0, lands=READ_OUT),) * len(call.operands))
 
 
 def _surviving(before: Moments, shape: tuple[int, ...]) -> str:
@@ -154,7 +156,29 @@ def joined(call: Call) -> Step:
         spread=first.spread if len(first.axes) == rank else (),
         curve=None,
     )
-    return Step(after, tuple(Gain(size / whole) for size in sizes))
+    alike = all(len(part.shape) == rank for part in parts)
+    landings = _shares_of_one(parts, after, sizes) if alike else [None] * len(parts)
+    single = next((part for part, way in zip(parts, landings, strict=True) if _holds(way)), None)
+    after = replace(after, single=single.square if single else None)
+    gains = (Gain(size / whole, lands=lands) for size, lands in zip(sizes, landings, strict=True))
+    return Step(after, tuple(gains))
+
+
+def _holds(landing: Landing | None) -> bool:
+    return landing is not None and landing.one[1] is ONE
+
+
+def _shares_of_one(parts: list[Moments], whole: Moments, sizes: list[int]) -> list[Landing | None]:
+    """Where tokens are joined, the one that is read out later is one that comes alone."""
+    axis = next((i for i, size in enumerate(whole.shape) if size != parts[-1].shape[i]), 0)
+    alone = [part.shape[axis] == 1 for part in parts]
+    number = sum(alone)
+    if whole.axes[axis] != POSITION or not number or number == len(parts):
+        return [None] * len(parts)
+    return [
+        Landing(one=(whole.elements / (size * number), ONE) if single and size else (0.0, APART))
+        for size, single in zip(sizes, alone, strict=True)
+    ]
 
 
 def expanded(call: Call) -> Step:
@@ -163,7 +187,9 @@ def expanded(call: Call) -> Step:
     rank, own = len(call.shape), len(before.shape)
     axes = POSITION * (rank - own) + before.axes if rank >= own else default_axes(rank)
     after = replace(before, shape=call.shape, axes=axes, spread=(), curve=None)
-    return Step(after, (Gain(1.0),) * len(call.operands))
+    copies = after.count(POSITION) / max(before.count(POSITION), 1)
+    lands = gathered(copies, 1.0) if copies > 1 else None
+    return Step(after, (Gain(1.0, lands=lands),) * len(call.operands))
 
 
 def padded(call: Call) -> Step:

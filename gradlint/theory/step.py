@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gradlint.protocol.nodes import Layer, Parameter
 from gradlint.theory.moments import FEATURE, Moments, default_axes
+from gradlint.theory.places import APART, Landing, Places, together
 from gradlint.theory.taps import Taps
 
 
@@ -80,7 +81,7 @@ class Flow:
     `spread` tells where along positions the energy lies. `noise` is the variance of ln(energy) over
     initialisations, which grows with depth / width: the typical energy is the mean times exp(-noise
     / 2). `overlap` is the mean of cos^2 between the gradients of two places, each with itself among
-    them.
+    them. `places` says which part of it positions have in common.
     """
 
     energy: float
@@ -88,6 +89,7 @@ class Flow:
     spread: tuple[tuple[float, ...], ...] = ()
     noise: float = 0.0
     overlap: float = 1.0
+    places: Places = APART
 
     @property
     def typical(self) -> float:
@@ -106,7 +108,10 @@ class Flow:
         total = self.energy + other.energy
         share = self.energy / total if total > 0.0 else 0.5
         overlap = share * self.overlap + (1.0 - share) * other.overlap
-        return Flow(energy, along, spread, self._noise_with(other), overlap)
+        places = self.places
+        if places is not other.places:
+            _, places = together(((self.energy, places), (other.energy, other.places)))
+        return Flow(energy, along, spread, self._noise_with(other), overlap, places)
 
     def _noise_with(self, other: Flow) -> float:
         """What both branches have gone through stays.
@@ -133,7 +138,7 @@ class Gain:
     `noise` is the variance that the step adds to ln(energy) by its slopes, `wander` what random
     weights add for a single gradient: less where gradients of several places differ in direction.
     Weights turn them towards each other; slopes that differ turn them apart, as far as they are not
-    `alike`.
+    `alike`. `lands` tells apart what positions have in common, None where all parts fare the same.
     """
 
     factor: float
@@ -146,15 +151,20 @@ class Gain:
     wander: float = 0.0
     places: float = 1.0
     alike: float = 1.0
+    lands: Landing | None = None
 
     def apply(self, flow: Flow, growth: float = 0.0) -> Flow:
         """The gradient at the operand, given that at the output; `growth` is |y| / |x|."""
         share, spread = self._moved(flow)
         rest = max(flow.energy - flow.along**2, 0.0)
-        along = (growth if self.along is None else self.along) * flow.along
+        reaching = flow.along
+        if self.lands is not None and self.lands.one[0] < 1.0:
+            reaching *= 1.0 - flow.places.one * (1.0 - self.lands.one[0])
+        along = (growth if self.along is None else self.along) * reaching
         along = math.copysign(math.sqrt(along * along + self.leak * rest), along)
         aligned = self.factor if self.aligned is None else self.aligned
-        energy = share * (self.factor * rest + aligned * flow.along**2)
+        extra, places = self.lands.apply(flow.places) if self.lands else (1.0, flow.places)
+        energy = share * (self.factor * extra * rest + aligned * reaching**2)
         noise = flow.noise + self.noise + self.wander * flow.overlap
         overlap = (
             max(flow.overlap * self.alike**2, 1.0 / self.places)
@@ -162,7 +172,7 @@ class Gain:
             else flow.overlap
         )
         overlap += (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0)
-        return Flow(max(energy, along * along), along, spread, noise, overlap)
+        return Flow(max(energy, along * along), along, spread, noise, overlap, places)
 
     def _moved(self, flow: Flow) -> tuple[float, tuple[tuple[float, ...], ...]]:
         if not self.taps:
@@ -181,6 +191,7 @@ def weighted_gain(
     offset: float,
     taps: tuple[Taps, ...] = (),
     *,
+    lands: Landing | None = None,
     rigid: bool = False,
 ) -> Gain:
     """The gain of y = W x + b for random W, with the channel along the signal.
@@ -201,6 +212,7 @@ def weighted_gain(
         aligned=across + along * along,
         leak=share * (1.0 - share) * growth / width,
         wander=0.0 if rigid else 2.0 / max(before.count(FEATURE), 1),
+        lands=lands,
     )
 
 
