@@ -111,7 +111,7 @@ def judge(
 def foretell(claim: Claim, predicted: float | None) -> Evidence:
     """Compare what is predicted for a claim with its bound, where nothing could be measured."""
     if predicted is None or math.isnan(predicted):
-        why = "the model is too large to run, and this is not predicted"
+        why = "nothing was measured, and this is not predicted"
         return Evidence(claim, (), Verdict.INCONCLUSIVE, why)
     verdict = Verdict.REFUTED if claim.bound.holds(predicted) else Verdict.PREDICTED
     return Evidence(claim, (), verdict, predicted=predicted)

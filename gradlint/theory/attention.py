@@ -154,7 +154,7 @@ def fused_attention(call: Call) -> Step:
         spread=(),
         curve=None,
     )
-    lands = landings(query.shape[-2], mixed.value, causal=causal)
+    lands = landings(query.shape[-2], key.shape[-2], mixed.value, causal=causal)
     gains = (
         Gain(gain, lands=way)
         for gain, way in zip((mixed.query, mixed.key, mixed.value), lands, strict=True)
@@ -162,14 +162,16 @@ def fused_attention(call: Call) -> Step:
     return Step(after, (*gains, *(Gain(0.0),) * (len(call.operands) - 3)))
 
 
-def landings(queries: int, peak: float, *, causal: bool = False) -> tuple[Landing, ...]:
+def landings(
+    queries: int, keys: float, peak: float, *, causal: bool = False
+) -> tuple[Landing, ...]:
     """How gradients land on query, key and value.
 
     Every value gets nearly the same sum over queries, so what is alike at all queries adds up: n^2
     / n for even weights. Under a causal mask value j gets sum_(i >= j) 1 / i, of which the mean
     square is 2 - H_n / n; and a token that is read out is the last one, which weighs all the same.
     """
-    likeness = 1.0 / max(queries * peak, 1.0)
+    likeness = 1.0 / max(keys * peak, 1.0)
     value = spread_by(queries, likeness)
     if causal:
         alike = (2.0 - _harmonic(queries) / queries) / peak
@@ -237,7 +239,7 @@ def multi_head_attention(call: Call) -> Step:
         mixed.value * gains_in[2] * last,
     )
     queries = max(query.count(POSITION), 1)
-    return Step(after, _shared_ways(ways, landings(queries, mixed.value), len(call.operands)))
+    return Step(after, _shared_ways(ways, landings(queries, keys, mixed.value), len(call.operands)))
 
 
 def _output_weight(call: Call) -> Parameter | None:

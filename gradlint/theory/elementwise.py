@@ -243,8 +243,12 @@ def addition(call: Call) -> Step:
 
 def _copies(operand: Operand, after: Moments) -> Landing | None:
     """An operand that all positions share gets the sum of their gradients."""
-    own, whole = operand.moments.count(POSITION), after.count(POSITION)
-    return gathered(whole / max(own, 1), 1.0) if own <= 1 < whole else None
+    copies = after.count(POSITION)
+    return gathered(copies, 1.0) if _shared(operand.moments, after) and copies > 1 else None
+
+
+def _shared(own: Moments, after: Moments) -> bool:
+    return own.elements < after.elements and own.count(POSITION) <= 1
 
 
 def _dominant(call: Call, terms: list[Moments], sign: float) -> Step | None:
@@ -394,7 +398,7 @@ def _weighed(own: Moments, after: Moments, likeness: float) -> Landing | None:
     places = after.count(POSITION)
     if places <= 1:
         return None
-    if own.count(POSITION) <= 1:
+    if _shared(own, after):
         return gathered(places, likeness)
     return thinned(likeness)
 

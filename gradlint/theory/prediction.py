@@ -112,6 +112,7 @@ class _Forward:
         )
         if name in _ARITHMETIC:
             operands = _with_constants(layer, operands)
+        operands = _repeated(layer, name, operands)
         if all(operand.constant for operand in operands) and not _starts(layer, edges):
             self._constant.add(layer.id)
         if name in _SPLITTING:
@@ -193,6 +194,24 @@ def _with_constants(layer: Layer, operands: tuple[Operand, ...]) -> tuple[Operan
         first = argument == "argument0"
         operands = (constant, *operands) if first else (*operands, constant)
     return operands
+
+
+_TAKEN = {"scaled_dot_product_attention": 3, **dict.fromkeys(_ARITHMETIC, 2)}
+
+
+def _repeated(layer: Layer, name: str, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:
+    """The operands, one that gives several parts as often as the call takes tensors of it.
+
+    Because the graph has one edge between two layers, as for `a * b` behind `a, b = x.chunk(2)`.
+    """
+    missing = _TAKEN.get(name, 0) - len(operands)
+    alone = name in _ARITHMETIC and any(
+        key.startswith(("argument", "other")) for key, _ in layer.settings
+    )
+    place = next((place for place, operand in enumerate(operands) if operand.parts), -1)
+    if missing <= 0 or place < 0 or alone:
+        return operands
+    return (*operands[:place], *[operands[place]] * missing, *operands[place:])
 
 
 def _starts(layer: Layer, edges: tuple[Edge, ...]) -> bool:

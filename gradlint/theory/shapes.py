@@ -53,14 +53,15 @@ def _regrouped(old: tuple[int, ...], roles: str, new: tuple[int, ...]) -> str:
                 right, j = right * new[j], j + 1
             else:
                 break
-        result += _roles(roles[start:i], old[start:i], new[begin:j])
+        result += _roles(roles[start:i], old[start:i], new[begin:j], leading=begin == 0)
     return result[: len(new)]
 
 
-def _roles(roles: str, old: tuple[int, ...], new: tuple[int, ...]) -> str:
+def _roles(roles: str, old: tuple[int, ...], new: tuple[int, ...], *, leading: bool) -> str:
     seen = {role for role, size in zip(roles, old, strict=False) if size > 1} or set(roles)
     if len(new) == 1:
-        for role in (BATCH, FEATURE, POSITION):
+        inner = (FEATURE, POSITION, BATCH)  # because windows are joined to images behind the batch
+        for role in (BATCH, FEATURE, POSITION) if leading else inner:
             if role in seen:
                 return role
         return POSITION
@@ -187,8 +188,8 @@ def expanded(call: Call) -> Step:
     rank, own = len(call.shape), len(before.shape)
     axes = POSITION * (rank - own) + before.axes if rank >= own else default_axes(rank)
     after = replace(before, shape=call.shape, axes=axes, spread=(), curve=None)
-    copies = after.count(POSITION) / max(before.count(POSITION), 1)
-    lands = gathered(copies, 1.0) if copies > 1 else None
+    copies, own = after.count(POSITION), before.count(POSITION)
+    lands = gathered(copies, 1.0) if own <= 1 < copies else None
     return Step(after, (Gain(1.0, lands=lands),) * len(call.operands))
 
 

@@ -123,6 +123,47 @@ def test_a_model_too_large_to_run_is_judged_by_prediction(
         assert finding.causes[0][0] == "activation derivative"
 
 
+GATED = """
+import torch
+from torch import nn
+
+class Gated(nn.Module):
+    def __init__(self, width=100_000, depth=4):
+        super().__init__()
+        self.time = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
+        self.embed = nn.Linear(64, width)
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.mix = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
+        self.modulate = nn.ModuleList([nn.Linear(width, 2 * width) for _ in range(depth)])
+        self.head = nn.Linear(width, 10)
+        nn.init.normal_(self.time[0].weight, std=1e-3)
+        nn.init.normal_(self.time[2].weight, std=1e-6)
+        for layer in self.modulate:
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x, t):
+        c, x = self.time(t), self.embed(x)
+        for mix, modulate in zip(self.mix, self.modulate):
+            scale, gate = modulate(nn.functional.silu(c)).chunk(2, dim=1)
+            x = x + gate * mix(nn.functional.gelu(self.norm(x) * (1 + scale)))
+        return self.head(x)
+
+def demo():
+    return Gated()(torch.randn(8, 64), torch.randn(8, 64))
+"""
+
+
+def test_what_zeros_at_the_start_hide_is_not_judged_by_prediction(tmp_path: Path) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(GATED)
+    (file,) = lint([path], Config(python=sys.executable), tmp_path).files
+    (model,) = file.models
+    assert model.reason == "too large to run here, judged by prediction"
+    assert model.trunk[0].predicted is None
+    assert not any(each.verdict is Verdict.PREDICTED for each in file.findings)
+
+
 class Scheduled(nn.Module):
     """Its constructor reads numbers from a schedule, and its forward branches on positions."""
 
