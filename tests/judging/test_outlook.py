@@ -108,9 +108,8 @@ class Scaled(nn.Module):
         self.scales = nn.ParameterList(torch.full(size, start) for _ in range(depth))
         self.head = nn.Linear(WIDTH, 4)
         if kind == "FixUp":
-            for layer in self.second:
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+            for parameter in self.second.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for first, second, scale in zip(self.first, self.second, self.scales, strict=True):
