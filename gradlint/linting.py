@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradlint.cells import in_cells
@@ -13,8 +14,9 @@ from gradlint.discovery.files import FoundFile
 from gradlint.discovery.lookups import Lookups
 from gradlint.discovery.optimizers import family_of
 from gradlint.discovery.trainers import family_elsewhere
+from gradlint.discovery.wholes import Surroundings
 from gradlint.judging.evidence import Severity, Verdict
-from gradlint.judging.examine import Examined, Settings, examine
+from gradlint.judging.examine import Asked, Examined, Settings, examine
 from gradlint.loader import rules
 from gradlint.process.session import Lost, Session
 from gradlint.process.worker import Worker
@@ -26,7 +28,19 @@ from gradlint.program import (
     Unreadable,
 )
 from gradlint.protocol.training import OptimizerFamily
-from gradlint.protocol.wire import BuiltFrom, Candidate, Imported, OpenFile, Ready, UserFailure
+from gradlint.protocol.wire import (
+    BuiltFrom,
+    Candidate,
+    Imported,
+    OpenFile,
+    Probed,
+    ProbeModel,
+    Ready,
+    Traced,
+    TraceModel,
+    UserFailure,
+    Whole,
+)
 from gradlint.report import FileReport, Finding, Linted, ModelStatus, ModelSummary
 from gradlint.rule import Rule
 from gradlint.settings.config import Config, ModelSettings, interpreter
@@ -50,6 +64,7 @@ class Linter:
         self._absent: set[str] = set()
         self._settled = True
         self._closed = False
+        self._around: Surroundings | None = None
 
     def close(self) -> None:
         """End the worker, if one was started; what still runs in another thread ends soon."""
@@ -111,7 +126,7 @@ class Linter:
                     continue
                 session = opened
             self._say(program.path, model.name)
-            item = self._examine(model, program, session)
+            item = self._examine_anyhow(model, program, session)
             covered.update(item.classes)
             if item.lost:
                 self._settled = False
@@ -153,7 +168,34 @@ class Linter:
         self._close(session)
         return imported
 
-    def _examine(self, model: ModelDefinition, program: Program, session: Session) -> Examined:
+    def _examine_anyhow(
+        self, model: ModelDefinition, program: Program, session: Session
+    ) -> Examined:
+        """The outcome for one model, as a part of another where it cannot be had alone.
+
+        Both together take no longer than one answer may.
+        """
+        start = time.monotonic()
+        alone = self._examine(model, program, session)
+        left = self._config.timeout - (time.monotonic() - start)
+        if alone.lost or alone.summary.status not in _IN_VAIN or left <= 0:
+            return alone
+        around = self._wholes(model, program)
+        if not around:
+            return alone
+        part = self._examine(replace(model, wholes=around), program, _Hurried(session, left))
+        found = part if part.summary.status not in _IN_VAIN else alone
+        return replace(found, lost=part.lost)
+
+    def _wholes(self, model: ModelDefinition, program: Program) -> tuple[Whole, ...]:
+        path, root = (self._root / program.path).absolute(), self._root.absolute()
+        if self._around is None or self._around.path != path:
+            self._around = Surroundings(path, root, program, Lookups())
+        found = self._around.wholes(model.name)
+        self._note(self._around.lookups)
+        return found
+
+    def _examine(self, model: ModelDefinition, program: Program, session: Asked) -> Examined:
         wishes = self._config.model(program.path, model.name)
         loops = tuple(_wished(loop, wishes) for loop in _loops_of(model, program))
         first = self._config.seed
@@ -184,9 +226,12 @@ class Linter:
         lookups = Lookups()
         path = self._root / program.path
         family = family_elsewhere(path, self._root, model.name, lookups)
+        self._note(lookups)
+        return family
+
+    def _note(self, lookups: Lookups) -> None:
         self._read.update(lookups.read)
         self._absent.update(lookups.absent)
-        return family
 
     def _ignores(self, rule: type[Rule], model: str, layer: str) -> bool:
         return self._config.ignores_in(rule.name(), rule.family.value, model, layer)
@@ -194,6 +239,22 @@ class Linter:
     def _weighed(self, finding: Finding) -> Finding:
         severity = self._config.severity_of(finding.rule, finding.severity)
         return replace(finding, severity=severity)
+
+
+_IN_VAIN = (ModelStatus.NOT_BUILT, ModelStatus.FAILED)
+
+
+@dataclass(slots=True)
+class _Hurried:
+    """A session that has only so many seconds left to trace; then its answers take their time."""
+
+    session: Session
+    seconds: float
+
+    def ask(self, request: TraceModel | ProbeModel) -> Traced | Probed | UserFailure | Lost:
+        """The answer, or why there is none."""
+        limit = self.seconds if isinstance(request, TraceModel) else None
+        return self.session.ask(request, timeout=limit)
 
 
 def _candidates(model: ModelDefinition, wishes: ModelSettings) -> tuple[Candidate, ...]:

@@ -7,7 +7,7 @@ from enum import Enum
 
 from gradlint.protocol.span import Span
 from gradlint.protocol.training import Objective, Training
-from gradlint.protocol.wire import Candidate
+from gradlint.protocol.wire import Candidate, Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class ModelDefinition:
 
     `span` is the header of the class (decorators left out) or the expression; `last_line` its end.
     `builds` names the classes of the same file that it constructs. `candidates` are the ways to
-    build it, best first. `root` is true where no other model of the file constructs it.
+    build it, best first. `root` is true where no other model of the file constructs it. `wholes`
+    are models that may hold it, as far as they were looked for.
     """
 
     name: str
@@ -25,6 +26,7 @@ class ModelDefinition:
     root: bool
     builds: tuple[str, ...]
     candidates: tuple[Candidate, ...]
+    wholes: tuple[Whole, ...] = ()
 
 
 class StepKind(str, Enum):

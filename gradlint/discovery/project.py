@@ -69,10 +69,14 @@ class Project:
         for path, text in self.texts().items():
             if left and path.suffix == ".py" and wanted.search(text):
                 left -= 1
-                if path not in self._parsed:
-                    self._parsed[path] = _read(path)
-                if (found := self._parsed[path]) is not None:
+                if (found := self.parsed(path)) is not None:
                     yield found
+
+    def parsed(self, path: Path) -> OtherFile | None:
+        """A file of the project, None where it cannot be read."""
+        if path not in self._parsed:
+            self._parsed[path] = _read(path)
+        return self._parsed[path]
 
     def value(self, name: str) -> str | None:
         """What an option or a setting of this name has as its value anywhere in the project."""

@@ -92,7 +92,13 @@ def examine(
     if settings.optimizer is not None:
         training = replace(training, family=settings.optimizer)
     blank = ModelSummary(model.name, model.span, ModelStatus.FAILED, optimizer=training.family)
-    request = TraceModel(model.name, model.candidates, settings.seeds[0], settings.sequence_length)
+    request = TraceModel(
+        model.name,
+        model.candidates,
+        settings.seeds[0],
+        settings.sequence_length,
+        model.wholes,
+    )
     traced = session.ask(request)
     if not isinstance(traced, Traced):
         return _not_traced(blank, traced)

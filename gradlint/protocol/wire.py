@@ -47,6 +47,18 @@ class Candidate:
     bindings: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A model of the project that may hold the wanted one as its part.
+
+    `module` is the dotted name of its file, "" for the file that is linted.
+    """
+
+    module: str
+    name: str
+    candidates: tuple[Candidate, ...]
+
+
 # Requests, parent to worker.
 
 
@@ -68,12 +80,16 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class TraceModel:
-    """Build the model `name` from the first candidate that works and trace one forward pass."""
+    """Build the model `name` from the first candidate that works and trace one forward pass.
+
+    Where there are `wholes`, it is built and fed as it is inside of the first that holds it.
+    """
 
     name: str
     candidates: tuple[Candidate, ...]
     seed: int
     sequence_length: int = 0
+    wholes: tuple[Whole, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ _GIVEN = frozenset(
         BuiltFrom.CALLER,
     }
 )
+_FOUND = frozenset({BuiltFrom.USE_IN_PROJECT, BuiltFrom.NAMES})
 _STAGES = ("build", "inputs", "forward")
 _REPAIRS = 40
 _HANDY = 40_000_000  # a pass through 110 million took six times that through 10
@@ -83,7 +84,7 @@ class Built:
     @property
     def searched(self) -> bool:
         """Whether the inputs were found by search, so that their sizes are not the user's."""
-        return self._guess is not None
+        return self._guess is not None or self.candidate.built_from in _FOUND
 
     def make(self) -> nn.Module:
         """A fresh model in training mode.
@@ -226,7 +227,9 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
             error.constructor = _inlined(form)
             first = first or error
             now = str(error.error)
-            new = [(c, now) for c in _repaired(module, form, error) if c.constructor not in seen]
+            new = [
+                (c, now) for c in _repaired(module, form, error, limit) if c.constructor not in seen
+            ]
             seen.update(item.constructor for item, _ in new)
             # because a change after which the same is wrong was not the right one
             queue = [*queue, *new] if now == before else [*new, *queue]
@@ -262,10 +265,11 @@ def _inlined(form: Candidate) -> str:
     return str(parsed.value) if parsed.error is None else form.constructor
 
 
-def _repaired(module: ModuleType, form: Candidate, error: UserError) -> list[Candidate]:
+def _repaired(module: ModuleType, form: Candidate, error: UserError, limit: int) -> list[Candidate]:
     cause = error.error
     if isinstance(cause, TooLargeError):
-        return list(reduced(form, _namespace(module, form)))
+        last = limit >= parameter_limit()
+        return list(reduced(form, _namespace(module, form), defaults=last))
     if not isinstance(cause, Exception):
         return []
     return list(itertools.islice(repaired(form, cause, _namespace(module, form)), _CHANGES))

@@ -47,6 +47,13 @@ class Case:
         items = [item for item in self.guess.arguments if not isinstance(item.spec, Constant)]
         return [item for item in items if item.name in known] or items
 
+    def named(self) -> object:
+        """The first tensor that the failing line of the user's names and an argument gave."""
+        frame = self.failure.user_frame()
+        words = re.findall(r"\w+", frame.text) if frame else ()
+        values = (frame.variables.get(word) for word in words) if frame else ()
+        return next((value for value in values if sources_of(value)), None)
+
     def shape(self, spec: Spec) -> tuple[int, ...]:
         """The sizes that were drawn for a value."""
         dims = getattr(spec, "shape", ())

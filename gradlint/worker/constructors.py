@@ -5,16 +5,18 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
 from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate
-from gradlint.worker.attempt import Frame, frames_of, tried
+from gradlint.worker.attempt import frames_of, tried
+from gradlint.worker.demands import DEMANDS
 from gradlint.worker.failure import UserError
+from gradlint.worker.refusals import Construction, mentioned, suspects, whole_numbers
+from gradlint.worker.sources import evaluated
 from gradlint.worker.standin import StandIn
 from gradlint.worker.usual import known, usual
 
@@ -85,70 +87,6 @@ def _sized(name: str) -> str | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Construction:
-    """A failed constructor call: the candidate, its call, what it calls, and the error.
-
-    `classes` are what the names of the user's module mean.
-    """
-
-    candidate: Candidate
-    call: ast.Call
-    target: object
-    error: Exception
-    classes: Mapping[str, object]
-
-    @property
-    def text(self) -> str:
-        """The message of the error on one line."""
-        return " ".join(str(self.error).split())
-
-    def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """The parameters of what is called."""
-        outcome = tried(lambda: inspect.signature(cast(Callable[..., object], self.target)))
-        signature = outcome.value
-        return signature.parameters if isinstance(signature, inspect.Signature) else {}
-
-    def given(self) -> dict[str, ast.expr]:
-        """The arguments of the call by parameter name."""
-        names = list(self.parameters())
-        values = dict(zip(names, self.call.args, strict=False))
-        values.update({word.arg: word.value for word in self.call.keywords if word.arg})
-        return values
-
-    def having(self, name: str, value: str | None) -> Candidate:
-        """The candidate with another value for one argument, or without it."""
-        values = {key: ast.unparse(item) for key, item in self.given().items() if key != name}
-        if value is not None:
-            values[name] = value
-        kinds = self.parameters()
-        bare = [
-            key
-            for key in values
-            if key in kinds and kinds[key].kind is inspect.Parameter.POSITIONAL_ONLY
-        ]
-        parts = [*(values[key] for key in bare)]
-        parts += [f"{key}={item}" for key, item in values.items() if key not in bare]
-        constructor = f"{ast.unparse(self.call.func)}({', '.join(parts)})"
-        return replace(self.candidate, constructor=constructor)
-
-    def line(self) -> str:
-        """The line of the constructor that failed, as far as it is known."""
-        frame = self.frame()
-        return frame.text if frame else ""
-
-    def innermost(self) -> str:
-        """The innermost line of the user's own code, perhaps in the constructor of a part."""
-        lines = [frame.text for frame in frames_of(self.error) if frame.users]
-        return lines[-1] if lines else ""
-
-    def frame(self) -> Frame | None:
-        """The level of the stack in which the constructor of the model itself ran."""
-        frames = frames_of(self.error)
-        own = [f for f in frames if f.function == "__init__" and f.users]
-        return own[0] if own else None
-
-
 def repaired(
     candidate: Candidate, error: Exception, namespace: dict[str, object]
 ) -> Iterator[Candidate]:
@@ -161,34 +99,38 @@ def repaired(
     parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
     if not isinstance(parsed.value, ast.Call):
         return
-    call = parsed.value
-    target = tried(lambda: eval(compile(ast.unparse(call.func), "<gradlint>", "eval"), namespace))
+    call = _failing(parsed.value, error)
+    target = tried(lambda: evaluated(ast.unparse(call.func), namespace))
     case = Construction(candidate, call, target.value, error, namespace)
     for repair in _REPAIRS:
         yield from repair(case)
 
 
+def _failing(call: ast.Call, error: Exception) -> ast.Call:
+    """The call that failed: this one, or one inside of it that makes one of its arguments."""
+    frames = [f for f in frames_of(error) if f.function == "__init__" and f.users]
+    name = type(frames[0].variables.get("self")).__name__ if frames else ""
+    named = re.match(r"(\w+)\.__init__\(\) missing", str(error))
+    name = name or (named[1] if named else "")
+    for inner in ast.walk(call):
+        if isinstance(inner, ast.Call) and inner is not call:
+            written = ast.unparse(inner.func)
+            if name and (written == name or written.endswith(f".{name}")):
+                return inner
+    return call
+
+
 def _missing(case: Construction) -> Iterator[Candidate]:
     """Required arguments were left out."""
     if "missing" in case.text and "required" in case.text and _is_ours(case):
-        names = re.findall(r"'(\w+)'", case.text)
-        result = case
-        for name in names:
-            result = _reparsed(result, result.having(name, usual(name)))
-        yield result.candidate
+        yield case.having_all({name: usual(name) for name in re.findall(r"'(\w+)'", case.text)})
 
 
 def _is_ours(case: Construction) -> bool:
     """Whether the call itself raised the error, or one that its keywords are handed on to."""
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in case.parameters().values())
-    if takes_all and re.search(r"__init__\(.*\*\*\w+", case.innermost()):
+    if case.takes_all() and re.search(r"__init__\(.*\*\*\w+", case.innermost()):
         return True
     return not any(frame.users for frame in frames_of(case.error))
-
-
-def _reparsed(case: Construction, candidate: Candidate) -> Construction:
-    call = ast.parse(candidate.constructor, mode="eval").body
-    return replace(case, candidate=candidate, call=cast(ast.Call, call))
 
 
 def _unexpected(case: Construction) -> Iterator[Candidate]:
@@ -208,7 +150,7 @@ _NOT_A_LIST = re.compile(
 def _sequences(case: Construction) -> Iterator[Candidate]:
     """A number was given where a list is wanted."""
     if _NOT_A_LIST.search(case.text):
-        for name in _suspects(case, int):
+        for name in suspects(case, int):
             value = ast.unparse(case.given()[name]) if name in case.given() else usual(name)
             for form in (f"[{value}, {value}]", f"[{', '.join([value] * 4)}]", f"[{value}] * 3"):
                 yield case.having(name, form)
@@ -220,12 +162,12 @@ def _single(case: Construction) -> Iterator[Candidate]:
     lists = {
         n: v for n, v in case.given().items() if isinstance(v, (ast.List, ast.Tuple)) and v.elts
     }
-    lists = {name: lists[name] for name in (*_mentioned(case), *lists) if name in lists}
+    lists = {name: lists[name] for name in (*mentioned(case), *lists) if name in lists}
     if re.search(r"'(list|tuple)' object|got (list|tuple)|'list' and|and 'list'", case.text):
         for name, value in lists.items():
             yield case.having(name, ast.unparse(value.elts[0]))
     if "tuple" in case.text:
-        for name in [name for name in _mentioned(case) if name in lists] or lists:
+        for name in [name for name in mentioned(case) if name in lists] or lists:
             elements = ", ".join(map(ast.unparse, lists[name].elts))
             yield case.having(name, f"({elements},)")
     for length in re.findall(r"(?:expected|length|len|tuple of|list of)\D{0,20}(\d+)", case.text):
@@ -238,7 +180,7 @@ def _single(case: Construction) -> Iterator[Candidate]:
 def _callables(case: Construction) -> Iterator[Candidate]:
     """A value was given where a class or a module is wanted."""
     if re.search(r"object is not callable|is not a Module subclass|unhashable", case.text):
-        for name in _suspects(case, object):
+        for name in suspects(case, object):
             for kind in _kinds(case, name):
                 yield case.having(name, kind)
             yield case.having(name, "PassThrough()")
@@ -283,10 +225,10 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
             )
     if attribute and attribute[1] in ("int", "float", "str", "NoneType", "dict", "type"):
         yield from _nested(case, name)
-        for parameter in _suspects(case, object):
+        for parameter in suspects(case, object):
             yield case.having(parameter, f"SimpleNamespace({name}={usual(name)})")
     if re.search(r"'(int|NoneType|float)' object is not subscriptable", case.text):
-        for parameter in _suspects(case, object):
+        for parameter in suspects(case, object):
             yield case.having(parameter, "dict()")
 
 
@@ -304,18 +246,18 @@ def _tensors(case: Construction) -> Iterator[Candidate]:
     """A number was given where a tensor is wanted."""
     found = re.search(r"'(?:int|float|bool|NoneType)' object has no attribute '(\w+)'", case.text)
     if found and hasattr(torch.Tensor, found[1]):
-        for name in _suspects(case, object):
+        for name in suspects(case, object):
             yield case.having(name, "__import__('torch').randn(64)")
 
 
 def _mapped(case: Construction) -> Iterator[Candidate]:
     """A number was indexed by a text or spread: it should be a mapping."""
     if re.search(r"must be a mapping, not (int|NoneType)", case.text):
-        for parameter in _suspects(case, object):
+        for parameter in suspects(case, object):
             yield case.having(parameter, "dict()")
     if re.search(r"'(int|NoneType|float)' object is not subscriptable", case.text):
         for key in re.findall(r"\[['\"](\w+)['\"]\]", case.line()):
-            for parameter in _suspects(case, object):
+            for parameter in suspects(case, object):
                 yield case.having(parameter, f"dict({key}={usual(key)})")
 
 
@@ -324,7 +266,7 @@ def _divisible(case: Construction) -> Iterator[Candidate]:
     line = f"{case.text} {case.line()}"
     if not re.search(r"divis|multiple|divided|% |evenly|even number|must be even", line):
         return
-    numbers = {name: value for name, value in _numbers(case).items() if value > 0}
+    numbers = {name: value for name, value in whole_numbers(case).items() if value > 0}
     named = [name for name in numbers if re.search(rf"\b{name}\b", line)] or list(numbers)
     for name in sorted(named, key=lambda name: numbers[name]):
         for divisor in (8, 4, 2, 1, 64):
@@ -346,7 +288,7 @@ def _choices(case: Construction) -> Iterator[Candidate]:
     options = _QUOTED.findall(f"{case.text} {case.line()}")
     numbers = re.findall(r"\b\d+\b", lists[1]) if lists else []
     bad = [n for n, v in texts.items() if isinstance(v, str) and (v in case.text or n in case.text)]
-    for name in bad or _mentioned(case):
+    for name in bad or mentioned(case):
         for option in options[:8]:
             if option != texts.get(name) and option not in texts:
                 yield case.having(name, repr(option))
@@ -359,7 +301,7 @@ def _equal(case: Construction) -> Iterator[Candidate]:
     """Assertions about sizes: make the ones that the failing line names alike, or smaller."""
     if not isinstance(case.error, (AssertionError, ValueError, RuntimeError)):
         return
-    numbers = _numbers(case)
+    numbers = whole_numbers(case)
     named = [name for name in numbers if re.search(rf"\b{name}\b", f"{case.text} {case.line()}")]
     for name in named:
         for other in named:
@@ -374,13 +316,14 @@ def _equal(case: Construction) -> Iterator[Candidate]:
 def _nothing(case: Construction) -> Iterator[Candidate]:
     """None was used as a value."""
     if "NoneType" in case.text:
-        for name in _mentioned(case):
+        for name in mentioned(case):
             yield case.having(name, usual(name))
 
 
 _REPAIRS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _missing,
     _unexpected,
+    *DEMANDS,
     _mapped,
     _tensors,
     _sequences,
@@ -392,37 +335,6 @@ _REPAIRS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _nothing,
     _equal,
 )
-
-
-def _numbers(case: Construction) -> dict[str, int]:
-    """The whole numbers among the arguments, defaults included."""
-    values: dict[str, object] = {name: p.default for name, p in case.parameters().items()}
-    values |= {n: v.value for n, v in case.given().items() if isinstance(v, ast.Constant)}
-    return {name: value for name, value in values.items() if type(value) is int and value >= 0}
-
-
-def _mentioned(case: Construction) -> list[str]:
-    """Parameters that the failing lines or the message name, those on the innermost line first."""
-    names = (*case.given(), *case.parameters())
-    lines = (case.innermost(), f"{case.line()} {case.text}")
-    found = [name for line in lines for name in names if re.search(rf"\b{name}\b", line)]
-    return list(dict.fromkeys(found))
-
-
-def _suspects(case: Construction, kind: type) -> list[str]:
-    """Arguments of a kind, which may have been wrong: those on the failing line if any are."""
-    frame = case.frame()
-    values = frame.variables if frame else {}
-    given = [name for name in case.given() if isinstance(values.get(name), kind)]
-    mentioned = [name for name in _mentioned(case) if name in given]
-    if not mentioned:
-        mentioned = [name for name in _through_self(case) if name in given]
-    return mentioned or given
-
-
-def _through_self(case: Construction) -> list[str]:
-    """Parameters read as `self.name` on the failing line."""
-    return re.findall(r"self\.(\w+)", case.line())
 
 
 def model_in(value: object) -> nn.Module | None:

@@ -51,9 +51,8 @@ class Facts:
     def leaves(self) -> Iterator[nn.Module]:
         """Modules that hold parameters themselves or model sequences, in registration order."""
         for module in self.model.modules():
-            if (
-                isinstance(module, _SEQUENCES)
-                or next(module.parameters(recurse=False), None) is not None
+            if isinstance(module, _SEQUENCES) or any(
+                own is not None for own in module._parameters.values()
             ):
                 yield module
 

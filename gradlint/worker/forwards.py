@@ -17,13 +17,14 @@ from gradlint.worker.attempt import tried
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """The signature and the text of a model's `forward`."""
+    """The signature and the text of a model's `forward`; `named` can only be given by keyword."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
     annotations: Mapping[str, str]
     tree: ast.AST | None
     main: str = ""
+    named: tuple[str, ...] = ()
 
     @staticmethod
     def of(model: nn.Module) -> Forward:
@@ -38,7 +39,8 @@ class Forward:
             required = tuple(p.name for p in parameters if p.kind is p.VAR_POSITIONAL)
         optional = tuple(p.name for p in usual if p.default is not p.empty)
         texts = {p.name: _annotation(p.annotation) for p in parameters}
-        return Forward(required, optional, texts, _tree(model), _main(model, optional))
+        named = tuple(p.name for p in usual if p.kind is p.KEYWORD_ONLY)
+        return Forward(required, optional, texts, _tree(model), _main(model, optional), named)
 
     def unpacked(self, name: str) -> tuple[str, ...]:
         """The names that `a, b = name` gives to the parts of an argument, or ()."""

@@ -98,4 +98,4 @@ def first_guess(facts: Facts, sequence_length: int) -> Guess:
 def argument_for(facts: Facts, forward: Forward, name: str, index: int) -> Argument:
     """The best idea for one argument, and further ones."""
     ideas = ideas_for(facts, forward, name, index)
-    return Argument(name, ideas[0], ideas[1:])
+    return Argument(name, ideas[0], ideas[1:], keyword=name in forward.named)

@@ -20,7 +20,17 @@ from gradlint.worker.case import (
     with_shape,
 )
 from gradlint.worker.guesses import Argument, Guess, argument_for
-from gradlint.worker.specs import SPATIAL, Constant, Group, Normal, Packed, Spec, Whole, reshaped
+from gradlint.worker.specs import (
+    SPATIAL,
+    Constant,
+    Group,
+    Normal,
+    Packed,
+    Size,
+    Spec,
+    Whole,
+    reshaped,
+)
 
 
 def _dtype(case: Case) -> Iterator[Guess]:
@@ -175,11 +185,11 @@ def _dimensions(case: Case) -> Iterator[Guess]:
         r"number of dims don't match in permute|too many indices for tensor of dimension (\d+)",
         text,
     )
-    stated = re.search(r"[Ee]xpected (?:input to be |a )?(\d)-?D", text) or re.search(
-        r"(\d)-?D (?:\(\w+\) )?(?:input|tensor)", text
+    stated = re.search(r"[Ee]xpected (?:input to be |a )?(\d)-?[Dd]", text) or re.search(
+        r"(\d)-?[Dd][ -](?:\(\w+\) )?(?:input|tensor|array|vector)", text
     )
     call = case.failure.call
-    value = call.args[0] if call and call.args else None
+    value = call.args[0] if call and call.args else case.named()
     if not (out_of_range or many or stated):
         return
     for item in case.blamed(value):
@@ -198,7 +208,7 @@ def _missing(case: Case) -> Iterator[Guess]:
         if item.spec == Constant(None) and ("None" in text or (frame and item.name in frame.text)):
             yield from (case.guess.having(item.name, other) for other in item.others)
     given = {item.name for item in case.guess.arguments}
-    line = frame.text if frame and "None" in text else ""
+    line = frame.text if frame and "None" in f"{text} {frame.text}" else ""
     # because a part that lacks `input_ids` has them from the whole's `decoder_input_ids`
     for name in (name for name in case.forward.optional if name not in given):
         parts = {name.partition("_")[2] for part in given if name.endswith(f"_{part}")}
@@ -252,6 +262,9 @@ def _entries(spec: Spec) -> dict[str, Spec]:
     return {}
 
 
+_COUNTED = frozenset("arange linspace zeros ones full rand randn empty eye".split())
+
+
 def _scalars(case: Case) -> Iterator[Guess]:
     """A number or a flag was expected where a tensor was passed, or a tensor where a number was."""
     text, frame = case.failure.text, case.failure.user_frame()
@@ -265,6 +278,13 @@ def _scalars(case: Case) -> Iterator[Guess]:
             if re.search(rf"\b{item.name}\b", line):
                 for value in (False, 4, 1.0):
                     yield case.guess.having(item.name, Constant(value))
+    counting = re.match(r"(\w+)\(\)(:| received)", text)
+    if counting and counting[1] in _COUNTED:
+        guess = case.guess
+        for item in case.blamed():
+            if re.search(rf"\b{item.name}\b", line):
+                guess = guess.having(item.name, Size("time"))
+        yield guess
     if re.search(
         r"'(int|float|bool|str|tuple|list|NoneType)' object|must be Tensor|"
         r"got (int|float|bool|str)|len\(\)",
@@ -276,9 +296,9 @@ def _scalars(case: Case) -> Iterator[Guess]:
 
 
 def _packed(case: Case) -> Iterator[Guess]:
-    if "PackedSequence" in case.failure.text or "pad_packed_sequence" in str(
-        case.failure.user_frame()
-    ):
+    frame = case.failure.user_frame()
+    line = frame.text if frame else ""
+    if "PackedSequence" in case.failure.text or "pad_packed_sequence" in line:
         for item in case.blamed():
             if isinstance(item.spec, Normal) and len(item.spec.shape) == 3:
                 yield case.guess.having(item.name, Packed(("batch", "time", item.spec.shape[-1])))

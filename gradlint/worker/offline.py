@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ _FETCHERS = (
     ("timm.models._hub", "load_state_dict_from_hf"),
 )
 _LOADERS = (("timm.models._builder", "load_pretrained"),)
+_HUB = ("huggingface_hub.file_download", "hf_hub_download")
+_FILES = ("safetensors.torch", "load_file")
 _MARK = "_gradlint_unfetched"  # on modules, because copies of a module keep what it holds
 
 
@@ -65,6 +68,8 @@ def without_weights() -> Iterator[None]:
             stack.enter_context(_replaced(module, name, _no_weights))
         for module, name in _LOADERS:
             stack.enter_context(_replaced(module, name, _marked))
+        stack.enter_context(_replaced(*_HUB, _absent))
+        stack.enter_context(_replaced(*_FILES, _read))
         stack.enter_context(from_configurations(mark))
         yield
 
@@ -78,21 +83,29 @@ def mark(model: nn.Module) -> None:
 def unfetched(model: nn.Module) -> frozenset[int]:
     """The `id` of each parameter of `model` that published weights were meant for."""
     waiting = (module for module in model.modules() if _MARK in module.__dict__)
-    return frozenset(id(p) for module in waiting for p in module.parameters(recurse=False))
+    return frozenset(id(p) for module in waiting for p in module._parameters.values())
 
 
 @contextlib.contextmanager
 def _replaced(module: str, name: str, replacement: Callable[..., object]) -> Iterator[None]:
     function = getattr(sys.modules.get(module), name, None)
-    if not isinstance(function, FunctionType) or function.__closure__:
+    function = inspect.unwrap(function) if callable(function) else None
+    if not isinstance(function, FunctionType) or function.__closure__ or name in originals:
         yield
         return
     code = function.__code__
+    originals[name] = FunctionType(code, function.__globals__, name, function.__defaults__)
+    originals[name].__kwdefaults__ = function.__kwdefaults__
     function.__code__ = cast(FunctionType, replacement).__code__
     try:
         yield
     finally:
         function.__code__ = code
+        del originals[name]
+
+
+originals: dict[str, FunctionType] = {}
+"""What the functions that are replaced just now would do, by name."""
 
 
 # These import what they need, because they run in the namespace of the function they replace.
@@ -102,6 +115,25 @@ def _no_weights(*args: object, **kwargs: object) -> object:
     from gradlint.worker.offline import NoWeights as Empty
 
     return Empty()
+
+
+def _absent(*args: object, **kwargs: object) -> object:
+    from gradlint.worker.offline import originals as before
+
+    try:
+        return before["hf_hub_download"](*args, **kwargs)
+    except OSError:
+        return "/published weights that were not fetched"
+
+
+def _read(*args: object, **kwargs: object) -> object:
+    from gradlint.worker.offline import NoWeights as Empty
+    from gradlint.worker.offline import originals as before
+
+    try:
+        return before["load_file"](*args, **kwargs)
+    except FileNotFoundError:
+        return Empty()
 
 
 def _marked(model: nn.Module, *args: object, **kwargs: object) -> None:

@@ -93,7 +93,8 @@ def _ideas(role: Role) -> Iterator[Spec]:
     if keys:
         yield Group("dict", tuple(_part(role, key, i) for i, key in enumerate(keys)), keys)
     yield from (Constant(choice) for choice in role.forward.choices(role.name))
-    parts = role.forward.unpacked(role.name)
+    wiring = _EDGES.fullmatch(role.lower) or _ADJACENCY.fullmatch(role.lower)
+    parts = () if wiring else role.forward.unpacked(role.name)
     if len(parts) > 1:
         hidden = _hidden(role) if _HIDDEN.fullmatch(role.lower) else ()
         yield from (idea for idea in hidden if isinstance(idea, Group))
@@ -237,7 +238,7 @@ def _by_name(role: Role) -> Iterator[Spec]:
     wiring = _EDGES.fullmatch(role.lower) or _ADJACENCY.fullmatch(role.lower)
     first = not role.index or _NODES.fullmatch(role.lower)
     if role.is_graph() and first and not wiring:
-        yield Normal(("nodes", last_size(main)))
+        yield Normal(("nodes", _width(role)))
     for pattern, ideas in _ROLES:
         if pattern.fullmatch(role.lower):
             yield from ideas(role)
@@ -401,8 +402,29 @@ def _edges(role: Role) -> Iterator[Spec]:
     yield Whole((2, "edges"), "nodes")
 
 
+def _width(role: Role) -> int:
+    """How many features each node of a graph has."""
+    main = role.main()
+    sizes = [dim for dim in getattr(main, "shape", ()) if isinstance(dim, int)]
+    return sizes[0] if sizes else 16
+
+
 def _edge_values(role: Role) -> Iterator[Spec]:
-    yield Normal(("edges", last_size(role.main())) if "attr" in role.lower else ("edges",))
+    own = role.facts.number("edge_dim", "edge_attr_dim", "num_edge_features", "edge_in_channels")
+    many = Normal(("edges", own or _width(role)))
+    yield from (
+        (many, Normal(("edges",))) if own or "attr" in role.lower else (Normal(("edges",)), many)
+    )
+
+
+def _edge_kinds(role: Role) -> Iterator[Spec]:
+    yield Whole(("edges",), role.facts.number("num_relations", "num_edge_types", "num_rels") or 2)
+
+
+def _positions(role: Role) -> Iterator[Spec]:
+    """Where the nodes of a graph, or the points of a cloud, are in space."""
+    if role.index:
+        yield Normal(("nodes", 3))
 
 
 def _membership(role: Role) -> Iterator[Spec]:
@@ -437,6 +459,8 @@ _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_MASK, _mask),
     (_EDGES, _edges),
     (re.compile(r"edge_(weights?|attrs?|features?|values?)"), _edge_values),
+    (re.compile(r"edge_types?|rel(ation)?_types?"), _edge_kinds),
+    (re.compile(r"pos(itions?)?|coords?|coordinates"), _positions),
     (re.compile(r"batch(_index|_idx)?"), _membership),
     (_ADJACENCY, _adjacency),
     (_LENGTHS, _lengths),

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.failure import ran_out_of_memory
 from gradlint.worker.forward import run, seed_everything
 from gradlint.worker.lines import Source
+from gradlint.worker.parts import Parts
 from gradlint.worker.probe import probe
 
 T = TypeVar("T")
@@ -36,16 +38,20 @@ class FileService:
         self._source = Source(opened.path, opened.shown)
         self._built: Built | None = None
         self._weights: dict[str, tuple[str, ...]] = {}
+        self._parts = Parts(module)
 
     def trace(self, request: TraceModel) -> Traced:
         """Build the model and trace one forward pass.
 
         Raises:
             UserError: no candidate could be built, or the user's code raised.
+            LookupError: no whole that runs holds the model.
         """
         start = time.perf_counter()
         self._built = None
         gc.collect()  # because tensors of the model before hang in cycles of exceptions and frames
+        if request.wholes:
+            request = replace(request, candidates=self._parts.of(request))
         built = build(self._module, request)
         self._built, traced = _fitting(
             built,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import cast
 
 from gradlint.protocol.wire import Candidate
 from gradlint.worker.attempt import tried
@@ -43,18 +45,22 @@ _HEADS = (
     "encoder_attention_heads",
     "decoder_attention_heads",
 )
+_HEAD_SIZES = ("head_dim", "attention_head_dim", "dim_head")
 _KEYS = ("num_key_value_heads", "num_kv_heads")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _FEW_EXPERTS = 8
 _VOCABULARIES = ("vocab_size", "vocab_size_per_layer_input")
 
 
-def reduced(candidate: Candidate, namespace: dict[str, object]) -> Iterator[Candidate]:
+def reduced(
+    candidate: Candidate, namespace: dict[str, object], *, defaults: bool
+) -> Iterator[Candidate]:
     """The candidate with its configuration objects made narrower; layers are never taken away.
 
     Knows configurations in the manner of Hugging Face: an argument that is a call and gives an
     object with a `hidden_size`, or one that holds such objects. Sizes shrink together, so that
-    heads still divide the width.
+    heads still divide the width. Where there are none, and `defaults` may be overruled, the
+    defaults of the constructor's own parameters are such sizes.
     """
     parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
     if not isinstance(parsed.value, ast.Call):
@@ -73,6 +79,19 @@ def reduced(candidate: Candidate, namespace: dict[str, object]) -> Iterator[Cand
                 node.keywords = [*node.keywords, *words]
                 yield replace(candidate, constructor=ast.unparse(parsed.value))
                 return
+    if defaults and not parsed.value.args and not parsed.value.keywords:
+        target = tried(lambda: evaluated(ast.unparse(parsed.value.func), namespace)).value  # type: ignore[attr-defined]
+        changed = narrower(_defaults(target)).items()
+        if text := ", ".join(f"{name}={size!r}" for name, size in changed):
+            yield replace(candidate, constructor=f"{ast.unparse(parsed.value.func)}({text})")
+
+
+def _defaults(target: object) -> dict[str, object]:
+    """The defaults of what is called, by parameter."""
+    outcome = tried(lambda: inspect.signature(cast(Callable[..., object], target)))
+    signature = outcome.value
+    known = signature.parameters if isinstance(signature, inspect.Signature) else {}
+    return {name: parameter.default for name, parameter in known.items()}
 
 
 def narrower(values: Mapping[str, object]) -> dict[str, object]:
@@ -92,7 +111,9 @@ def narrower(values: Mapping[str, object]) -> dict[str, object]:
 
 def _narrower(values: Mapping[str, object]) -> dict[str, object]:
     known = {name: value for name, value in values.items() if type(value) is int and value > 0}
-    width = max((known[name] for name in _WIDTHS if name in known), default=0)
+    heads = max((known[name] for name in _HEADS if name in known), default=1)
+    size = max((known[name] for name in _HEAD_SIZES if name in known), default=0)
+    width = max((known[name] for name in _WIDTHS if name in known), default=heads * size)
     staged = any(isinstance(values.get(name), (list, tuple)) for name in (*_WIDTHS, *_HEADS))
     if width <= _WIDTH or staged:  # because what differs by stage must keep its proportions
         return {}
@@ -100,8 +121,7 @@ def _narrower(values: Mapping[str, object]) -> dict[str, object]:
     for name in (*_WIDTHS, *_INNER):
         if name in known:
             sizes[name] = _in_proportion(known[name], width)
-    heads = max((known[name] for name in _HEADS if name in known), default=1)
-    size = known.get("head_dim", width // heads)  # which rotations and splits depend on
+    size = size or width // heads  # which rotations and splits depend on
     for name in (*_HEADS, *_KEYS):
         if name in known:
             sizes[name] = _fewer(known[name], max(_WIDTH // size, 1))

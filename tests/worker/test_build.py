@@ -175,6 +175,41 @@ GUARDED = {
         "dim, heads",
         "Net(dim=64, heads=7)",
     ),
+    "an argument that the message demands": (
+        "if depth is None: raise ValueError('`depth` must be passed in')",
+        "dim, depth=None",
+        "Net(dim=64)",
+    ),
+    "a keyword that is taken without being named": (
+        "size = kwargs['num_tokens']",
+        "dim, **kwargs",
+        "Net(dim=64)",
+    ),
+    "an argument that is asserted not to be None": (
+        "assert isinstance(width, int)",
+        "dim, width=None",
+        "Net(dim=64)",
+    ),
+    "a fraction where whole numbers do not serve": (
+        "nn.Parameter(torch.tensor(sigma))",
+        "sigma",
+        "Net(sigma=64)",
+    ),
+    "lists that must have the same length": (
+        "if len(channels) != len(strides): raise ValueError('channels must match strides')",
+        "channels, strides",
+        "Net(channels=[8, 8, 8], strides=[2, 2])",
+    ),
+    "a number where a module of some class is wanted": (
+        "inner.weight.shape",
+        "inner: nn.Linear",
+        "Net(inner=64)",
+    ),
+    "a call inside of the call": (
+        "inner.weight.shape",
+        "inner",
+        "Net(inner=nn.Linear(4))",
+    ),
     "a number where a list is wanted": ("len(dims)", "dims", "Net(dims=64)"),
     "a list where a number is wanted": ("list(range(count))", "count", "Net(count=[2, 2])"),
     "an unknown argument": ("", "dim", "Net(dim=4, surprise=1)"),

@@ -39,6 +39,36 @@ CASES = {
         net("self.l = nn.Linear(784, 3)", "return self.l(x.view(-1, 784))"),
         ("float32[8,784]",),
     ),
+    "an argument that can only be named is named": (
+        net("self.l = nn.Linear(20, 3)", "return self.l(x) * self.l(condition)", "x, *, condition"),
+        ("float32[8,20]", "condition: float32[8,20]"),
+    ),
+    "what is counted is a number": (
+        net(
+            "self.l = nn.Linear(1, 3)",
+            "return self.l(torch.arange(i, i + j)[:, None] * 1.0)",
+            "i, j",
+        ),
+        ("32", "32"),
+    ),
+    "an array of one dimension is one number for each sample": (
+        net(
+            "self.l = nn.Linear(1, 3)",
+            "assert len(steps.shape) == 1, 'steps should be a 1d-array'; "
+            "return self.l(steps[:, None].float())",
+            "steps",
+        ),
+        ("float32[8]",),
+    ),
+    "the nodes of a graph have the features of its first layer": (
+        net(
+            "self.w = nn.Parameter(torch.ones(5, 4))",
+            "a, b = edge_index[0], edge_index[1]; "
+            "return (x @ self.w).index_add(0, b, (x @ self.w)[a])",
+            "x, edge_index",
+        ),
+        ("float32[32,5]", "int64[2,96]"),
+    ),
     "an embedding takes integers": (
         net("self.e = nn.Embedding(50, 8)", "return self.e(x)"),
         ("int64[8,32]",),

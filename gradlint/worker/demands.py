@@ -1,0 +1,155 @@
+"""What a constructor demands that was left out, was None or does not match."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import cast
+
+from torch import nn
+
+from gradlint.protocol.wire import Candidate
+from gradlint.worker.attempt import frames_of, tried
+from gradlint.worker.refusals import Construction, mentioned
+from gradlint.worker.sources import evaluated
+from gradlint.worker.usual import usual
+
+_DEMAND = re.compile(
+    r"(must|should|needs? to|has to|have to) (also |either )?(be )?"
+    r"(passed|provide|provided|specif\w+|give|given|set|define|defined|pass)\b|required|"
+    r"cannot be None|not be None|missing"
+)
+
+
+def _demanded(case: Construction) -> Iterator[Candidate]:
+    """The message names an argument that must be given."""
+    if not _DEMAND.search(case.text):
+        return
+    known = case.parameters()
+    quoted = re.findall(r"[`'\"](\w+)[`'\"]", case.text) if case.takes_all() else []
+    named = [word for word in re.findall(r"\w+", case.text) if word in known]
+    for name in dict.fromkeys((*named, *quoted)):
+        if name not in case.given() and name.islower():
+            yield case.having(name, usual(name))
+
+
+def _unset(case: Construction) -> Iterator[Candidate]:
+    """An argument that the failing line names is None where that was asserted not to be."""
+    frames = [frame for frame in frames_of(case.error) if frame.users]
+    if not isinstance(case.error, AssertionError) or not frames:
+        return
+    words = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", frames[-1].text))
+    for name in words:
+        of_call = name in case.parameters() or case.takes_all()
+        if of_call and frames[-1].variables.get(name, 0) is None:
+            yield case.having(name, usual(name))
+            yield case.having(name, f"[{usual(name)}] * 3")
+
+
+_ALIKE = re.compile(r"match|same (length|number|size)|equal|\blen\b|length|index out of range")
+
+
+def _matching(case: Construction) -> Iterator[Candidate]:
+    """Lists of different lengths that must have the same."""
+    lists = {
+        name: value.elts
+        for name, value in case.given().items()
+        if isinstance(value, (ast.List, ast.Tuple)) and value.elts
+    }
+    if not _ALIKE.search(f"{case.text} {case.line()}"):
+        return
+    lengths = {len(items) for items in lists.values()}
+    for name, items in lists.items():
+        for length in sorted(lengths | {size - 1 for size in lengths} | {max(lengths) + 1}):
+            if 0 < length != len(items):
+                texts = [ast.unparse(item) for item in [*items, *items[-1:] * length][:length]]
+                yield case.having(name, f"[{', '.join(texts)}]")
+
+
+def _floating(case: Construction) -> Iterator[Candidate]:
+    """A whole number was given where a fraction is wanted."""
+    if re.search("floating point|must be float|expected float|'int' object.*float", case.text):
+        for name in mentioned(case):
+            text = ast.unparse(case.given()[name]) if name in case.given() else ""
+            if re.fullmatch(r"[\[\]\d, ()]+", text):
+                yield case.having(name, re.sub(r"\d+", "1.0", text))
+
+
+_SPREAD = re.compile(r"\b(?:(\w+)_)?(?:kwargs|args|params|config|cfg|opts)\b")
+
+
+def _keyed(case: Construction) -> Iterator[Candidate]:
+    """A keyword is missing among those that are taken without being named."""
+    key = case.error.args[0] if isinstance(case.error, KeyError) and case.error.args else None
+    if not isinstance(key, str) or not key.isidentifier() or not case.takes_all():
+        return
+    lines = " ".join(frame.text for frame in frames_of(case.error) if frame.users)
+    prefixes = dict.fromkeys(found[1] for found in _SPREAD.finditer(lines))
+    for name in (f"{prefix}_{key}" if prefix else key for prefix in prefixes):
+        if name not in case.given():
+            yield case.having(name, usual(key))
+
+
+def _typed(case: Construction) -> Iterator[Candidate]:
+    """A number was given for an argument that is annotated with a class of modules."""
+    if not re.search(r"'(int|float|str|NoneType)' object has no attribute", case.text):
+        return
+    signature = tried(lambda: inspect.signature(_callable(case.target), eval_str=True)).value
+    found = signature.parameters if isinstance(signature, inspect.Signature) else {}
+    for name, parameter in found.items():
+        kind, given = parameter.annotation, case.given().get(name)
+        particular = (
+            isinstance(kind, type) and issubclass(kind, nn.Module) and kind is not nn.Module
+        )
+        if particular and given is not None and not isinstance(given, ast.Call):
+            yield case.having(name, _instance(case, kind))
+
+
+def _particular(case: Construction) -> Iterator[Candidate]:
+    """The message names a subclass of a class that is constructed."""
+    words = {word.lower() for word in re.findall(r"\w+", case.text)}
+    whole = ast.parse(case.candidate.constructor.strip(), mode="eval")
+    for call in (node for node in ast.walk(whole) if isinstance(node, ast.Call)):
+        function = ast.unparse(call.func)
+        kind = tried(lambda text=function: evaluated(text, {**case.classes})).value  # type: ignore[misc]
+        below: list[type] = kind.__subclasses__() if isinstance(kind, type) else []
+        for other in (other for other in below if other.__name__.lower() in words):
+            new = ast.unparse(call).replace(function, _reached(case, other), 1)
+            text = ast.unparse(whole).replace(ast.unparse(call), new, 1)
+            yield replace(case.candidate, constructor=text)
+
+
+def _reached(case: Construction, kind: type) -> str:
+    """How the module of the candidate reaches a class."""
+    if case.classes.get(kind.__name__) is kind:
+        return kind.__name__
+    return f"__import__('importlib').import_module('{kind.__module__}').{kind.__name__}"
+
+
+def _instance(case: Construction, kind: type) -> str:
+    """A construction of a class with usual values for what it must be given."""
+    signature = tried(lambda: inspect.signature(kind)).value
+    known = signature.parameters if isinstance(signature, inspect.Signature) else {}
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    needed = (n for n, p in known.items() if p.default is p.empty and p.kind in plain)
+    words = ", ".join(f"{word}={usual(word)}" for word in needed)
+    return f"{_reached(case, kind)}({words})"
+
+
+def _callable(target: object) -> Callable[..., object]:
+    return cast(Callable[..., object], target)
+
+
+DEMANDS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
+    _demanded,
+    _typed,
+    _particular,
+    _keyed,
+    _unset,
+    _floating,
+    _matching,
+)
+"""The repairs, the most specific first."""
