@@ -20,8 +20,8 @@ from gradlint.rule import (
     site,
 )
 
-# The output of four convolutions with BatchNorm changed by .042 to .047, owing to their padding; of
-# the same without norms by .27 to .38.
+# The output of four convolutions with BatchNorm changed by .05 to .06, owing to their padding; of
+# the same without norms by .14 to .38, of a published network with a skip around its norms by .41.
 _SEES = Bound(at_least=0.1)
 _BLINDS = ("batchnorm", "syncbatchnorm", "instancenorm", "groupnorm")
 
@@ -37,8 +37,9 @@ class NormInSuperResolution(GraphRule):
 
     How it is measured:
         The change of the output when the input is made three times as strong and one brighter,
-        relative to the sizes of both outputs, for several seeds. A network in which a skip carries
-        the intensities around the norms is refuted.
+        relative to how far both outputs are from their common mean, for several seeds. A network in
+        which a skip carries the intensities around the norms is refuted. It is a warning: such a
+        network trains, to a worse result.
 
     What to do:
         Leave the norms out, as EDSR does, and scale the branches by .1 instead; or add the
@@ -148,7 +149,7 @@ def _hypothesis(norms: Sequence[Layer]) -> Hypothesis:
             f"{kinds} on every way through a network that enlarges images ({names(norms)}): "
             "their brightness is lost"
         ),
-        claims=(Claim(Quantity.INTENSITY_RESPONSE, "loss()", _SEES, error=_SEES),),
+        claims=(Claim(Quantity.INTENSITY_RESPONSE, "loss()", _SEES),),
         region=tuple(norm.id for norm in norms),
         remedies=(Remedy("leave the norms out", (Bypass(tuple(norm.id for norm in norms)),)),),
         definite=True,

@@ -20,7 +20,8 @@ def tensors_of(output: object) -> tuple[torch.Tensor, ...]:
     """The floating-point and complex tensors in `output` that require a gradient, each once.
 
     Looks into tuples, lists, mappings (so also into the outputs of Hugging Face models),
-    dataclasses, namespaces, packed sequences and distributions, in their own order.
+    dataclasses, namespaces, packed sequences and distributions, in their own order, and at the
+    tensors that any other object has for attributes.
     """
     found = {id(tensor): tensor for tensor in _leaves(output, set()) if tensor.requires_grad}
     return tuple(found.values())
@@ -103,7 +104,11 @@ def _parts(value: object) -> list[object]:
         return [getattr(value, name, None) for name in names if name not in _NOT_OUTPUT]
     if isinstance(value, types.SimpleNamespace):
         return list(vars(value).values())
-    return []
+    if isinstance(value, (torch.nn.Module, type, types.ModuleType, types.FunctionType)):
+        return []
+    return [
+        part for part in getattr(value, "__dict__", {}).values() if isinstance(part, torch.Tensor)
+    ]
 
 
 def _distribution_parts(value: Distribution) -> list[object]:

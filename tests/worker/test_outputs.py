@@ -42,6 +42,17 @@ class TestTensorsOf:
         a = leaf(2)
         assert tensors_of(SimpleNamespace(logits=a, name="x")) == (a,)
 
+    def test_it_takes_the_tensors_that_an_object_of_the_user_holds(self) -> None:
+        class Mixture:
+            def __init__(self, weights: torch.Tensor, means: torch.Tensor) -> None:
+                self.weights, self.means, self.count = weights, means, 3
+
+        a, b, c = leaf(1), leaf(2), leaf(3)
+        assert tensors_of((Mixture(a, b), c)) == (a, b, c)
+
+    def test_it_takes_no_parameters_of_a_module_in_the_output(self) -> None:
+        assert tensors_of((torch.nn.Linear(2, 3), a := leaf(2))) == (a,)
+
     def test_it_stops_at_containers_that_contain_themselves(self) -> None:
         a = leaf(2)
         loop: list[object] = [a]

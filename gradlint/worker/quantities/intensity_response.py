@@ -15,10 +15,12 @@ _SCALE, _SHIFT = 3.0, 1.0
 
 
 def measure(run: Run, claim: Claim) -> float:
-    """‖f(3x + 1) - f(x)‖ / (‖f(x)‖ + ‖f(3x + 1)‖), in [0, 1], of the model's first output.
+    """‖f(3x + 1) - f(x)‖ / (‖f(x) - c‖ + ‖f(3x + 1) - c‖), in [0, 1], of the first output.
 
-    x are the floating-point inputs. 0 means that brightness and contrast of the input are lost on
-    the way; a model that is linear in them gives at least 1/2. The claim's node plays no part.
+    x are the floating-point inputs, c the mean of both outputs in each channel: the constant around
+    which an output such as (tanh + 1) / 2 starts says nothing. 0 means that brightness and contrast
+    of the input are lost on the way; a model that is linear in them gives at least 1/2. The claim's
+    node plays no part.
 
     Raises:
         UnmeasurableError: the output changes its shape.
@@ -39,7 +41,9 @@ def measure(run: Run, claim: Claim) -> float:
     after = forward(_Brighter(run.built), run.seed, prepare=run.prepare).outputs[0].detach()
     if after.shape != before.shape:
         raise UnmeasurableError("the output has another shape on inputs of another brightness")
-    sizes = float(torch.linalg.vector_norm(before)) + float(torch.linalg.vector_norm(after))
+    common = [dimension for dimension in range(before.ndim) if dimension != 1]
+    centre = ((before + after) / 2).mean(dim=common, keepdim=True)
+    sizes = sum(float(torch.linalg.vector_norm(out - centre)) for out in (before, after))
     return float(torch.linalg.vector_norm(after - before)) / sizes if sizes > 0 else 0.0
 
 
