@@ -130,6 +130,9 @@ class Session:
         if not isinstance(imported, Imported):
             return imported
         stage, doing = _doing(request, self.request.shown)
+        if isinstance(request, TraceModel):
+            seconds = self._worker.timeout if timeout is None else timeout
+            request = replace(request, seconds=seconds)
         match request, self._converse(request, stage, doing, timeout):
             case _, (UserFailure() | Lost()) as reply:
                 return reply

@@ -83,6 +83,7 @@ class TraceModel:
     """Build the model `name` from the first candidate that works and trace one forward pass.
 
     Where there are `wholes`, it is built and fed as it is inside of the first that holds it.
+    `seconds` are those that the answer may take, 0 for no limit.
     """
 
     name: str
@@ -90,6 +91,7 @@ class TraceModel:
     seed: int
     sequence_length: int = 0
     wholes: tuple[Whole, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
+import math
 import re
 import sys
 import time
@@ -17,6 +18,7 @@ from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.attempt import released, tried
+from gradlint.worker.budget import Budget, OutOfTimeError
 from gradlint.worker.constructors import (
     by_signature,
     model_in,
@@ -50,6 +52,7 @@ _GIVEN = frozenset(
 _FOUND = frozenset({BuiltFrom.USE_IN_PROJECT, BuiltFrom.NAMES})
 _STAGES = ("build", "inputs", "forward")
 _REPAIRS = 40
+_SHARE = 0.4  # of the time for an answer, once for real tensors and once for fake ones
 _HANDY = 40_000_000  # a pass through 110 million took six times that through 10
 _CHANGES = 12
 _FITS = 4  # because each costs a search of inputs
@@ -135,11 +138,12 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         UserError: no candidate worked; the first of those that came furthest.
     """
     candidates = request.candidates or _unused(module, request.name)
+    budget = Budget(request.seconds * _SHARE or math.inf)
     failures: list[UserError] = []
     large: list[Candidate] = []
     costly: list[Candidate] = []
     for candidate in candidates:
-        built = _attempt(module, candidate, request, _handy(candidate))
+        built = _attempt(module, candidate, request, _handy(candidate), budget.half())
         if isinstance(built, Built):
             return built
         if isinstance(built.error, TooLargeError):
@@ -148,15 +152,18 @@ def build(module: ModuleType, request: TraceModel) -> Built:
             failures.append(built)
             costly += [candidate] if _takes_too_much(built) else []
     for candidate in large:
-        built = _attempt(module, candidate, request, parameter_limit())
+        built = _attempt(module, candidate, request, parameter_limit(), budget)
         if isinstance(built, Built):
             return built
         failures.append(_sized(module, candidate, built))
         costly += [candidate] if _takes_too_much(built) else []
+    budget = Budget(request.seconds * _SHARE or math.inf)
     for candidate in costly:
-        built = _imagined(module, candidate, request)
+        built = _imagined(module, candidate, request, budget)
         if isinstance(built, Built):
             return built
+        if built.stage == "build" and not _takes_too_much(built):
+            failures = [built]  # because it would fail with any amount of memory
     error = _latest(failures, request.name, getattr(module, request.name, None))
     raise error
 
@@ -168,20 +175,28 @@ def _takes_too_much(error: UserError) -> bool:
 
 
 def _attempt(
-    module: ModuleType, candidate: Candidate, request: TraceModel, limit: int
+    module: ModuleType, candidate: Candidate, request: TraceModel, limit: int, budget: Budget
 ) -> Built | UserError:
     try:
-        return _from(module, candidate, request, limit)
+        with budget.enforced():
+            return _from(module, candidate, request, limit, budget)
     except UserError as error:
         released(error.error)
         return error
+    except OutOfTimeError as error:
+        released(error)
+        slow = TooSlowError("build", TimeoutError("building and trying it takes too long"))
+        slow.constructor = candidate.constructor
+        return slow
 
 
-def _imagined(module: ModuleType, candidate: Candidate, request: TraceModel) -> Built | UserError:
+def _imagined(
+    module: ModuleType, candidate: Candidate, request: TraceModel, budget: Budget
+) -> Built | UserError:
     """The candidate on tensors without values, which take no memory."""
     imagination = Imagination()
     with imagination.building():
-        built = _attempt(module, candidate, request, sys.maxsize)
+        built = _attempt(module, candidate, request, sys.maxsize, budget)
     return replace(built, imagination=imagination) if isinstance(built, Built) else built
 
 
@@ -206,7 +221,9 @@ def _unused(module: ModuleType, name: str) -> list[Candidate]:
     return [candidate] if candidate is not None else []
 
 
-def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: int) -> Built:
+def _from(
+    module: ModuleType, candidate: Candidate, request: TraceModel, limit: int, budget: Budget
+) -> Built:
     """The candidate, or what its constructor's errors make of it, with inputs that run.
 
     Raises:
@@ -243,7 +260,7 @@ def _from(module: ModuleType, candidate: Candidate, request: TraceModel, limit: 
         if form is not candidate:
             form = replace(form, built_from=BuiltFrom.NAMES)  # because values in it are ours now
         try:
-            return _with_inputs(module, form, model, request, limit)
+            return _with_inputs(module, form, model, request, limit, budget)
         except UserError as error:
             error.constructor = _inlined(form)
             first = error if first is None or first.stage == "build" else first
@@ -276,7 +293,12 @@ def _repaired(module: ModuleType, form: Candidate, error: UserError, limit: int)
 
 
 def _with_inputs(
-    module: ModuleType, candidate: Candidate, model: nn.Module, request: TraceModel, limit: int
+    module: ModuleType,
+    candidate: Candidate,
+    model: nn.Module,
+    request: TraceModel,
+    limit: int,
+    budget: Budget,
 ) -> Built:
     """Inputs for a model that was built: those of the source if they run, else found ones."""
     if candidate.inputs is not None:
@@ -286,7 +308,7 @@ def _with_inputs(
         if built.error is not None and candidate.built_from in _GIVEN:
             raise built.error
         model = _made(module, candidate, max(limit, parameter_limit()))
-    guess = Search(model, request.sequence_length).found()
+    guess = Search(model, request.sequence_length, limit=budget.left()).found()
     args, kwargs = guess.drawn()
     return Built(candidate, _described(args, kwargs), module, guess)
 

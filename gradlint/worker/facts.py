@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import cast
 
 from torch import nn
+
+from gradlint.worker.attempt import tried
 
 _CONVOLUTIONS = {
     nn.Conv1d: 1,
@@ -40,6 +43,7 @@ _SIDES = (
     "image_resolution",
 )
 _NEST = 3
+_TOKEN = re.compile(r"\w+_token_(id|index)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +112,18 @@ class Facts:
         return spatial_of(layer) if layer is not None else 2
 
     def tokens(self) -> int | None:
-        """How many tokens the embedding with the largest vocabulary knows."""
+        """How many tokens the model's own table knows, or the one with the largest vocabulary."""
+        own = getattr(self.model, "get_input_embeddings", None)
+        table = tried(own).value if callable(own) else None
+        if isinstance(table, nn.Embedding):
+            return self.plain(table.num_embeddings)
         tables = [m.num_embeddings for m in self.model.modules() if isinstance(m, nn.Embedding)]
-        return max(tables, default=None)
+        return self.plain(max(tables)) if tables else None
+
+    def plain(self, size: int) -> int:
+        """How many tokens of a vocabulary stand for words, because one for an image needs it."""
+        special = (token for token in self._special_tokens() if size // 2 <= token < size)
+        return min(special, default=size)
 
     def hidden(self) -> int:
         """The size of a hidden state."""
@@ -122,6 +135,15 @@ class Facts:
         )
         return named or 16
 
+    def _special_tokens(self) -> Iterator[int]:
+        """Tokens that stand for something else than a word, such as `image_token_id`."""
+        for holder in self._holders():
+            parts = [vars(part) for name, part in holder.items() if _is_part(name, part)]
+            for values in (holder, *parts):
+                for name, value in values.items():
+                    if _TOKEN.fullmatch(name) and type(value) is int:
+                        yield value
+
     def _holders(self) -> Iterator[dict[str, object]]:
         modules = list(self.model.modules())[:_NEST]
         yield from (vars(module) for module in modules)
@@ -131,6 +153,10 @@ class Facts:
                 yield configuration
             elif hasattr(configuration, "__dict__"):
                 yield vars(configuration)
+
+
+def _is_part(name: str, value: object) -> bool:
+    return name.endswith("_config") and hasattr(value, "__dict__")
 
 
 def spatial_of(layer: nn.Module) -> int:

@@ -19,7 +19,7 @@ _SIZES = {
     "height": 32,
     "width": 32,
 }
-_SIZES |= {"nodes": 32, "edges": 96, "features": 16}
+_SIZES |= {"nodes": 32, "edges": 96, "features": 16, "patches": 128}
 
 
 @dataclass(frozen=True, slots=True)

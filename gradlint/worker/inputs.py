@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from gradlint.worker.specs import described
 
 BATCH = 8
 _ATTEMPTS = 40
-_SECONDS = 6.0  # of processor time, because a busy machine must not change what is found
+_SECONDS = 10.0  # of processor time, because a busy machine must not change what is found
 _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
 _VOLUME = 1 << 24
 _PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
@@ -74,7 +75,7 @@ class Search:
     model: nn.Module
     sequence_length: int = 0
     attempts: int = _ATTEMPTS
-    seconds: float = _SECONDS
+    limit: float = math.inf
 
     def found(self) -> Guess:
         """Inputs that run forward, if possible with an output that carries a gradient.
@@ -83,7 +84,7 @@ class Search:
             UserError: at stage `forward`, with the error of the first guess, where nothing worked.
         """
         facts, forward = Facts(self.model), Forward.of(self.model)
-        deadline = time.process_time() + self.seconds
+        deadline = time.process_time() + min(_SECONDS, self.limit)
         first = first_guess(facts, self.sequence_length)
         agenda = Agenda()
         agenda.add((0, False, 0.0), first)
@@ -101,16 +102,15 @@ class Search:
             failure = self._failure(guess)
             if failure is None:
                 confirmed = self._confirmed(guess, time.process_time() - started)
-                if isinstance(confirmed, Failure):
-                    errors.append((confirmed.progress, confirmed.error, guess))
-                elif confirmed[1]:
-                    return confirmed[0]
-                else:
+                if not isinstance(confirmed, Failure):
+                    if confirmed[1]:
+                        return confirmed[0]
                     fallback = fallback or confirmed[0]
-                continue
-            errors.append((failure.progress, failure.error, guess))
-            if guess.volume() > _PACED:
+                    continue
+                failure = confirmed
+            elif guess.volume() > _PACED:
                 pace = max(pace, (time.process_time() - started) / guess.volume())
+            errors.append((failure.progress, failure.error, guess))
             case = Case(failure, guess, facts, forward)
             for deduced, better in repairs(case):
                 agenda.add((-failure.progress, not deduced, mismatch(case)), better)

@@ -65,7 +65,7 @@ def _image(facts: Facts, layer: nn.Module) -> Spec:
 
 def _vocabulary(facts: Facts, layer: nn.Embedding | nn.EmbeddingBag) -> int:
     named = facts.number("vocab_size", "n_vocab", "vocab", "num_tokens", "ntoken", "src_vocab_size")
-    return min(layer.num_embeddings, named) if named else layer.num_embeddings
+    return facts.plain(min(layer.num_embeddings, named) if named else layer.num_embeddings)
 
 
 def recurrent(layer: nn.RNNBase) -> Spec:

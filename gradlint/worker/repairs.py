@@ -53,6 +53,8 @@ def _other_ideas(case: Case) -> Iterator[Guess]:
     for item in items:
         yield from (case.guess.having(item.name, other) for other in item.others)
     yield from larger(case)
+    if uses(case.guess, "time"):
+        yield from (case.guess.sized(time=length) for length in (36, 64))
     if uses(case.guess, "height"):
         yield from (case.guess.sized(height=side) for side in (16, 64))
         yield case.guess.sized(height=16, width=16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from gradlint.worker.specs import (
     Dim,
     Filled,
     Function,
+    Grid,
     Group,
     Lengths,
     Normal,
@@ -67,6 +69,11 @@ class Role:
         """Whether `forward` takes the edges of a graph."""
         names = (name.lower() for name in self.forward.required)
         return any(_EDGES.fullmatch(name) or _ADJACENCY.fullmatch(name) for name in names)
+
+    def has_grid(self) -> bool:
+        """Whether `forward` must be told how many patches each image has, and this holds them."""
+        wiring = any(_GRID.fullmatch(name.lower()) for name in self.forward.required)
+        return wiring and (not self.index or _IMAGE.fullmatch(self.lower) is not None)
 
 
 def submodule(model: nn.Module, path: str) -> nn.Module | None:
@@ -226,6 +233,10 @@ _EDGES = re.compile(r"edge_index\w*|edges|edge_list")
 _ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support")
 _NODES = re.compile(r"x|features?|nodes?|node_features|feat|h|inputs?")
 _IMAGE = re.compile(r"(\w*_)?(images?|imgs?|pixel_values|pixels|picture|photo)(_?\w)?")
+_GRID = re.compile(r"(\w+_)?grid_(thw|hws?)")
+_PATCHES = re.compile(r"(pixel|patch|image)\w*_position\w*")
+_FEATURES = re.compile(r"\w+_(feats?|features|embeds?|embeddings|hidden_states)")
+_PLACES = re.compile(r"(\w+_)?(pos|bbox(es)?|boxes)")
 _ACTION = re.compile(r"actions?|act|a|u")
 
 
@@ -239,6 +250,8 @@ def _by_name(role: Role) -> Iterator[Spec]:
     first = not role.index or _NODES.fullmatch(role.lower)
     if role.is_graph() and first and not wiring:
         yield Normal(("nodes", _width(role)))
+    if role.has_grid() and not _GRID.fullmatch(role.lower):
+        yield from _packed_patches(role)
     for pattern, ideas in _ROLES:
         if pattern.fullmatch(role.lower):
             yield from ideas(role)
@@ -385,6 +398,37 @@ def _image(role: Role) -> Iterator[Spec]:
         yield Normal(("batch", channels_of(layer), "height", "width"))
 
 
+def _grid(role: Role) -> Iterator[Spec]:
+    yield Grid(3 if role.lower.endswith("thw") else 2)
+
+
+def _patches(role: Role) -> Iterator[Spec]:
+    """The row and the column of each patch of an image."""
+    yield Whole(("batch", "time", 2), 8)
+
+
+def _packed_patches(role: Role) -> Iterator[Spec]:
+    """The patches of all images in one row, where their grids are another argument."""
+    layer = role.facts.first(nn.Conv2d, nn.Conv3d, nn.Linear)
+    if isinstance(layer, (nn.Conv2d, nn.Conv3d)):
+        whole = (layer.in_channels, *layer.kernel_size)
+        yield Normal(("patches", math.prod(whole)))
+        yield Normal(("patches", *whole))
+    elif isinstance(layer, nn.Linear):
+        yield Normal(("patches", layer.in_features))
+
+
+def _features_of(role: Role) -> Iterator[Spec]:
+    """What another model made of an image or a text."""
+    if role.index and role.consumer() is None:
+        yield Normal(("batch", "source", role.facts.hidden()))
+
+
+def _places(role: Role) -> Iterator[Spec]:
+    if role.index and role.consumer() is None:
+        yield Normal(("batch", "source", 4))
+
+
 def _action(role: Role) -> Iterator[Spec]:
     if role.index:
         names = ("action_dim", "act_dim", "n_actions", "num_actions", "action_size")
@@ -474,5 +518,9 @@ _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_IMAGE, _image),
     (_CLASS, _class),
     (_TEXT, _text),
+    (_GRID, _grid),
+    (_PATCHES, _patches),
+    (_FEATURES, _features_of),
+    (_PLACES, _places),
     (_ACTION, _action),
 )

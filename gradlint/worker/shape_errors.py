@@ -91,6 +91,9 @@ def _convolution(case: Case) -> Iterator[Guess]:
             yield from resize(case, [item], value.shape[1], channels)
             yield from _permuted(case, item, value.shape[1], channels)
         elif value.dim() != rank:
+            alike = [other for other in item.others if len(case.shape(other)) == rank]
+            patches = [other for other in alike if getattr(other, "shape", ())[:1] == ("patches",)]
+            yield from (case.guess.having(item.name, other) for other in patches)
             yield from _ranked(case, item, value.dim(), (channels, *SPATIAL[rank - 3]))
 
 
@@ -292,6 +295,9 @@ def _elementwise(case: Case) -> Iterator[Guess]:
         for item in case.blamed(tensor):
             if isinstance(item.spec, Filled):
                 yield from (case.guess.having(item.name, other) for other in item.others)
+    yield from _codebooks(case, tensors[0], sizes[1])
+    if not min(sizes):
+        return  # because nothing is left of what was too small
     have, want = sizes
     both = len(tensors) == 2 and all(sources_of(tensor) for tensor in tensors)
     for tensor, old, new in ((tensors[0], have, want), (tensors[-1], want, have))[
@@ -313,6 +319,13 @@ def _elementwise(case: Case) -> Iterator[Guess]:
                 yield from rescale(case, (new - 1) / (old - 1))
             if both:
                 yield from larger(case)
+
+
+def _codebooks(case: Case, tensor: torch.Tensor, count: int) -> Iterator[Guess]:
+    """Each step of a sequence has a token of each of `count` codebooks."""
+    for item in case.blamed(tensor):
+        if isinstance(item.spec, Whole) and item.spec.shape == ("batch", "time"):
+            yield from reshape(case, item, ("batch", "time", count))
 
 
 def _one_side(case: Case, have: int, want: int) -> Iterator[Guess]:

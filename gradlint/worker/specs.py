@@ -66,6 +66,16 @@ class Boxes:
 
 
 @dataclass(frozen=True, slots=True)
+class Grid:
+    """How many patches two images have along (time, height, width), the last `columns` of these.
+
+    An int64 tensor of shape (2, columns); together the images have as many as the size `patches`.
+    """
+
+    columns: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class Size:
     """A Python integer: one of the named sizes."""
 
@@ -101,7 +111,18 @@ class Function:
 
 
 Spec = (
-    Function | Normal | Whole | Filled | Lengths | Ring | Boxes | Size | Constant | Group | Packed
+    Function
+    | Normal
+    | Whole
+    | Filled
+    | Lengths
+    | Ring
+    | Boxes
+    | Grid
+    | Size
+    | Constant
+    | Group
+    | Packed
 )
 Shaped = Normal | Whole | Filled | Lengths | Ring | Boxes | Packed
 Sizes = Mapping[str, int]
@@ -116,6 +137,9 @@ def draw(spec: Spec, sizes: Sizes) -> object:
             return PassThrough()
         case Size(dim):
             return _size(dim, sizes)
+        case Grid(columns):
+            side = math.isqrt(sizes["patches"] // 2)
+            return torch.tensor([[1, side, side]] * 2)[:, -columns:]
         case Group(kind, items, keys):
             return _grouped(kind, keys, [draw(item, sizes) for item in items])
         case _:

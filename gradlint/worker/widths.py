@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import cast
@@ -24,31 +25,15 @@ _WIDTHS = (
     "embedding_size",
     "word_embed_proj_dim",
 )
-_INNER = (
-    "intermediate_size",
-    "d_ff",
-    "ffn_dim",
-    "n_inner",
-    "encoder_ffn_dim",
-    "decoder_ffn_dim",
-    "mlp_dim",
-    "moe_intermediate_size",
-    "shared_expert_intermediate_size",
-    "q_lora_rank",
-    "kv_lora_rank",
+_INNER = re.compile(
+    r"(\w+_)?(intermediate_size|d_ff|ffn_dim|n_inner|mlp_dim|mlp_hidden_size|lora_rank|lora_dim)"
 )
-_HEADS = (
-    "num_attention_heads",
-    "num_heads",
-    "n_head",
-    "n_heads",
-    "encoder_attention_heads",
-    "decoder_attention_heads",
-)
+_HEADS = re.compile(r"(\w+_)?(num_attention_heads|num_heads|n_heads?|attention_heads)")
 _HEAD_SIZES = ("head_dim", "attention_head_dim", "dim_head")
-_KEYS = ("num_key_value_heads", "num_kv_heads")
+_KEYS = re.compile(r"(\w+_)?(num_key_value_heads|num_kv_heads)")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _FEW_EXPERTS = 8
+_TOKEN = re.compile(r"\w+_token_(id|index)")
 _VOCABULARIES = ("vocab_size", "vocab_size_per_layer_input")
 
 
@@ -94,37 +79,55 @@ def _defaults(target: object) -> dict[str, object]:
     return {name: parameter.default for name, parameter in known.items()}
 
 
-def narrower(values: Mapping[str, object]) -> dict[str, object]:
+def narrower(
+    values: Mapping[str, object], tokens: dict[int, int] | None = None
+) -> dict[str, object]:
     """Smaller sizes for a configuration, by name; empty where it names no width.
 
-    The configurations of parts, such as `text_config`, become mappings.
+    The configurations of parts, such as `text_config`, become mappings. Special tokens beyond the
+    smaller vocabulary move to its end; `tokens` says where those of the whole went.
     """
-    sizes: dict[str, object] = {}
+    tokens = {} if tokens is None else tokens
+    parts: dict[str, object] = {}
     for name, value in values.items():
         if name.endswith("_config") and hasattr(value, "__dict__"):
-            part = narrower(vars(value))
+            part = narrower(vars(value), tokens)
             kind = getattr(value, "model_type", "")
             if part:
-                sizes[name] = {**({"model_type": kind} if isinstance(kind, str) else {}), **part}
-    return {**_narrower(values), **sizes}
+                parts[name] = {**({"model_type": kind} if isinstance(kind, str) else {}), **part}
+    own = _narrower(values)
+    moved = _moved(values, tokens) if own or parts else {}
+    return {**moved, **own, **parts}
+
+
+def _moved(values: Mapping[str, object], tokens: dict[int, int]) -> dict[str, object]:
+    """New numbers for the tokens that the smaller vocabulary lacks, the same for the same token."""
+    return {
+        name: tokens.setdefault(value, _WORDS - 1 - len(tokens))
+        for name, value in values.items()
+        if _TOKEN.fullmatch(name) and type(value) is int and value >= _WORDS
+    }
 
 
 def _narrower(values: Mapping[str, object]) -> dict[str, object]:
     known = {name: value for name, value in values.items() if type(value) is int and value > 0}
-    heads = max((known[name] for name in _HEADS if name in known), default=1)
-    size = max((known[name] for name in _HEAD_SIZES if name in known), default=0)
-    width = max((known[name] for name in _WIDTHS if name in known), default=heads * size)
-    staged = any(isinstance(values.get(name), (list, tuple)) for name in (*_WIDTHS, *_HEADS))
+    heads = max((count for name, count in known.items() if _HEADS.fullmatch(name)), default=1)
+    head = max((known[name] for name in _HEAD_SIZES if name in known), default=0)
+    width = max((known[name] for name in _WIDTHS if name in known), default=heads * head)
+    staged = any(
+        isinstance(value, (list, tuple)) and (name in _WIDTHS or _HEADS.fullmatch(name))
+        for name, value in values.items()
+    )
     if width <= _WIDTH or staged:  # because what differs by stage must keep its proportions
         return {}
     sizes: dict[str, int] = {}
-    for name in (*_WIDTHS, *_INNER):
-        if name in known:
-            sizes[name] = _in_proportion(known[name], width)
-    size = size or width // heads  # which rotations and splits depend on
-    for name in (*_HEADS, *_KEYS):
-        if name in known:
-            sizes[name] = _fewer(known[name], max(_WIDTH // size, 1))
+    for name, size in known.items():
+        if name in _WIDTHS or _INNER.fullmatch(name):
+            sizes[name] = _in_proportion(size, width)
+    head = head or width // heads  # which rotations and splits depend on
+    for name, count in known.items():
+        if _HEADS.fullmatch(name) or _KEYS.fullmatch(name):
+            sizes[name] = _fewer(count, max(_WIDTH // head, 1))
     chosen = max(2 * known.get("n_group", 0), known.get("num_experts_per_tok", 0), _FEW_EXPERTS)
     sizes.update({name: min(known[name], chosen) for name in _EXPERTS if name in known})
     sizes.update({name: min(known[name], _WORDS) for name in _VOCABULARIES if name in known})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -28,6 +29,17 @@ class TestCandidates:
     def test_the_first_candidate_that_works_is_taken(self) -> None:
         built = build(module_of(LINEAR), request("Missing()", "Net(width=7)", "Net()"))
         assert built.candidate.constructor == "Net(width=7)"
+
+    def test_a_candidate_that_takes_too_long_leaves_time_for_the_next(self) -> None:
+        slow = "Net(next(i for i in iter(int, 1)))"
+        asked = replace(request(slow, "Net()"), seconds=2.0)
+        assert build(module_of(LINEAR), asked).candidate.constructor == "Net()"
+
+    def test_a_forward_pass_without_end_is_given_up(self) -> None:
+        source = LINEAR.replace("return self", "while True: x = x + 0\n            return self")
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), replace(request("Net()"), seconds=2.0))
+        assert "takes too long" in str(caught.value.error)
 
     def test_bindings_that_fail_are_skipped(self) -> None:
         asked = request("Net(width=size)", bindings=(("bad", "nowhere.x"), ("size", "2 * 3")))
@@ -359,6 +371,20 @@ class TestSize:
             "num_key_value_heads": 2,
             "vocab_size": 1000,
         }
+
+    def test_every_kind_of_head_and_of_rank_is_made_narrower(self) -> None:
+        wide = {"hidden_size": 4096, "swa_num_attention_heads": 32, "o_lora_rank": 1024}
+        assert narrower(wide) == {
+            "hidden_size": 256,
+            "swa_num_attention_heads": 2,
+            "o_lora_rank": 64,
+        }
+
+    def test_a_special_token_moves_into_the_smaller_vocabulary(self) -> None:
+        part = SimpleNamespace(hidden_size=4096, vocab_size=128_256, image_token_id=128_010)
+        whole = narrower({"text_config": part, "image_token_id": 128_010})
+        assert whole["image_token_id"] == 999
+        assert whole["text_config"]["image_token_id"] == 999  # type: ignore[index]
 
     def test_a_pyramid_keeps_the_proportions_of_its_stages(self) -> None:
         assert narrower({"hidden_size": 768, "embed_dim": 96, "num_heads": [3, 6, 12, 24]}) == {}

@@ -197,3 +197,12 @@ def test_what_was_written_over_by_something_unknown_is_unknown() -> None:
         number.copy_(torch.randn(1000, 1000).sum())
         with pytest.raises(RuntimeError):
             number.item()
+
+
+@pytest.mark.skipif(not hasattr(nn.functional, "grouped_mm"), reason="newer than the oldest torch")
+def test_a_product_for_each_expert_is_imagined_in_single_precision() -> None:
+    with Imagination().running():
+        ends = torch.tensor([4, 8], dtype=torch.int32)
+        output = nn.functional.grouped_mm(torch.randn(8, 16), torch.randn(2, 16, 32), offs=ends)
+    assert output.shape == (8, 32)
+    assert output.dtype is torch.float32

@@ -196,6 +196,31 @@ CASES = {
         ),
         ("float32[32,6]", "int64[2,96]"),
     ),
+    "patches of images stand in one row where their grids are told": (
+        net(
+            "self.c = nn.Conv2d(3, 4, 14, 14); self.p = nn.Embedding(64, 4)",
+            "n = (grid_thw[:, 1] * grid_thw[:, 2]).tolist(); "
+            "return self.c(pixel_values).flatten(1) + torch.cat([self.p.weight[:i] for i in n])",
+            "pixel_values, grid_thw",
+        ),
+        ("float32[128,3,14,14]", "int64[2,3]"),
+    ),
+    "each step has a token of each codebook": (
+        net(
+            "self.e = nn.Embedding(50, 8)",
+            "ids = torch.where(x == 49, x, x + torch.zeros(5, dtype=torch.long)); "
+            "return self.e(ids).sum(2)",
+        ),
+        ("int64[8,32,5]",),
+    ),
+    "tokens that stand for images are not drawn": (
+        net(
+            "from types import SimpleNamespace as S; self.e = nn.Embedding(50, 8); "
+            "self.config = S(image_token_id=40)",
+            "assert not (x >= 40).any(); return self.e(x)",
+        ),
+        ("int64[8,32]",),
+    ),
     "a mask masks nothing": (
         net(
             "self.l = nn.Linear(6, 6)",

@@ -1,0 +1,59 @@
+"""How much processor time building one model may take, whatever the user's code does."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+_AGAIN = 1.0  # seconds, because an exception is lost where Python runs a destructor
+
+
+class OutOfTimeError(BaseException):
+    """Leaves the user's code at once, through whatever it catches."""
+
+
+class Budget:
+    """Some seconds of processor time, because a busy machine must not change what is built."""
+
+    def __init__(self, seconds: float) -> None:
+        """Begin to count."""
+        self._end = time.process_time() + seconds
+
+    def left(self) -> float:
+        """The seconds that are left, 0 where none are."""
+        return max(self._end - time.process_time(), 0.0)
+
+    def half(self) -> Budget:
+        """Half of what is left, so that something is left for the next attempt."""
+        return Budget(self.left() / 2.0)
+
+    @contextlib.contextmanager
+    def enforced(self) -> Iterator[None]:
+        """Within it, Python code is interrupted when the time is over; one torch call is not.
+
+        Where there are no such timers, or outside of the main thread, nothing is interrupted.
+
+        Raises:
+            OutOfTimeError: the time was over.
+        """
+        left = self.left()
+        main = threading.current_thread() is threading.main_thread()
+        if math.isinf(left) or not main or not hasattr(signal, "setitimer"):
+            yield
+            return
+        before = signal.signal(signal.SIGPROF, _interrupt)
+        signal.setitimer(signal.ITIMER_PROF, max(left, 1e-3), _AGAIN)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
+            signal.signal(signal.SIGPROF, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise OutOfTimeError
