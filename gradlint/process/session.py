@@ -12,7 +12,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import final
 
@@ -131,7 +131,7 @@ class Session:
             return imported
         stage, doing = _doing(request, self.request.shown)
         if isinstance(request, TraceModel):
-            seconds = self._worker.timeout if timeout is None else timeout
+            seconds = self._timeout if timeout is None else timeout
             request = replace(request, seconds=seconds)
         match request, self._converse(request, stage, doing, timeout):
             case _, (UserFailure() | Lost()) as reply:
