@@ -52,6 +52,8 @@ def last_resort(annotation: ast.expr | None) -> str | None:
             return "8"
         case ast.Name(id="float"):
             return "0.1"
+        case ast.Name(id="str"):
+            return "''"  # which the error of the constructor may replace by what it lists
         case ast.Subscript(value=outer, slice=inner) if _last(outer).lower() in _SEQUENCES:
             items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             return "[64, 64]" if _last(items[0]) == "int" else None

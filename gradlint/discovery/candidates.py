@@ -14,6 +14,7 @@ from gradlint.discovery.outline import Scope
 from gradlint.discovery.parameters import required_parameters
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.signatures import constructions
+from gradlint.discovery.tables import rows
 from gradlint.discovery.uses import Uses, read_uses
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
@@ -41,7 +42,11 @@ class Candidates:
         reading = self.reading
         if _is_hidden(reading.model_classes[name]):
             return self._factories.get(name, ())
-        others = (*self._uses.candidates(reading, name), *self._factories.get(name, ()))
+        others = (
+            *self._uses.candidates(reading, name),
+            *self._factories.get(name, ()),
+            *rows(reading, name),
+        )
         configured = tuple(_by_config_class(reading, name))
         if not (configured or others) and required_parameters(reading, name):
             others = tuple(elsewhere(reading, name))

@@ -54,6 +54,7 @@ _USUAL: dict[str, str] = {
         num_encoder_layers num_decoder_layers n_res_blocks num_res_blocks num_hidden_layers
         encoder_layers decoder_layers enc_layers dec_layers num_stages n_stages num_stacks repeats
         num_repeats levels num_levels n_levels top_k topk num_modules expansion factor scale upscale
+        strides
         """,
     "1": "stride groups dilation cardinality num_directions output_padding n_samples dilation_rate",
     "0": """

@@ -710,3 +710,16 @@ def test_a_parameter_of_a_model_class_of_the_project_takes_an_instance(read: Rea
     source = f"{_IMPORTS}from parts import Net\n{wrapper}"
     program = read(source, others={"parts.py": _IMPORTS + _NET})
     assert _first(program, "Wrapper").constructor == "Wrapper(Net(n_in=64), 64)"
+
+
+def test_a_table_says_what_its_class_is_given(read: Read) -> None:
+    program = read(f"""{_IMPORTS}{_NET}
+SIZES = [4, 8]
+nets = {{
+    "small": {{"model": Net, "from": {{"at": 1}}, "with": {{"n_in": SIZES[0], "n_hidden": 2}}}},
+    "large": {{"model": Net, "with": {{"n_in": SIZES[1]}}}},
+    "other": {{"model": None, "with": {{"n_in": 64}}}},
+}}
+""")
+    found = [c.constructor for c in _model(program).candidates if "SIZES" in c.constructor]
+    assert found == ["Net(n_in=SIZES[0], n_hidden=2)", "Net(n_in=SIZES[1])"]
