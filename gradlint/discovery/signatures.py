@@ -19,6 +19,7 @@ from gradlint.discovery.usage import Usage, usages
 _CONFIG = re.compile(
     r"(\w*_)?(config|cfg|conf|configs|configuration|args|opt|opts|hparams|hps|params)"
 )
+_COLOURS = "3"
 _ALIKE = 3
 """Letters that a model and its configuration begin with in common: `GPT`, `Bert`."""
 _DEEPEST = 3
@@ -125,7 +126,15 @@ class Filling:
         usual = usual or by_role
         if usual and usual.startswith("'") and by_role:
             usual = by_role
+        if usual == _COLOURS and self._takes_graph():
+            usual = "64"
         return shaped(usual, usage, annotation) if usual else None
+
+    def _takes_graph(self) -> bool:
+        """Whether the class runs on the edges of a graph, whose nodes have features, no colours."""
+        forward = self.scope.method("forward") if self.scope else None
+        arguments = forward.function.args.args if forward and forward.function else []
+        return any("edge" in item.arg or "adj" in item.arg for item in arguments)
 
     def _class(self, parameter: Parameter, usage: Usage, annotation: ast.expr | None) -> str | None:
         """A class or module for a parameter that takes one."""

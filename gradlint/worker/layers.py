@@ -88,13 +88,14 @@ def _from_attributes(facts: Facts) -> Spec:
     """Without a layer of torch's own: by the shapes of the model's own parameters."""
     channels = facts.number("in_channels", "in_chans", "channels", "num_channels")
     features = facts.number("in_features", "input_size", "input_dim", "in_dim", "dim", "embed_dim")
-    if channels and not features:
+    matrix = any(parameter.dim() == 2 for parameter in facts.model.parameters())
+    if channels and not features and not matrix:
         return Normal(("batch", channels, *SPATIAL[facts.spatial() - 1]))
     for parameter in facts.model.parameters():
         if parameter.dim() >= 3:
             return Normal(("batch", parameter.shape[1], *SPATIAL[min(parameter.dim() - 3, 2)]))
         if parameter.dim() == 2:
-            return Normal(("batch", features or parameter.shape[-1]))
+            return Normal(("batch", features or channels or parameter.shape[-1]))
         if parameter.dim() == 1 and parameter.numel() > 1:
             return Normal(("batch", "time", parameter.numel()))
     return Normal(("batch", features) if features else ("batch", 3, "height", "width"))

@@ -190,6 +190,9 @@ def _dimensions(case: Case) -> Iterator[Guess]:
     )
     call = case.failure.call
     value = call.args[0] if call and call.args else case.named()
+    if re.search(r"supposed to be a vector|[Ee]xpected (a )?vector", text):
+        for item in case.blamed(value):
+            yield from (with_shape(case, item, shape) for shape in usual_shapes(case, item, 1))
     if not (out_of_range or many or stated):
         return
     for item in case.blamed(value):

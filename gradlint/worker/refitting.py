@@ -20,6 +20,8 @@ _DISAGREEING = (
     r"invalid for input of size (\d+).*?(\d+)",
 )
 _LARGEST = 4096
+_NARROW = 16
+"""How many times narrower a size may become: no more, because it is then a batch that it met."""
 _CHANNELS = re.compile(r"in\w*(channels?|planes|chs?|features?)|channels?_in|c_in")
 
 
@@ -48,7 +50,7 @@ def refitted(candidate: Candidate, error: BaseException) -> Iterator[Candidate]:
 
 def _with(candidate: Candidate, had: int, wanted: int) -> Iterator[Candidate]:
     """Each place that holds the size `had`, one after the other, with `wanted` instead."""
-    if had == wanted or not 0 < wanted <= _LARGEST:
+    if had == wanted or not 0 < wanted <= _LARGEST or had > _NARROW * wanted:
         return
     count = len(_places(_call(candidate.constructor), had))
     for number in range(count):

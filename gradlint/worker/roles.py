@@ -93,7 +93,10 @@ def ideas_for(facts: Facts, forward: Forward, name: str, index: int) -> tuple[Sp
 
 
 def _ideas(role: Role) -> Iterator[Spec]:
-    yield from _annotated(role, role.forward.annotations.get(role.name, ""))
+    told = tuple(_annotated(role, role.forward.annotations.get(role.name, "")))
+    yield from told
+    if any(isinstance(idea, Group) for idea in told):
+        return  # because a tensor in place of a list has the list's length for its batch
     if role.forward.calls(role.name):
         yield Function()
     keys = role.forward.keys(role.name)

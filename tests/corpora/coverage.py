@@ -15,7 +15,10 @@ from gradlint.report import ModelStatus
 from tests.corpora.results import Model, Outcome
 from tests.corpora.table import Row, aligned, alike
 
-_MISSING = re.compile(r"No module named '(\w+)|cannot import name '\w+' from '(\w+)")
+_MISSING = re.compile(
+    r"No module named '(\w+)|cannot import name '\w+' from '(\w+)|"
+    r"(?:Import|ModuleNotFound)Error: .*requires '([\w-]+)"
+)
 
 
 class Share(Enum):

@@ -13,6 +13,7 @@ from tests.corpora.__main__ import main
 from tests.corpora.coverage import (
     Coverage,
     coverage_table,
+    missing_package,
     missing_packages,
     reasons_missed,
     with_roots,
@@ -70,6 +71,12 @@ def test_what_needs_a_missing_package_is_set_apart_from_what_is_not_covered() ->
     assert missing_packages(rows) == {"gone": 1}
     assert reasons_missed(rows) == {"failed: forward: no": 1}
     assert coverage_table(rows).splitlines()[-1].split()[-1] == "66.7%"
+
+
+def test_a_package_that_the_error_itself_names_is_missing() -> None:
+    reason = "build at a.py:3: ImportError: 'SparseTensor' requires 'torch-sparse'"
+    assert missing_package(reason) == "torch-sparse"
+    assert missing_package("build: ValueError: 'heads' requires 'dim'") == ""
 
 
 def test_a_class_that_another_builds_is_no_root(tmp_path: Path) -> None:

@@ -69,6 +69,21 @@ CASES = {
         ),
         ("float32[32,5]", "int64[2,96]"),
     ),
+    "a list of tensors is a list": (
+        net(
+            "self.l = nn.Linear(6, 3)",
+            "return self.l(features[0]) + self.l(features[1])",
+            "features: list[torch.Tensor]",
+        ),
+        ("[float32[8,6], float32[8,6]]",),
+    ),
+    "a matrix of weights takes vectors, though its sizes are called channels": (
+        net(
+            "self.in_channels = 5; self.w = nn.Parameter(torch.ones(5, 4))",
+            "return x @ self.w",
+        ),
+        ("float32[8,5]",),
+    ),
     "an embedding takes integers": (
         net("self.e = nn.Embedding(50, 8)", "return self.e(x)"),
         ("int64[8,32]",),
