@@ -368,7 +368,10 @@ def _made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
         reason = f"{candidate.constructor} gives {kind}, not a model"
         raise UserError("build", TypeError(reason))
     # because an object of the module's own would carry what one probe did to it into the next
-    return (copy.deepcopy(model) if id(model) in existing else model).train()
+    own = copy.deepcopy(model) if id(model) in existing else model
+    if tried(own.train).error is not None:  # because `train` may be the name of a whole training
+        nn.Module.train(own)
+    return own
 
 
 def _constructed(text: str, namespace: dict[str, object], limit: int) -> object:

@@ -143,13 +143,17 @@ def rescale(case: Case, ratio: float) -> Iterator[Guess]:
 
 
 def larger(case: Case) -> Iterator[Guess]:
-    """The next usual sizes of images or signals."""
+    """The next usual sizes of images or signals, the usual ones first where they are fixed."""
     names = [name for name in sorted(SIDES) if uses(case.guess, name)]
     if names:
         now = max(case.guess.size[name] for name in names)
         steps = _GROWING if len(names) > 1 else _LONG
         for side in [step for step in steps if step > now][:3]:
             yield case.guess.sized(**dict.fromkeys(names, side))
+    for item in case.guess.arguments if not names else ():
+        shape: Shape = getattr(item.spec, "shape", ())
+        if isinstance(item.spec, Normal) and 3 <= len(shape) <= 5 and type(shape[-1]) is int:
+            yield from reshape(case, item, (*shape[:2], *SPATIAL[len(shape) - 3]))
 
 
 def with_shape(case: Case, item: Argument, shape: Shape) -> Guess:

@@ -44,6 +44,12 @@ class Guess:
         """The named sizes."""
         return dict(self.sizes)
 
+    @property
+    def key(self) -> str:
+        """The same text for guesses that are drawn alike: sizes that nothing has are left out."""
+        text = repr([(item.name, item.spec, item.keyword) for item in self.arguments])
+        return text + repr([(name, size) for name, size in self.sizes if f"'{name}'" in text])
+
     def spec(self, name: str) -> Spec | None:
         """What is passed for the argument `name`, None where it is left out."""
         return next((item.spec for item in self.arguments if item.name == name), None)

@@ -49,7 +49,7 @@ class Agenda:
 
     def add(self, rank: Rank, guess: Guess) -> None:
         """Add a guess, or move it forward, unless it was tried already or is too large to try."""
-        key = repr(guess)
+        key = guess.key
         if (key not in self._ranks or rank < self._ranks[key]) and guess.volume() <= _VOLUME:
             self._ranks[key] = rank
             heapq.heappush(self._queue, (rank, next(self._order), guess))
@@ -59,8 +59,8 @@ class Agenda:
         tried = set[str]()
         while self._queue:
             guess = heapq.heappop(self._queue)[-1]
-            if repr(guess) not in tried:
-                tried.add(repr(guess))
+            if guess.key not in tried:
+                tried.add(guess.key)
                 yield guess
 
 

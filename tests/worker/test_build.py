@@ -47,6 +47,10 @@ class TestCandidates:
         assert isinstance(model.layer, nn.Linear)
         assert model.layer.out_features == 6
 
+    def test_a_model_whose_train_is_a_whole_training_is_in_training_mode(self) -> None:
+        source = LINEAR + "\n        def train(self, epochs, data): return None\n"
+        assert build(module_of(source), request("Net().eval()", "Net()")).make().training
+
     def test_a_model_inside_a_tuple_is_found(self) -> None:
         assert isinstance(build(module_of(LINEAR), request("('x', Net())")).make(), nn.Module)
 
