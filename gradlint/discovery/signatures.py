@@ -20,6 +20,7 @@ _CONFIG = re.compile(
     r"(\w*_)?(config|cfg|conf|configs|configuration|args|opt|opts|hparams|hps|params)"
 )
 _COLOURS = "3"
+_PLACE = re.compile(r"(path|file|filename|dir|folder|url)$")  # because a number opens any file
 _ALIKE = 3
 """Letters that a model and its configuration begin with in common: `GPT`, `Bert`."""
 _DEEPEST = 3
@@ -139,9 +140,11 @@ class Filling:
     def _class(self, parameter: Parameter, usage: Usage, annotation: ast.expr | None) -> str | None:
         """A class or module for a parameter that takes one."""
         nn = torch_nn(self.reading)
-        if "block" in parameter.name.lower() and (usage.called or takes_class(annotation)):
+        counts = usage.roles or usage.counted
+        takes = usage.called or (takes_class(annotation) and not counts)
+        if takes and "block" in parameter.name.lower():
             return self._block()
-        usual = None if usage.roles or usage.counted else conventional_class(parameter.name)
+        usual = None if counts else conventional_class(parameter.name)
         if usual and (usage.called or re.search("_(layer|fn|func)$", parameter.name)):
             return f"{nn}.{usual}"
         if usual and annotation is None and not usage.options:
@@ -256,7 +259,7 @@ class Filling:
 
     def _by_use(self, parameter: Parameter, usage: Usage) -> str | None:
         """A value for a parameter whose name says nothing, by what the constructor does with it."""
-        if parameter.annotation is not None or self.scope is None:
+        if parameter.annotation is not None or self.scope is None or _PLACE.search(parameter.name):
             return None
         if usage.called:
             return f"{torch_nn(self.reading)}.Identity"

@@ -54,6 +54,8 @@ def _note(node: ast.AST, found: dict[str, Usage], imports: Imports) -> None:
             _of(found, name).keys[attr] = None
         case ast.For(iter=ast.Name(id=name)) | ast.comprehension(iter=ast.Name(id=name)):
             _of(found, name).listed = True
+        case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[ast.Name(id=name)]):
+            _of(found, name).listed = True
         case ast.Starred(value=ast.Name(id=name)):
             _of(found, name).listed = True
         case ast.Assert(

@@ -286,7 +286,8 @@ def _choices(case: Construction) -> Iterator[Candidate]:
         f"{case.text} {case.line()}",
     )
     named = (case.classes.get(word) for word in re.findall(r"[A-Za-z_]\w*", case.line()))
-    options = _QUOTED.findall(f"{case.text} {case.line()}")
+    quoted = _QUOTED.findall(f"{case.text} {case.line()}")
+    options = [] if isinstance(case.error, TypeError) else quoted  # because it quotes types
     options += [value for value in named if isinstance(value, str) and value]
     numbers = re.findall(r"\b\d+\b", lists[1]) if lists else []
     bad = [n for n, v in texts.items() if isinstance(v, str) and (v in case.text or n in case.text)]

@@ -82,10 +82,14 @@ class Construction:
         return lines[-1] if lines else ""
 
     def frame(self) -> Frame | None:
-        """The level of the stack in which the constructor of the model itself ran."""
+        """The level of the stack in which the constructor of the model itself ran.
+
+        That of its base where it hands on keywords that it does not name.
+        """
         frames = frames_of(self.error)
         own = [f for f in frames if f.function == "__init__" and f.users]
-        return own[0] if own else None
+        same = [f for f in own if f.variables.get("self") is own[0].variables.get("self")]
+        return same[-1 if self.takes_all() else 0] if own else None
 
 
 def whole_numbers(case: Construction) -> dict[str, int]:

@@ -499,6 +499,8 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("backbone: nn.Module", "", "nn.Identity()"),
         ("encoder", "", "Encoder(64)"),
         ("block, layers", "self.x = block(3, 3)", "ResBlock, [2, 2, 2, 2]"),
+        ("num_res_blocks", "for i in range(num_res_blocks): pass", "2"),
+        ("resolutions", "self.attends = 4 in resolutions", "[64, 64, 64, 64]"),
     ],
     ids=lambda value: value.replace("\n", "; ") or "-",
 )
@@ -570,6 +572,11 @@ def test_an_inherited_constructor_in_another_file_is_filled_too(read: Read) -> N
 def test_a_parameter_that_says_nothing_begins_as_a_size(read: Read) -> None:
     program = read(_IMPORTS + _NET.replace("self, n_in,", "self, quux,"))
     assert _model(program).candidates == (Candidate(BuiltFrom.NAMES, "Net(64)"),)
+
+
+def test_a_file_to_be_read_is_not_made_up(read: Read) -> None:
+    program = read(_IMPORTS + _NET.replace("self, n_in,", "self, config_path,"))
+    assert _model(program).candidates == ()
 
 
 def test_an_annotated_parameter_that_says_nothing_leaves_no_candidate(read: Read) -> None:

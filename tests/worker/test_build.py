@@ -275,6 +275,23 @@ class TestConstructorErrors:
         built = build(module_of(source), request(constructor, built_from=BuiltFrom.NAMES))
         assert isinstance(built.make(), nn.Module)
 
+    def test_what_the_base_makes_of_the_words_handed_on_is_corrected(self) -> None:
+        source = """
+            class Base(nn.Module):
+                def __init__(self, width, scales):
+                    super().__init__()
+                    self.layer = nn.Linear(3, width * 2 if 4 in scales else width)
+
+                def forward(self, x):
+                    return self.layer(x)
+
+            class Net(Base):
+                def __init__(self, width, *args, **kwargs):
+                    super().__init__(width, *args, **kwargs)
+        """
+        built = build(module_of(source), request("Net(width=8)", built_from=BuiltFrom.NAMES))
+        assert built.candidate.constructor == "Net(width=8, scales=[4, 4])"
+
     def test_a_size_is_made_what_another_must_have_been(self) -> None:
         source = """
             class Net(nn.Module):

@@ -404,6 +404,13 @@ CASES = {
         ),
         ("float32[8,7]",),
     ),
+    "features are counted beside an encoding of where they are": (
+        net(
+            "self.n = nn.LayerNorm(3 + 4); self.l = nn.Linear(7, 2)",
+            "where = torch.rand(*x.shape[:-1], 4); return self.l(self.n(torch.cat([x, where], -1)))",
+        ),
+        ("float32[8,32,3]",),
+    ),
     "a decoder takes what an encoder gave": (
         net(
             "self.r = nn.GRUCell(6, 6); self.l = nn.Linear(12, 2)",
