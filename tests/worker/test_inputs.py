@@ -407,7 +407,7 @@ CASES = {
     "features are counted beside an encoding of where they are": (
         net(
             "self.n = nn.LayerNorm(3 + 4); self.l = nn.Linear(7, 2)",
-            "where = torch.rand(*x.shape[:-1], 4); return self.l(self.n(torch.cat([x, where], -1)))",
+            "at = torch.rand(*x.shape[:-1], 4); return self.l(self.n(torch.cat([x, at], -1)))",
         ),
         ("float32[8,32,3]",),
     ),
