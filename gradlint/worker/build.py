@@ -242,7 +242,8 @@ def _from(
             model = _made(module, form, limit)
         except UserError as error:
             error.constructor = _inlined(form)
-            first = first or error
+            # because no other arguments help where a package is not installed
+            first = error if isinstance(error.error, ImportError) else first or error
             now = str(error.error)
             new = [
                 (c, now) for c in _repaired(module, form, error, limit) if c.constructor not in seen

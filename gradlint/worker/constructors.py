@@ -15,12 +15,17 @@ from gradlint.protocol.wire import BuiltFrom, Candidate
 from gradlint.worker.attempt import frames_of, tried
 from gradlint.worker.demands import DEMANDS
 from gradlint.worker.failure import UserError
-from gradlint.worker.refusals import Construction, mentioned, suspects, whole_numbers
+from gradlint.worker.refusals import (
+    VARIADIC,
+    Construction,
+    mentioned,
+    suspects,
+    whole_numbers,
+)
 from gradlint.worker.sources import evaluated
 from gradlint.worker.standin import StandIn
 from gradlint.worker.usual import known, usual
 
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
 GUESSED = frozenset({BuiltFrom.NAMES, BuiltFrom.DEFAULTS})
 """The sources of arguments that are ours to change, because the user gave none."""
@@ -39,7 +44,7 @@ def by_signature(name: str, target: object) -> Candidate | None:
         return None
     arguments = []
     for key, parameter in outcome.value.parameters.items():
-        if parameter.default is parameter.empty and parameter.kind not in _VARIADIC:
+        if parameter.default is parameter.empty and parameter.kind not in VARIADIC:
             annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
             value = known(key) or _ANNOTATED.get(annotation) or _sized(key)
             if value is None:
@@ -56,7 +61,7 @@ def open_call(name: str, target: object) -> str:
     needed = (
         key
         for key, parameter in outcome.value.parameters.items()
-        if parameter.default is parameter.empty and parameter.kind not in _VARIADIC
+        if parameter.default is parameter.empty and parameter.kind not in VARIADIC
     )
     return f"{name}({', '.join(f'{key}=...' for key in needed)})"
 

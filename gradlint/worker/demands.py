@@ -13,7 +13,7 @@ from torch import nn
 
 from gradlint.protocol.wire import Candidate
 from gradlint.worker.attempt import frames_of, tried
-from gradlint.worker.refusals import Construction, mentioned
+from gradlint.worker.refusals import VARIADIC, Construction, mentioned
 from gradlint.worker.sources import evaluated
 from gradlint.worker.usual import usual
 
@@ -24,11 +24,21 @@ _DEMAND = re.compile(
 )
 
 
+_ADVICE = re.compile(r"\b([a-z]\w*) ?=+ ?(True|False|None|-?\d+(?:\.\d+)?|'\w+'|\"\w+\")")
+
+
+def _advised(case: Construction) -> Iterator[Candidate]:
+    """The message says what to set, as in "set `add_self_loops=False`"."""
+    for name, value in _ADVICE.findall(case.text):
+        if name in case.parameters() or case.takes_all():
+            yield case.having(name, value)
+
+
 def _demanded(case: Construction) -> Iterator[Candidate]:
     """The message names an argument that must be given."""
     if not _DEMAND.search(case.text):
         return
-    known = case.parameters()
+    known = [n for n, p in case.parameters().items() if p.kind not in VARIADIC]
     quoted = re.findall(r"[`'\"](\w+)[`'\"]", case.text) if case.takes_all() else []
     named = [word for word in re.findall(r"\w+", case.text) if word in known]
     for name in dict.fromkeys((*named, *quoted)):
@@ -144,6 +154,7 @@ def _callable(target: object) -> Callable[..., object]:
 
 
 DEMANDS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
+    _advised,
     _demanded,
     _typed,
     _particular,

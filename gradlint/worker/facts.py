@@ -98,11 +98,12 @@ class Facts:
 
     def published(self) -> int | None:
         """The side of the images that the weights of a published architecture were trained on."""
-        for name in ("default_cfg", "pretrained_cfg"):
-            configuration = vars(self.model).get(name)
-            size = configuration.get("input_size") if isinstance(configuration, dict) else None
-            if isinstance(size, (tuple, list)) and isinstance(size[-1], int):
-                return size[-1]
+        for module in self.model.modules():
+            for name in ("default_cfg", "pretrained_cfg"):
+                configuration = vars(module).get(name)
+                size = configuration.get("input_size") if isinstance(configuration, dict) else None
+                if isinstance(size, (tuple, list)) and isinstance(size[-1], int):
+                    return size[-1]
         size = vars(self.model).get("in_size")
         return size[-1] if isinstance(size, tuple) and type(size[-1]) is int else None
 

@@ -13,6 +13,8 @@ from gradlint.protocol.wire import Candidate
 from gradlint.worker.attempt import Frame, frames_of, tried
 
 _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+"""The kinds of parameters that take what no other does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def whole_numbers(case: Construction) -> dict[str, int]:
 
 def mentioned(case: Construction) -> list[str]:
     """Parameters that the failing lines or the message name, those on the innermost line first."""
-    names = (*case.given(), *case.parameters())
+    known = (n for n, p in case.parameters().items() if p.kind not in VARIADIC)
+    names = (*case.given(), *known)
     lines = (case.innermost(), f"{case.line()} {case.text}")
     found = [name for line in lines for name in names if re.search(rf"\b{name}\b", line)]
     return list(dict.fromkeys(found))

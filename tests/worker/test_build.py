@@ -191,6 +191,11 @@ GUARDED = {
         "dim, heads",
         "Net(dim=64, heads=7)",
     ),
+    "an argument that the message advises": (
+        "if loops: raise ValueError('loops are not supported, set `loops=False`')",
+        "dim, loops=True",
+        "Net(dim=64)",
+    ),
     "an argument that the message demands": (
         "if depth is None: raise ValueError('`depth` must be passed in')",
         "dim, depth=None",
