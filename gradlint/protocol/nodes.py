@@ -81,8 +81,10 @@ class Layer:
 
     def setting(self, name: str, default: float = 0.0) -> float:
         """The numeric setting `name` of the module or call, or `default`."""
-        value = dict(self.settings).get(name, default)
-        return default if isinstance(value, str) else float(value)
+        for key, value in self.settings:
+            if key == name:
+                return default if isinstance(value, str) else float(value)
+        return default
 
 
 @dataclass(frozen=True, slots=True)

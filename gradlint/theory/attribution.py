@@ -9,7 +9,7 @@ from enum import Enum
 from itertools import pairwise
 
 from gradlint.layers.graph import LayerGraph
-from gradlint.layers.operations import Role, role_of
+from gradlint.layers.operations import Role, is_weighted, role_of
 from gradlint.layers.scales import HiddenWeight
 from gradlint.protocol.nodes import Layer
 from gradlint.theory.dense import weight_square
@@ -48,6 +48,8 @@ class Attribution:
 
 
 _ATTAINABLE = 4.0  # the largest critical variance that a scheme gives; sigmoids need above 100
+_LARGEST_USUAL = 3.0  # of fan_in E w^2 in branches; He's is 2 and SiLU's critical one 2.6
+_LEAST = 1e-280
 _CLOSE = 1.5  # the factor from the critical variance up to which weights are not to blame
 
 
@@ -59,7 +61,8 @@ def explain(graph: LayerGraph, prediction: Prediction, region: Collection[str] =
     lacks to make up for that activation's usual slope (He 2015), and the activation for the rest.
     Weights close to their critical scale are not to blame: there a norm is missing that would hold
     the signal where they are critical (Ioffe & Szegedy 2015). What a typical draw of narrow layers
-    loses against the mean over draws is the width's (Hanin & Nica 2020).
+    loses against the mean over draws is the width's (Hanin & Nica 2020). Where branches are summed,
+    the weights inside them answer for what they pass on.
     """
     causes: dict[Cause, float] = {}
     for cause, change in _changes(graph, prediction, region):
@@ -90,6 +93,8 @@ def _changes(
         elif role_of(after) is Role.ACTIVATION:
             yield Cause.ACTIVATION, change + owed
             owed = 0.0
+        elif graph.joins(after):
+            yield _joint_cause(graph, before, after, change), change
         else:
             yield _OTHERS.get(role_of(after), Cause.OTHER), change
 
@@ -107,6 +112,19 @@ def _reference(graph: LayerGraph, layer: Layer) -> float:
     weight = graph.weight_of(layer)
     critical = HiddenWeight(layer, weight, graph).critical if weight is not None else 1.0
     return critical if critical <= _ATTAINABLE else 1.0
+
+
+def _joint_cause(graph: LayerGraph, before: Layer, after: Layer, change: float) -> Cause:
+    """The cause inside the branches that end at a sum: a norm, weights out of scale, or no norm."""
+    inside = graph.between(before, after)
+    weights = [w for layer in inside if is_weighted(layer) and (w := graph.weight_of(layer))]
+    if not weights:
+        return Cause.OTHER
+    if any(role_of(layer) is Role.NORM for layer in inside):
+        return Cause.NORM
+    scale = sum(math.log(max(_LEAST, w.fan_in * weight_square(w))) for w in weights) / len(weights)
+    beyond = scale > math.log(_LARGEST_USUAL) if change > 0.0 else scale < -math.log(_CLOSE)
+    return Cause.WEIGHTS if beyond else Cause.MISSING_NORM
 
 
 def _weight_cause(graph: LayerGraph, layer: Layer) -> Cause:

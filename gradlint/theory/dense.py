@@ -139,7 +139,8 @@ def product_of_matrices(call: Call) -> Step:
         _product_axes(call.shape),
     )
     places = one.shape[-2] if len(one.shape) >= 2 else 1
-    lands = spread_by(places, one.local / one.square)
+    tokens = two.axes[-2:-1] == POSITION
+    lands = spread_by(places, one.local / one.square) if tokens else None
     gains = (Gain(count * two.square), Gain(count * one.square, lands=lands))
     return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 2))
 

@@ -238,7 +238,7 @@ def addition(call: Call) -> Step:
         _term_gain(term, after, cross, _copies(operand, after))
         for operand, term in zip(call.operands, terms, strict=True)
     )
-    return Step(replace(after, shape=call.shape), gains)
+    return Step(after.sized(call.shape), gains)
 
 
 def _copies(operand: Operand, after: Moments) -> Landing | None:
@@ -307,7 +307,7 @@ def _joined(one: Moments, two: Moments) -> tuple[tuple[float, ...], ...]:
 def _with_scalar(call: Call, sign: float) -> Step:
     number = scalar_of(call)
     if not call.operands:
-        return Step(replace(call.first, shape=call.shape), ())
+        return Step(call.first.sized(call.shape), ())
     if number is None:
         return Step(replace(call.operands[0].moments, shape=call.shape), (Gain(1.0),))
     backwards = call.name.startswith("rsub") or _number_first(call)
@@ -373,7 +373,7 @@ def multiplication(call: Call) -> Step:
         _factor_gain(operand.moments, factor, after, likeness)
         for operand, factor, likeness in zip(call.operands, factors, alike, strict=True)
     )
-    return Step(replace(after, shape=call.shape), gains)
+    return Step(after.sized(call.shape), gains)
 
 
 def _likeness(factors: list[Moments], place: int) -> float:
@@ -404,7 +404,7 @@ def _weighed(own: Moments, after: Moments, likeness: float) -> Landing | None:
 
 
 def _unknown_factor(call: Call) -> Step:
-    moments = replace(call.first, shape=call.shape)
+    moments = call.first.sized(call.shape)
     return Step(moments, (Gain(1.0),) * len(call.operands))
 
 
@@ -416,7 +416,15 @@ def _product(one: Moments, two: Moments) -> Moments:
         local=one.local * two.local,
         mean=one.mean * two.mean,
         curve=None,
+        single=_single_of(one, two),
+        parts=(),
     )
+
+
+def _single_of(one: Moments, two: Moments) -> float | None:
+    if one.single is None and two.single is None:
+        return None
+    return bounded((one.single or one.square) * (two.single or two.square))
 
 
 def division(call: Call) -> Step:
@@ -437,7 +445,7 @@ def division(call: Call) -> Step:
     inverse = apply(Power(-1.0), two, two.moments.shape)
     below = broadcast(Operand(two.id, inverse.moments), call)
     above = broadcast(one, call)
-    after = replace(_product(above, below), shape=call.shape)
+    after = _product(above, below).sized(call.shape)
     gain = _divisor_gain(two.moments, below, above, after, inverse.gains[0])
     lands = _weighed(one.moments, after, below.local / below.square)
     return Step(
@@ -502,7 +510,7 @@ def dropout(call: Call) -> Step:
     before = call.first
     rate = min(max(call.layer.setting("p", call.layer.setting("argument1", 0.0)), 0.0), 0.999)
     if rate == 0.0:
-        return Step(replace(before, shape=call.shape), (Gain(1.0),) * len(call.operands))
+        return Step(before.sized(call.shape), (Gain(1.0),) * len(call.operands))
     kept = 1.0 / (1.0 - rate)
     after = replace(before, square=before.square * kept, shape=call.shape, curve=None)
     return Step(after, (Gain(kept, lands=thinned(1.0 - rate)),) * len(call.operands))
@@ -510,7 +518,7 @@ def dropout(call: Call) -> Step:
 
 def passing(call: Call) -> Step:
     """A copy, or an operation of which nothing is known: moments and gradient are passed on."""
-    return Step(replace(call.first, shape=call.shape), (Gain(1.0),) * len(call.operands))
+    return Step(call.first.sized(call.shape), (Gain(1.0),) * len(call.operands))
 
 
 def moving(call: Call) -> Step:

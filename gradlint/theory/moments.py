@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from gradlint.theory.quadrature import PointFunction, Response
 
@@ -41,6 +42,7 @@ class Moments:
     effect, the share of the energy that lies at each place, times the number of places. `curve` is
     set while the tensor is an elementwise function of a Gaussian one. `single` is E z^2 at the one
     position of a token that was joined alone, such as a class token, while it is known to differ.
+    `parts` are the tensors whose features were joined to this one, which differ in their moments.
     """
 
     square: float
@@ -52,6 +54,7 @@ class Moments:
     spread: tuple[tuple[float, ...], ...] = ()
     curve: Curve | None = None
     single: float | None = None
+    parts: tuple[Moments, ...] = ()
 
     @property
     def variance(self) -> float:
@@ -65,8 +68,7 @@ class Moments:
 
     def count(self, axis: str) -> int:
         """The number of places along all axes of one role."""
-        pairs = zip(self.shape, self.axes, strict=False)
-        return math.prod(size for size, role in pairs if role == axis)
+        return _count(self.shape, self.axes, axis)
 
     @property
     def direction(self) -> int:
@@ -83,7 +85,7 @@ class Moments:
     @property
     def elements(self) -> int:
         """The number of elements."""
-        return math.prod(self.shape)
+        return _product(self.shape)
 
     @property
     def correlation(self) -> float:
@@ -117,10 +119,24 @@ class Moments:
             _mixed(self.spread, factor * self.square, offset),
         )
 
+    def sized(self, shape: tuple[int, ...]) -> Moments:
+        """The same elements in axes of the same roles."""
+        return self if self.shape == shape else replace(self, shape=shape)
+
     def shaped(self, shape: tuple[int, ...], axes: str) -> Moments:
         """The same elements in another shape, which are no function of others any more."""
         kept = self.spread if axes.count(POSITION) == self.axes.count(POSITION) else ()
         return Moments(self.square, self.shared, self.local, self.mean, shape, axes, kept)
+
+
+@lru_cache(maxsize=4096)
+def _count(shape: tuple[int, ...], axes: str, axis: str) -> int:
+    return math.prod(size for size, role in zip(shape, axes, strict=False) if role == axis)
+
+
+@lru_cache(maxsize=4096)
+def _product(shape: tuple[int, ...]) -> int:
+    return math.prod(shape)
 
 
 def relaid(moments: Moments, shape: tuple[int, ...]) -> Moments:

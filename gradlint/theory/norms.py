@@ -79,7 +79,25 @@ def normalise(call: Call, before: Moments, group: Group, *, centre: bool) -> Ste
         lands = Landing(alike=(1.0 - 1.0 / group.features, ALIKE))
     if before.single is not None and group.batch == group.positions == 1:
         lands = Landing(one=(variance / (before.single + _epsilon(call)), ONE))
-    return Step(after, (Gain(factor, along=0.0, noise=noise, lands=lands),))
+    factors = _of_parts(before, group, scale, _epsilon(call)) if group.features == 1 else ()
+    portions: tuple[float, ...] = ()
+    if factors:
+        mean = sum(factors)
+        factor, portions = factor * mean * variance / scale, tuple(one / mean for one in factors)
+    gain = Gain(factor, along=0.0, noise=noise, lands=lands, portions=portions)
+    return Step(after, (gain,))
+
+
+def _of_parts(before: Moments, group: Group, scale: float, epsilon: float) -> tuple[float, ...]:
+    """The gains of features that were joined from several tensors, times their shares.
+
+    Each feature is divided by its own variance, so those of small ones get more of the gradient.
+    """
+    elements = max(before.elements, 1)
+    return tuple(
+        part.elements / elements * scale / (max(part.square - group.common(part), 0.0) + epsilon)
+        for part in before.parts
+    )
 
 
 def _finite(count: float, *, centre: bool) -> float:

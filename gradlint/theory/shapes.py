@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -103,7 +104,9 @@ def selected(call: Call) -> Step:
     """A part of a tensor: moments stay, and all of the part's gradient reaches the whole."""
     before = call.first
     axes = _surviving(before, call.shape)
-    after = replace(before, shape=call.shape, axes=axes, spread=(), curve=None)
+    after = replace(before, shape=call.shape, axes=axes, spread=(), curve=None, parts=())
+    if 1 < after.count(POSITION) < before.count(POSITION):
+        after = replace(after, single=None)  # because the token was left out, as for its patches
     if after.count(POSITION) <= 1:
         after = replace(after, local=after.square)
         if before.count(POSITION) > 1:
@@ -160,9 +163,23 @@ def joined(call: Call) -> Step:
     alike = all(len(part.shape) == rank for part in parts)
     landings = _shares_of_one(parts, after, sizes) if alike else [None] * len(parts)
     single = next((part for part, way in zip(parts, landings, strict=True) if _holds(way)), None)
-    after = replace(after, single=single.square if single else None)
-    gains = (Gain(size / whole, lands=lands) for size, lands in zip(sizes, landings, strict=True))
+    leaves = [part.parts or (part,) for part in parts] if _by_features(parts, after) else []
+    joint = tuple(leaf for own in leaves for leaf in own)
+    after = replace(after, single=single.square if single else None, parts=joint)
+    ends = list(itertools.accumulate((len(own) for own in leaves), initial=0))
+    spans = list(itertools.pairwise(ends)) or [None] * len(parts)
+    gains = (
+        Gain(size / whole, lands=lands, span=span)
+        for size, lands, span in zip(sizes, landings, spans, strict=True)
+    )
     return Step(after, tuple(gains))
+
+
+def _by_features(parts: list[Moments], whole: Moments) -> bool:
+    """Whether tensors are joined along their features only."""
+    return whole.axes[1:2] == FEATURE and all(
+        part.shape[:1] + part.shape[2:] == whole.shape[:1] + whole.shape[2:] for part in parts
+    )
 
 
 def _holds(landing: Landing | None) -> bool:
@@ -194,7 +211,9 @@ def expanded(call: Call) -> Step:
 
 
 def padded(call: Call) -> Step:
-    """Zeros around a tensor thin out its energy; their gradient is lost."""
+    """Zeros around a tensor thin out its energy, and their gradient is lost; copies keep both."""
+    if dict(call.layer.settings).get("mode", "constant") != "constant":
+        return expanded(call)
     before = call.first
     share = before.elements / max(math.prod(call.shape), 1)
     share = min(share, 1.0)

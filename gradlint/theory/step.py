@@ -81,7 +81,8 @@ class Flow:
     `spread` tells where along positions the energy lies. `noise` is the variance of ln(energy) over
     initialisations, which grows with depth / width: the typical energy is the mean times exp(-noise
     / 2). `overlap` is the mean of cos^2 between the gradients of two places, each with itself among
-    them. `places` says which part of it positions have in common.
+    them. `places` says which part of it positions have in common, `portions` the shares of the
+    energy in the parts of features that were joined, where they differ from those of their sizes.
     """
 
     energy: float
@@ -90,6 +91,7 @@ class Flow:
     noise: float = 0.0
     overlap: float = 1.0
     places: Places = APART
+    portions: tuple[float, ...] = ()
 
     @property
     def typical(self) -> float:
@@ -111,7 +113,8 @@ class Flow:
         places = self.places
         if places is not other.places:
             _, places = together(((self.energy, places), (other.energy, other.places)))
-        return Flow(energy, along, spread, self._noise_with(other), overlap, places)
+        portions = self.portions if self.energy >= other.energy else other.portions
+        return Flow(energy, along, spread, self._noise_with(other), overlap, places, portions)
 
     def _noise_with(self, other: Flow) -> float:
         """What both branches have gone through stays.
@@ -139,6 +142,8 @@ class Gain:
     weights add for a single gradient: less where gradients of several places differ in direction.
     Weights turn them towards each other; slopes that differ turn them apart, as far as they are not
     `alike`. `lands` tells apart what positions have in common, None where all parts fare the same.
+    `portions` are the shares of the energy that features get which were joined from several
+    tensors, `span` says which of them are the operand's.
     """
 
     factor: float
@@ -152,6 +157,8 @@ class Gain:
     places: float = 1.0
     alike: float = 1.0
     lands: Landing | None = None
+    portions: tuple[float, ...] = ()
+    span: tuple[int, int] | None = None
 
     def apply(self, flow: Flow, growth: float = 0.0) -> Flow:
         """The gradient at the operand, given that at the output; `growth` is |y| / |x|."""
@@ -164,7 +171,9 @@ class Gain:
         along = math.copysign(math.sqrt(along * along + self.leak * rest), along)
         aligned = self.factor if self.aligned is None else self.aligned
         extra, places = self.lands.apply(flow.places) if self.lands else (1.0, flow.places)
-        energy = share * (self.factor * extra * rest + aligned * reaching**2)
+        portions = flow.portions[slice(*self.span)] if self.span else ()
+        factor = sum(portions) if portions else self.factor
+        energy = share * (factor * extra * rest + aligned * reaching**2)
         noise = flow.noise + self.noise + self.wander * flow.overlap
         overlap = (
             max(flow.overlap * self.alike**2, 1.0 / self.places)
@@ -172,7 +181,17 @@ class Gain:
             else flow.overlap
         )
         overlap += (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0)
-        return Flow(max(energy, along * along), along, spread, noise, overlap, places)
+        if portions and factor > 0.0:
+            portions = tuple(portion / factor for portion in portions)
+        return Flow(
+            max(energy, along * along),
+            along,
+            spread,
+            noise,
+            overlap,
+            places,
+            portions if self.span else self.portions,
+        )
 
     def _moved(self, flow: Flow) -> tuple[float, tuple[tuple[float, ...], ...]]:
         if not self.taps:

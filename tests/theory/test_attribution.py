@@ -82,3 +82,35 @@ class Reader(nn.Module):
 def test_a_recurrent_layer_is_named_as_recurrence() -> None:
     graph, _ = traced(network(Reader, 8, 20, 16))
     assert Cause.RECURRENCE in explain(graph, predict(graph)).causes
+
+
+class Blocks(nn.Module):
+    """Residual blocks with weights of a given scale, and with norms if wanted."""
+
+    def __init__(self, std: float, norm: bool) -> None:
+        super().__init__()
+        self.stem = nn.Linear(64, 64)
+        self.blocks = nn.ModuleList(nn.Linear(64, 64) for _ in range(10))
+        self.norms = nn.ModuleList(nn.LayerNorm(64) if norm else nn.Identity() for _ in range(10))
+        self.head = nn.Linear(64, 10)
+        for block in self.blocks:
+            nn.init.normal_(block.weight, std=std)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        for block, norm in zip(self.blocks, self.norms, strict=True):
+            x = x + torch.relu(block(norm(x)))
+        return self.head(x)
+
+
+@pytest.mark.parametrize(
+    ("std", "norm", "cause"),
+    [
+        pytest.param(0.5, False, Cause.WEIGHTS, id="large weights in the branches"),
+        pytest.param(0.17, False, Cause.MISSING_NORM, id="usual weights, no norm"),
+        pytest.param(0.5, True, Cause.NORM, id="large weights behind norms"),
+    ],
+)
+def test_branches_answer_for_what_their_sums_pass_on(std: float, norm: bool, cause: Cause) -> None:
+    graph, _ = traced(network(lambda: Blocks(std, norm), 8, 64))
+    assert explain(graph, predict(graph)).main is cause
