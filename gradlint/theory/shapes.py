@@ -167,7 +167,7 @@ def joined(call: Call) -> Step:
     joint = tuple(leaf for own in leaves for leaf in own)
     after = replace(after, single=single.square if single else None, parts=joint)
     ends = list(itertools.accumulate((len(own) for own in leaves), initial=0))
-    spans = list(itertools.pairwise(ends)) or [None] * len(parts)
+    spans: list[tuple[int, int] | None] = [*itertools.pairwise(ends)] or [None] * len(parts)
     gains = (
         Gain(size / whole, lands=lands, span=span)
         for size, lands, span in zip(sizes, landings, spans, strict=True)

@@ -93,8 +93,9 @@ class Blocks(nn.Module):
         self.blocks = nn.ModuleList(nn.Linear(64, 64) for _ in range(10))
         self.norms = nn.ModuleList(nn.LayerNorm(64) if norm else nn.Identity() for _ in range(10))
         self.head = nn.Linear(64, 10)
-        for block in self.blocks:
-            nn.init.normal_(block.weight, std=std)
+        for name, parameter in self.blocks.named_parameters():
+            if name.endswith("weight"):
+                nn.init.normal_(parameter, std=std)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)
