@@ -20,7 +20,7 @@ from tests.corpora.coverage import (
 )
 from tests.corpora.judgements import judged, outdated, read_judgements
 from tests.corpora.linting import Sweep, default_results
-from tests.corpora.registered import write_programs
+from tests.corpora.registered import with_refusals, write_programs
 from tests.corpora.sources import Package, find_folder, find_package
 from tests.corpora.table import Row, by_rule, reasons, table
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         sweep.results.mkdir(parents=True, exist_ok=True)
         packages = [_package(name, options, sweep) for name in options.packages]
-        rows = [_swept(package, _apart(sweep, package, options)) for package in packages]
+        rows = [_swept(package, _apart(sweep, package, options), options) for package in packages]
         return _report(rows)
     except (ConfigError, LookupError, ValueError, OSError) as error:
         print(f"tests.corpora: {error}", file=sys.stderr)
@@ -89,10 +89,11 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def _swept(package: Package, sweep: Sweep) -> Row:
+def _swept(package: Package, sweep: Sweep, options: argparse.Namespace) -> Row:
     outcomes = []
     for number, file in enumerate(package.files, 1):
-        outcomes.append(with_roots(sweep.outcome(package.root, file), package.root))
+        outcome = with_roots(sweep.outcome(package.root, file), package.root)
+        outcomes.append(with_refusals(outcome, package.root) if options.registered else outcome)
         if sys.stderr.isatty():
             print(f"\r{package.name} {number}/{len(package.files)}", end="", file=sys.stderr)
     return Row(package.name, tuple(outcomes))
@@ -112,7 +113,7 @@ def _report(rows: Sequence[Row]) -> int:
 
 
 def _report_coverage(rows: Sequence[Row]) -> None:
-    print("\nset apart for packages that are not installed:")
+    print("\nset apart for what is not installed or runs by itself as little:")
     for package, count in missing_packages(rows).most_common():
         print(f"{count:6d}  {package}")
     print("\nreasons for what is not covered:")

@@ -16,8 +16,9 @@ from tests.corpora.results import Model, Outcome
 from tests.corpora.table import Row, aligned, alike
 
 _MISSING = re.compile(
-    r"No module named '(\w+)|cannot import name '\w+' from '(\w+)|"
-    r"(?:Import|ModuleNotFound)Error: .*requires '([\w-]+)"
+    r"No module named '(\w+)|cannot import name '\w+' from '(\w+)|requires the (\w+) library|"
+    r"(?:Import|ModuleNotFound)Error: .*requires '([\w-]+)|"
+    r"Could not run '(\w+::\w+)'|operator (\w+::\w+) does not exist"
 )
 
 
@@ -75,11 +76,18 @@ def share_of(model: Model) -> Share:
         case ModelStatus.NOT_RUN.value:
             return Share.NO_MODEL
         case _:
-            return Share.APART if missing_package(model.reason) else Share.MISSED
+            return Share.APART if _lacking(model) else Share.MISSED
+
+
+def _lacking(model: Model) -> str:
+    """What is missing without which nothing could cover the model, "" where that is nothing."""
+    if missing := missing_package(model.reason):
+        return missing
+    return f"a program that runs by itself: {alike(model.refused)}" if model.refused else ""
 
 
 def missing_package(reason: str) -> str:
-    """The package that is not installed, "" where a model was not covered for another reason."""
+    """The package or the operator of one that is not installed, "" for any other reason."""
     found = _MISSING.search(reason)
     return next(filter(None, found.groups()), "") if found else ""
 
@@ -92,8 +100,8 @@ def coverage_table(rows: Sequence[Row]) -> str:
 
 
 def missing_packages(rows: Iterable[Row]) -> Counter[str]:
-    """How many classes were set apart for each package that is not installed."""
-    found = (missing_package(m.reason) for m in _models(rows) if share_of(m) is Share.APART)
+    """How many classes were set apart for each thing that is missing here."""
+    found = (_lacking(m) for m in _models(rows) if share_of(m) is Share.APART)
     return Counter(found)
 
 

@@ -7,11 +7,15 @@ import random
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gradlint.report import ModelStatus
 from tests.corpora.linting import environment
+from tests.corpora.results import Outcome
 from tests.corpora.sources import Package
+
+_COVERED = (ModelStatus.PROBED.value, ModelStatus.TRACED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,32 @@ def write_programs(package: str, folder: Path, sample: int, seed: int) -> Packag
         (folder / file).write_text(_program(registry, name), encoding="utf-8")
         files.append(file)
     return Package(package, folder, tuple(files))
+
+
+_NATIVE = """
+import sys, warnings, torch
+warnings.simplefilter("ignore")
+with torch.device("meta"):
+    exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"))
+"""
+
+
+def with_refusals(outcome: Outcome, root: Path) -> Outcome:
+    """The outcome of a program below `root`, with what it raises by itself if no model was covered.
+
+    It runs on the meta device, because a program of a healthy package may need more memory than
+    there is; what only that device refuses does not count.
+    """
+    if all(model.status in _COVERED for model in outcome.models):
+        return outcome
+    command = [sys.executable, "-c", _NATIVE, str(root / outcome.path)]
+    process = subprocess.run(
+        command, env=environment(), capture_output=True, text=True, timeout=300, check=False
+    )
+    error = re.compile(r"[\w.]+(Error|Exception)")
+    lines = [line for line in process.stderr.splitlines() if error.match(line)]
+    raised = lines[-1] if process.returncode and lines and "meta" not in lines[-1] else ""
+    return replace(outcome, models=tuple(replace(m, refused=raised) for m in outcome.models))
 
 
 def _names(registry: Registry) -> list[str]:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model class, how far it came and why no further; a root is built by no other class."""
+    """A model class, how far it came and why no further; a root is built by no other class.
+
+    `refused` is what its own program raises without gradlint, "" where that is nothing or unknown.
+    """
 
     name: str
     status: str
     reason: str
     root: bool = True
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from tests.corpora.coverage import (
 )
 from tests.corpora.judgements import Judgement, judged, outdated, read_judgements
 from tests.corpora.linting import ENVIRONMENT, Sweep
-from tests.corpora.registered import REGISTRIES, Registry, write_programs
+from tests.corpora.registered import REGISTRIES, Registry, with_refusals, write_programs
 from tests.corpora.results import Found, Model, Outcome, read_outcome
 from tests.corpora.sources import find_folder, find_package
 from tests.corpora.table import Row, by_rule, reasons, table
@@ -77,6 +77,30 @@ def test_a_package_that_the_error_itself_names_is_missing() -> None:
     reason = "build at a.py:3: ImportError: 'SparseTensor' requires 'torch-sparse'"
     assert missing_package(reason) == "torch-sparse"
     assert missing_package("build: ValueError: 'heads' requires 'dim'") == ""
+
+
+def test_what_its_own_program_refuses_is_set_apart() -> None:
+    models = (
+        Model("A", "probed", ""),
+        Model("B", "failed", "forward: Could not run 'torchvision::nms' with arguments"),
+        Model("C", "failed", "import: KeyError: 'x'", refused="KeyError: 'x'"),
+    )
+    assert Coverage.of([row(*models)], "all").cells()[4:] == ("2", "0", "0", "100.0%")
+    assert missing_packages([row(*models)]).total() == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        pytest.param("raise ValueError('no length')", "ValueError: no length", id="the program"),
+        pytest.param("torch.ones(2).tolist()", "", id="the meta device alone"),
+        pytest.param("torch.ones(2)", "", id="nothing"),
+    ],
+)
+def test_a_program_says_by_itself_what_it_refuses(tmp_path: Path, text: str, refused: str) -> None:
+    (tmp_path / "net.py").write_text(f"import torch\n{text}\n", encoding="utf-8")
+    outcome = Outcome("net.py", models=(Model("model", "failed", "import: …"),))
+    assert with_refusals(outcome, tmp_path).models[0].refused == refused
 
 
 def test_a_class_that_another_builds_is_no_root(tmp_path: Path) -> None:
