@@ -21,6 +21,7 @@ _CONFIG = re.compile(
 )
 _COLOURS = "3"
 _PLACE = re.compile(r"(path|file|filename|dir|folder|url)$")  # because a number opens any file
+_BLOCK = re.compile(r"block(s|_(type|class|cls|fn|func|layer))?\d*$")
 _ALIKE = 3
 """Letters that a model and its configuration begin with in common: `GPT`, `Bert`."""
 _DEEPEST = 3
@@ -142,7 +143,7 @@ class Filling:
         nn = torch_nn(self.reading)
         counts = usage.roles or usage.counted
         takes = usage.called or (takes_class(annotation) and not counts)
-        if takes and "block" in parameter.name.lower():
+        if takes and _BLOCK.search(parameter.name.lower()):
             return self._block()
         usual = None if counts else conventional_class(parameter.name)
         if usual and (usage.called or re.search("_(layer|fn|func)$", parameter.name)):

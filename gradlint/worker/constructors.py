@@ -256,7 +256,13 @@ def _tensors(case: Construction) -> Iterator[Candidate]:
 
 
 def _mapped(case: Construction) -> Iterator[Candidate]:
-    """A number was indexed by a text or spread: it should be a mapping."""
+    """A number was indexed by a text or spread: it should be a mapping, with all that is taken."""
+    spread = re.findall(r"\*\*(?:self\.)?(\w+)", case.innermost())
+    if "missing" in case.text and "required" in case.text:
+        more = ", ".join(f"{name}={usual(name)}" for name in re.findall(r"'(\w+)'", case.text))
+        for name, value in case.given().items():
+            if name in spread and (text := ast.unparse(value)).startswith("dict("):
+                yield case.having(name, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{more})")
     if re.search(r"must be a mapping, not (int|NoneType)", case.text):
         for parameter in suspects(case, object):
             yield case.having(parameter, "dict()")

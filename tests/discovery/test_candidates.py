@@ -499,6 +499,7 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("backbone: nn.Module", "", "nn.Identity()"),
         ("encoder", "", "Encoder(64)"),
         ("block, layers", "self.x = block(3, 3)", "ResBlock, [2, 2, 2, 2]"),
+        ("resblock_kernel_sizes", "self.n = len(resblock_kernel_sizes)", "[3, 3, 3, 3]"),
         ("num_res_blocks", "for i in range(num_res_blocks): pass", "2"),
         ("resolutions", "self.attends = 4 in resolutions", "[64, 64, 64, 64]"),
     ],

@@ -255,6 +255,11 @@ GUARDED = {
         "Net(model=PassThrough(config=64))",
     ),
     "an attribute of what is wrapped": ("body.width + 1", "body", "Net(body=PassThrough())"),
+    "a mapping with what its taker requires": (
+        "(lambda depth, rate: depth)(**options)",
+        "options",
+        "Net(options=dict())",
+    ),
     "a mapping to be spread": ("dict(**options)", "options", "Net(options=64)"),
     "words of a base": ("(lambda *, wide: wide)(**words)", "**words", "Net(wide=4)"),
 }
