@@ -199,3 +199,48 @@ def test_rules_are_silent_about_modules_that_they_are_to_ignore(
     assert cli.run(["deep.py"]) == 0
     assert capsys.readouterr().out.startswith("no findings in 1 file")
     assert cli.run(["deep.py", "--isolated", "--seeds", "2"]) == 1
+
+
+DECODER = """\
+import torch
+from torch import nn
+
+
+class Decoder(nn.Module):
+    def __init__(self, table):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(n, 4) for n in table["sizes"].values()])
+
+    def forward(self, features):
+        return sum(layer(f) for layer, f in zip(self.layers, features, strict=True))
+"""
+
+WHOLE = """\
+from torch import nn
+
+from .decoder import Decoder
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.wide = nn.Linear(6, 9)
+        self.decoder = Decoder({"sizes": {"first": 6, "second": 9}})
+
+    def forward(self, x):
+        return self.decoder([x, self.wide(x)])
+"""
+
+
+def test_a_part_that_cannot_be_had_alone_is_built_as_in_a_whole_of_the_project(
+    project: Path,
+) -> None:
+    package = project / "package"
+    package.mkdir()
+    for name, text in (("__init__", ""), ("decoder", DECODER), ("net", WHOLE)):
+        (package / f"{name}.py").write_text(text)
+    (model,) = run_json("package/decoder.py")["models"]
+    assert model["status"] == "probed"
+    assert model["built_from"] == "use-in-project"
+    assert model["constructor"] == "Decoder(table={'sizes': {'first': 6, 'second': 9}})"
+    assert model["inputs"] == ["features: [float32[8,6], float32[8,9]]"]

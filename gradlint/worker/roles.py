@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import cast
 
 from torch import nn
 
 from gradlint.worker.facts import Facts, channels_of
 from gradlint.worker.forwards import Forward
-from gradlint.worker.layers import last_size, main_spec, others, spec_of
+from gradlint.worker.layers import last_size, others, spec_of
+from gradlint.worker.role import Role
 from gradlint.worker.specs import (
     Boxes,
     Constant,
@@ -23,68 +23,13 @@ from gradlint.worker.specs import (
     Group,
     Lengths,
     Normal,
-    Ring,
     Shape,
     Size,
     Spec,
     Whole,
 )
 from gradlint.worker.states import own_states
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """One argument: the model, its `forward`, and the argument's name and position."""
-
-    facts: Facts
-    forward: Forward
-    name: str
-    index: int
-
-    @property
-    def lower(self) -> str:
-        """The name in lower case, without underscores around it."""
-        return self.name.lower().strip("_")
-
-    def consumer(self) -> nn.Module | None:
-        """The submodule that `forward` calls on this argument first, if its text shows one."""
-        for path in self.forward.consumers(self.name):
-            module = submodule(self.facts.model, path)
-            if module is not None:
-                return module
-        return None
-
-    def main(self) -> Spec:
-        """What the layer takes that this argument meets first, as far as that is known."""
-        consumer = self.consumer()
-        known = spec_of(Facts(consumer)) if consumer is not None else None
-        if known is not None:
-            return known
-        others = [name for name in self.forward.required if name != self.name]
-        taken = [Role(self.facts, self.forward, name, 1).consumer() for name in others]
-        inside = {id(part) for module in taken if module is not None for part in module.modules()}
-        return main_spec(self.facts, inside)
-
-    def is_graph(self) -> bool:
-        """Whether `forward` takes the edges of a graph."""
-        names = (name.lower() for name in self.forward.required)
-        return any(_EDGES.fullmatch(name) or _ADJACENCY.fullmatch(name) for name in names)
-
-    def has_grid(self) -> bool:
-        """Whether `forward` must be told how many patches each image has, and this holds them."""
-        wiring = any(_GRID.fullmatch(name.lower()) for name in self.forward.required)
-        return wiring and (not self.index or _IMAGE.fullmatch(self.lower) is not None)
-
-
-def submodule(model: nn.Module, path: str) -> nn.Module | None:
-    """The submodule at `encoder.layers[0]`, or None."""
-    current: object = model
-    for part in re.findall(r"\w+", path):
-        if part.isdigit() and isinstance(current, (nn.ModuleList, nn.Sequential)):
-            current = current[int(part)] if int(part) < len(current) else None
-        else:
-            current = getattr(current, part, None)
-    return current if isinstance(current, nn.Module) else None
+from gradlint.worker.wiring import WIRING, features, is_wiring
 
 
 def ideas_for(facts: Facts, forward: Forward, name: str, index: int) -> tuple[Spec, ...]:
@@ -103,8 +48,7 @@ def _ideas(role: Role) -> Iterator[Spec]:
     if keys:
         yield Group("dict", tuple(_part(role, key, i) for i, key in enumerate(keys)), keys)
     yield from (Constant(choice) for choice in role.forward.choices(role.name))
-    wiring = _EDGES.fullmatch(role.lower) or _ADJACENCY.fullmatch(role.lower)
-    parts = () if wiring else role.forward.unpacked(role.name)
+    parts = () if is_wiring(role.lower) else role.forward.unpacked(role.name)
     if len(parts) > 1:
         hidden = _hidden(role) if _HIDDEN.fullmatch(role.lower) else ()
         yield from (idea for idea in hidden if isinstance(idea, Group))
@@ -232,9 +176,6 @@ _TEXT = re.compile(
 _ITEM = re.compile(
     r"(users?|items?|movies?|heads?|tails?|relations?|products?|nodes?)(_?(ids?|idx|index|indices))?"
 )
-_EDGES = re.compile(r"edge_index\w*|edges|edge_list")
-_ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support")
-_NODES = re.compile(r"x|features?|nodes?|node_features|feat|h|inputs?")
 _IMAGE = re.compile(r"(\w*_)?(images?|imgs?|pixel_values|pixels|picture|photo)(_?\w)?")
 _GRID = re.compile(r"(\w+_)?grid_(thw|hws?)")
 _PATCHES = re.compile(r"(pixel|patch|image)\w*_position\w*")
@@ -249,17 +190,20 @@ def _by_name(role: Role) -> Iterator[Spec]:
     direct = consumer is not None and not _STEP.fullmatch(role.lower)
     if direct and isinstance(main, Whole):
         yield from _looked_up(role, main)
-    wiring = _EDGES.fullmatch(role.lower) or _ADJACENCY.fullmatch(role.lower)
-    first = not role.index or _NODES.fullmatch(role.lower)
-    if role.is_graph() and first and not wiring:
-        yield Normal(("nodes", _width(role)))
-    if role.has_grid() and not _GRID.fullmatch(role.lower):
+    yield from features(role)
+    if _has_grid(role) and not _GRID.fullmatch(role.lower):
         yield from _packed_patches(role)
     for pattern, ideas in _ROLES:
         if pattern.fullmatch(role.lower):
             yield from ideas(role)
     yield main
     yield from others(role.facts, main)
+
+
+def _has_grid(role: Role) -> bool:
+    """Whether `forward` must be told how many patches each image has, and this holds them."""
+    told = any(_GRID.fullmatch(name.lower()) for name in role.forward.required)
+    return told and (not role.index or _IMAGE.fullmatch(role.lower) is not None)
 
 
 def _looked_up(role: Role, main: Whole) -> Iterator[Spec]:
@@ -440,45 +384,6 @@ def _action(role: Role) -> Iterator[Spec]:
         yield Whole(("batch",), size)
 
 
-def _adjacency(role: Role) -> Iterator[Spec]:
-    yield Ring(("nodes", "nodes"))
-    yield Ring(("batch", "time", "time"))
-
-
-def _edges(role: Role) -> Iterator[Spec]:
-    yield Whole((2, "edges"), "nodes")
-
-
-def _width(role: Role) -> int:
-    """How many features each node of a graph has."""
-    main = role.main()
-    sizes = [dim for dim in getattr(main, "shape", ()) if isinstance(dim, int)]
-    return sizes[0] if sizes else 16
-
-
-def _edge_values(role: Role) -> Iterator[Spec]:
-    own = role.facts.number("edge_dim", "edge_attr_dim", "num_edge_features", "edge_in_channels")
-    many = Normal(("edges", own or _width(role)))
-    yield from (
-        (many, Normal(("edges",))) if own or "attr" in role.lower else (Normal(("edges",)), many)
-    )
-
-
-def _edge_kinds(role: Role) -> Iterator[Spec]:
-    yield Whole(("edges",), role.facts.number("num_relations", "num_edge_types", "num_rels") or 2)
-
-
-def _positions(role: Role) -> Iterator[Spec]:
-    """Where the nodes of a graph, or the points of a cloud, are in space."""
-    if role.index:
-        yield Normal(("nodes", 3))
-
-
-def _membership(role: Role) -> Iterator[Spec]:
-    if role.is_graph():
-        yield Whole(("nodes",), 1)
-
-
 def _flag(role: Role) -> Iterator[Spec]:
     yield Constant(False)
 
@@ -504,12 +409,7 @@ def _whole_number(role: Role) -> Spec:
 
 _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_MASK, _mask),
-    (_EDGES, _edges),
-    (re.compile(r"edge_(weights?|attrs?|features?|values?)"), _edge_values),
-    (re.compile(r"edge_types?|rel(ation)?_types?"), _edge_kinds),
-    (re.compile(r"pos(itions?)?|coords?|coordinates"), _positions),
-    (re.compile(r"batch(_index|_idx)?"), _membership),
-    (_ADJACENCY, _adjacency),
+    *WIRING,
     (_LENGTHS, _lengths),
     (_STEP, _step),
     (_ENCODED, _encoded),

@@ -731,3 +731,15 @@ nets = {{
 """)
     found = [c.constructor for c in _model(program).candidates if "SIZES" in c.constructor]
     assert found == ["Net(n_in=SIZES[0], n_hidden=2)", "Net(n_in=SIZES[1])"]
+
+
+def test_the_nodes_of_a_graph_have_features_and_no_colours(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self, in_channels):
+        super().__init__()
+        self.layer = nn.Linear(in_channels, 2)
+    def forward(self, x, edge_index):
+        return self.layer(x)
+""")
+    assert _first(program).constructor == "Net(64)"

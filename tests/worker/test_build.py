@@ -386,6 +386,22 @@ class TestSize:
         built = build(module_of(source), request("Net(20000)", "Net(20)"))
         assert built.candidate.constructor == "Net(20)"
 
+    def test_defaults_that_are_too_large_are_made_narrower(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, num_attention_heads=400, attention_head_dim=128, num_layers=3):
+                    super().__init__()
+                    width = num_attention_heads * attention_head_dim
+                    layers = [nn.Linear(width, width) for _ in range(num_layers)]
+                    self.layers = nn.Sequential(*layers)
+
+                def forward(self, x):
+                    return self.layers(x)
+        """
+        built = build(module_of(source), request("Net()"))
+        assert built.candidate.constructor == "Net(num_attention_heads=2)"
+        assert built.candidate.built_from is BuiltFrom.NAMES
+
     def test_a_configuration_is_made_narrower_at_its_depth(self) -> None:
         wide = {
             "hidden_size": 4096,

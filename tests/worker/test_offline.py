@@ -130,3 +130,37 @@ class TestFromPretrained:
             pass
         with pytest.raises(OSError, match="not here"):
             _PreTrained.from_pretrained("some/where")
+
+
+_HUB = """
+def hf_hub_download(name, *, revision="main"):
+    if name != "shelf/own":
+        raise OSError(f"{name} at {revision} is not here")
+    return "own.safetensors"
+"""
+_FILES = """
+def load_file(path):
+    if path != "own.safetensors":
+        raise FileNotFoundError(path)
+    return {"weight": __import__("torch").ones(4, 3), "bias": __import__("torch").ones(4)}
+"""
+
+
+def _module(monkeypatch: pytest.MonkeyPatch, name: str, source: str) -> ModuleType:
+    module = ModuleType(name)
+    exec(source, vars(module))
+    monkeypatch.setitem(sys.modules, name, module)
+    return module
+
+
+def test_files_of_the_hub_that_are_not_here_are_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = _module(monkeypatch, "huggingface_hub.file_download", _HUB).hf_hub_download
+    load_file = _module(monkeypatch, "safetensors.torch", _FILES).load_file
+    own, published = nn.Linear(3, 4), nn.Linear(3, 4)
+    with without_weights():
+        own.load_state_dict(load_file(fetch("shelf/own")))
+        published.load_state_dict(load_file(fetch("shelf/other", revision="v2")))
+    assert not _waiting(own)
+    assert _waiting(published) == {"weight", "bias"}
+    with pytest.raises(OSError, match="shelf/other at main is not here"):
+        fetch("shelf/other")

@@ -1,0 +1,58 @@
+"""One argument of a model's `forward`, and what the layers behind it take."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from torch import nn
+
+from gradlint.worker.facts import Facts
+from gradlint.worker.forwards import Forward
+from gradlint.worker.layers import main_spec, spec_of
+from gradlint.worker.specs import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One argument: the model, its `forward`, and the argument's name and position."""
+
+    facts: Facts
+    forward: Forward
+    name: str
+    index: int
+
+    @property
+    def lower(self) -> str:
+        """The name in lower case, without underscores around it."""
+        return self.name.lower().strip("_")
+
+    def consumer(self) -> nn.Module | None:
+        """The submodule that `forward` calls on this argument first, if its text shows one."""
+        for path in self.forward.consumers(self.name):
+            module = submodule(self.facts.model, path)
+            if module is not None:
+                return module
+        return None
+
+    def main(self) -> Spec:
+        """What the layer takes that this argument meets first, as far as that is known."""
+        consumer = self.consumer()
+        known = spec_of(Facts(consumer)) if consumer is not None else None
+        if known is not None:
+            return known
+        others = [name for name in self.forward.required if name != self.name]
+        taken = [Role(self.facts, self.forward, name, 1).consumer() for name in others]
+        inside = {id(part) for module in taken if module is not None for part in module.modules()}
+        return main_spec(self.facts, inside)
+
+
+def submodule(model: nn.Module, path: str) -> nn.Module | None:
+    """The submodule at `encoder.layers[0]`, or None."""
+    current: object = model
+    for part in re.findall(r"\w+", path):
+        if part.isdigit() and isinstance(current, (nn.ModuleList, nn.Sequential)):
+            current = current[int(part)] if int(part) < len(current) else None
+        else:
+            current = getattr(current, part, None)
+    return current if isinstance(current, nn.Module) else None

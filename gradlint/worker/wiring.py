@@ -1,0 +1,79 @@
+"""What the arguments of a graph network are: edges, what lies on them, and features of nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from gradlint.worker.role import Role
+from gradlint.worker.specs import Normal, Ring, Spec, Whole
+
+_EDGES = re.compile(r"edge_index\w*|edges|edge_list")
+_ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support")
+_NODES = re.compile(r"x|features?|nodes?|node_features|feat|h|inputs?")
+_CLOUD = frozenset({"z", "batch"})
+"""Arguments beside the places of the atoms of molecules or of the points of clouds."""
+
+
+def is_wiring(name: str) -> bool:
+    """Whether an argument holds the edges of a graph or its adjacency matrix."""
+    return bool(_EDGES.fullmatch(name) or _ADJACENCY.fullmatch(name))
+
+
+def is_graph(role: Role) -> bool:
+    """Whether `forward` takes the edges of a graph."""
+    return any(is_wiring(name.lower()) for name in role.forward.required)
+
+
+def features(role: Role) -> Iterator[Spec]:
+    """The features of the nodes, for the argument that should hold them."""
+    first = not role.index or _NODES.fullmatch(role.lower)
+    if is_graph(role) and first and not is_wiring(role.lower):
+        yield Normal(("nodes", _width(role)))
+
+
+def _width(role: Role) -> int:
+    """How many features each node has."""
+    sizes = (dim for dim in getattr(role.main(), "shape", ()) if isinstance(dim, int))
+    return next(sizes, 16)
+
+
+def _adjacency(role: Role) -> Iterator[Spec]:
+    yield Ring(("nodes", "nodes"))
+    yield Ring(("batch", "time", "time"))
+
+
+def _edges(role: Role) -> Iterator[Spec]:
+    yield Whole((2, "edges"), "nodes")
+
+
+def _edge_values(role: Role) -> Iterator[Spec]:
+    known = role.facts.number("edge_dim", "edge_attr_dim", "num_edge_features", "edge_in_channels")
+    one, many = Normal(("edges",)), Normal(("edges", known or _width(role)))
+    yield from (many, one) if known or "attr" in role.lower else (one, many)
+
+
+def _edge_kinds(role: Role) -> Iterator[Spec]:
+    yield Whole(("edges",), role.facts.number("num_relations", "num_edge_types", "num_rels") or 2)
+
+
+def _positions(role: Role) -> Iterator[Spec]:
+    names = (*role.forward.required, *role.forward.optional)
+    if role.index and (is_graph(role) or _CLOUD & set(names)):
+        yield Normal(("nodes", 3))
+
+
+def _membership(role: Role) -> Iterator[Spec]:
+    if is_graph(role):
+        yield Whole(("nodes",), 1)
+
+
+WIRING: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
+    (_EDGES, _edges),
+    (re.compile(r"edge_(weights?|attrs?|features?|values?)"), _edge_values),
+    (re.compile(r"edge_types?|rel(ation)?_types?"), _edge_kinds),
+    (re.compile(r"pos(itions?)?|coords?|coordinates"), _positions),
+    (re.compile(r"batch(_index|_idx)?"), _membership),
+    (_ADJACENCY, _adjacency),
+)
+"""The names of such arguments and what they may be."""
