@@ -26,14 +26,14 @@ def parameter_nodes(
         id(module.weight) for module in model.modules() if isinstance(module, _ConvTransposeNd)
     }
     waiting = unfetched(model)
-    nodes = (
-        _node(name, parameter, construction, imagination, swapped=id(parameter) in transposed)
-        for name, parameter in model.named_parameters()
-    )
-    return tuple(
-        replace(node, unfetched=id(parameter) in waiting)
-        for node, parameter in zip(nodes, model.parameters(), strict=True)
-    )
+
+    def node(name: str, parameter: nn.Parameter) -> Parameter:
+        swapped = id(parameter) in transposed
+        made = _node(name, parameter, construction, imagination, swapped=swapped)
+        return replace(made, unfetched=id(parameter) in waiting)
+
+    # because `parameters` may be the model's own, which names only what is trained
+    return tuple(node(name, parameter) for name, parameter in model.named_parameters())
 
 
 @torch.no_grad()

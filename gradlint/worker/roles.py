@@ -269,6 +269,7 @@ def _mask(role: Role) -> Iterator[Spec]:
     grid: Shape = main.shape[2:] if isinstance(main, Normal) and len(main.shape) == 4 else ("time",)
     yield Filled(("batch", *grid), value, "bool" if value == 0 else "int64")
     shapes: tuple[Shape, ...] = (
+        ("batch", *grid),
         ("time", "time"),
         ("batch", "time", "time"),
         ("batch", 1, 1, "time"),

@@ -69,6 +69,14 @@ CASES = {
         ),
         ("float32[32,5]", "int64[2,96]"),
     ),
+    "a mask that is inverted is one of flags": (
+        net(
+            "self.e = nn.Embedding(50, 8)",
+            "return self.e(x).masked_fill(~attention_mask[..., None], 0.0)",
+            "x, attention_mask",
+        ),
+        ("int64[8,32]", "bool[8,32]"),
+    ),
     "a list of tensors is a list": (
         net(
             "self.l = nn.Linear(6, 3)",

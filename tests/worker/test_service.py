@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from gradlint.protocol.nodes import Parameter
 from gradlint.protocol.wire import OpenFile
 from gradlint.worker.failure import UserError
 from gradlint.worker.service import FileService
@@ -50,3 +51,22 @@ def test_a_model_that_runs_out_of_memory_is_traced_on_tensors_that_take_none() -
 def test_inputs_of_the_source_that_do_not_run_are_searched_and_said_to_be() -> None:
     inputs = ("torch.randn(2, 7)",)
     assert service(largest=8).trace(request("Net()", inputs=inputs)).searched
+
+
+def test_a_model_that_names_only_some_of_its_parameters_is_traced_whole() -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fixed, self.layer = nn.Linear(3, 3), nn.Linear(3, 4)
+
+            def parameters(self):
+                return self.layer.parameters()
+
+            def forward(self, x):
+                return self.layer(self.fixed(x))
+    """
+    opened = OpenFile("net.py", "net.py", ".", "", (), 0)
+    traced = FileService(module_of(source), opened).trace(request("Net()"))
+    weights = {node.id for node in traced.nodes if isinstance(node, Parameter)}
+    assert weights == {"fixed.weight", "fixed.bias", "layer.weight", "layer.bias"}
