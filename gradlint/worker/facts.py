@@ -139,11 +139,9 @@ class Facts:
     def _special_tokens(self) -> Iterator[int]:
         """Tokens that stand for something else than a word, such as `image_token_id`."""
         for holder in self._holders():
-            parts = [vars(part) for name, part in holder.items() if _is_part(name, part)]
-            for values in (holder, *parts):
-                for name, value in values.items():
-                    if _TOKEN.fullmatch(name) and type(value) is int:
-                        yield value
+            for name, value in holder.items():
+                if _TOKEN.fullmatch(name) and type(value) is int:
+                    yield value
 
     def _holders(self) -> Iterator[dict[str, object]]:
         modules = list(self.model.modules())[:_NEST]
@@ -153,7 +151,9 @@ class Facts:
             if isinstance(configuration, dict):
                 yield configuration
             elif hasattr(configuration, "__dict__"):
-                yield vars(configuration)
+                values = vars(configuration)
+                yield values
+                yield from (vars(part) for name, part in values.items() if _is_part(name, part))
 
 
 def _is_part(name: str, value: object) -> bool:

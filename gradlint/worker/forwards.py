@@ -6,13 +6,15 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from torch import nn
 
 from gradlint.worker.attempt import tried
+
+_TELLING = 8  # characters, because shorter texts stand in many messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,14 @@ class Forward:
                     found[text] = None
         return tuple(found)
 
+    def demanded(self, complaint: str) -> frozenset[str]:
+        """The variables without which `forward` raises what `complaint` says."""
+        found: set[str] = set()
+        for node in self._nodes():
+            if isinstance(node, ast.If) and any(map(_says(complaint), ast.walk(node))):
+                found |= {part.id for part in ast.walk(node.test) if isinstance(part, ast.Name)}
+        return frozenset(found)
+
     def consumers(self, name: str) -> tuple[str, ...]:
         """The submodules that `forward` calls on an argument or on a view of it, in order."""
         calls = [node for node in self._nodes() if isinstance(node, ast.Call)]
@@ -123,6 +133,20 @@ class Forward:
 
     def _nodes(self) -> Iterator[ast.AST]:
         return ast.walk(self.tree) if self.tree is not None else iter(())
+
+
+def _says(complaint: str) -> Callable[[ast.AST], bool]:
+    """Whether a node is a `raise` of a text that `complaint` holds."""
+
+    def says(node: ast.AST) -> bool:
+        texts = ast.walk(node) if isinstance(node, ast.Raise) else ()
+        values = (part.value for part in texts if isinstance(part, ast.Constant))
+        return any(
+            isinstance(value, str) and len(value) > _TELLING and value in complaint
+            for value in values
+        )
+
+    return says
 
 
 def _submodule(function: ast.expr) -> str:

@@ -71,7 +71,7 @@ _SMALL = re.compile(
     r"[Kk]ernel size can't be greater|output size is too small|too small|non-empty|"
     r"Padding size should be less|non-positive|must be greater than|larger than|at least|"
     r"smaller than kernel|more than 1 (value|spatial element)|non-zero size|zero-size|"
-    r"stride should not be zero|selected index k out of range"
+    r"stride should not be zero|selected index k out of range|k not in range"
 )
 
 
@@ -182,7 +182,8 @@ def _dimensions(case: Case) -> Iterator[Guess]:
         text,
     )
     many = re.search(
-        r"number of dims don't match in permute|too many indices for tensor of dimension (\d+)",
+        r"number of dims don't match in permute|length of the desired ordering|"
+        r"too many indices for tensor of dimension (\d+)",
         text,
     )
     stated = re.search(r"[Ee]xpected (?:input to be |a )?(\d)-?[Dd]", text) or re.search(
@@ -212,11 +213,12 @@ def _missing(case: Case) -> Iterator[Guess]:
             yield from (case.guess.having(item.name, other) for other in item.others)
     given = {item.name for item in case.guess.arguments}
     line = frame.text if frame and "None" in f"{text} {frame.text}" else ""
+    demanded = case.forward.demanded(text)
     # because a part that lacks `input_ids` has them from the whole's `decoder_input_ids`
     for name in (name for name in case.forward.optional if name not in given):
         parts = {name.partition("_")[2] for part in given if name.endswith(f"_{part}")}
         spoken = any(re.search(rf"\b{form}\b", f"{text} {line}") for form in (name, *parts))
-        if spoken or (parts and "None" in text and _passed_on(case, name)):
+        if name in demanded or spoken or (parts and "None" in text and _passed_on(case, name)):
             argument = argument_for(case.facts, case.forward, name, len(given))
             for spec in (argument.spec, *argument.others)[:4]:
                 if spec != Constant(None):

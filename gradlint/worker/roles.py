@@ -167,7 +167,7 @@ _COUNT = re.compile(
 )
 _RATE = re.compile(r".*(ratio|prob|rate|factor|temperature|tau|alpha|lambd\w*|beta|eps|scale)")
 _CLASS = re.compile(
-    r"y|labels?|targets?|class(es)?(_?(labels?|ids?))?|cls|gt\w*|label_ids|cond(ition)?|c"
+    r"y|labels?|targets?|class(es)?(_?(labels?|ids?))?|cls|gt\w*|label_ids|lang(uage)?_ids?|cond(ition)?|c"
 )
 _TEXT = re.compile(
     r".*(input_ids|token|ids|indices|idx|text|caption|word|sentence|sequence|seq)s?"
@@ -346,6 +346,14 @@ def _image(role: Role) -> Iterator[Spec]:
         yield Normal(("batch", channels_of(layer), "height", "width"))
 
 
+def _spectrum(role: Role) -> Iterator[Spec]:
+    """A spectrogram that is taken for an image of one channel: a row for each frame."""
+    layer, bins = role.facts.first(nn.Conv2d), role.facts.number("num_mel_bins", "n_mels")
+    if isinstance(layer, nn.Conv2d) and layer.in_channels == 1 and bins:
+        frames: Dim = role.facts.number("max_length", "max_frames") or "time"
+        yield Normal(("batch", frames, bins))
+
+
 def _grid(role: Role) -> Iterator[Spec]:
     yield Grid(3 if role.lower.endswith("thw") else 2)
 
@@ -422,6 +430,7 @@ _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_IMAGE, _image),
     (_CLASS, _class),
     (_TEXT, _text),
+    (re.compile(r"input_(values|features)|(mel_?)?spec(trogram)?s?|mels?"), _spectrum),
     (_GRID, _grid),
     (_PATCHES, _patches),
     (_FEATURES, _features_of),

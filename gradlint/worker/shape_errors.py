@@ -352,7 +352,9 @@ def _concatenation(case: Case) -> Iterator[Guess]:
     ranks = [part.dim() for part in parts]
     if "same number of dimensions" in text or "equal size" in text or len(set(ranks)) > 1:
         yield from _same_rank(case, parts)
-    sizes = re.search(r"Expected size (\d+) but got size (\d+)", text)
+    sizes = re.search(
+        r"Expected (?:size )?(\d+)(?: in dimension \d)? but got (?:size )?(\d+)", text
+    )
     if sizes:
         for part in parts[1:]:
             yield from resize(case, case.blamed(part), int(sizes[2]), int(sizes[1]))

@@ -228,6 +228,25 @@ CASES = {
         ),
         ("float32[128,3,14,14]", "int64[2,3]"),
     ),
+    "an optional argument is given without which forward raises": (
+        net(
+            "self.l = nn.Linear(6, 3)",
+            "if weight_of is None and self.training: raise ValueError('Something is missing'); "
+            "return self.l(x) * weight_of.mean()",
+            "x, weight_of=None",
+        ),
+        ("float32[8,6]", "weight_of: float32[8,6]"),
+    ),
+    "a spectrogram has a row for each frame": (
+        net(
+            "self.n_mels = 24; self.max_length = 40; "
+            "self.c = nn.Conv2d(1, 4, 8, 8); self.p = nn.Parameter(torch.zeros(15, 4))",
+            "x = self.c(input_values[:, None].transpose(2, 3)); "
+            "return x.flatten(2).transpose(1, 2) + self.p",
+            "input_values",
+        ),
+        ("float32[8,40,24]",),
+    ),
     "each step has a token of each codebook": (
         net(
             "self.e = nn.Embedding(50, 8)",
