@@ -178,7 +178,8 @@ class Linter:
         start = time.monotonic()
         alone = self._examine(model, program, session)
         left = self._config.timeout - (time.monotonic() - start)
-        if alone.lost or alone.summary.status not in _IN_VAIN or left <= 0:
+        lacking = _LACKING.search(alone.summary.reason or "") is not None
+        if alone.lost or alone.summary.status not in _IN_VAIN or left <= 0 or lacking:
             return alone
         around = self._wholes(model, program)
         if not around:
@@ -241,6 +242,7 @@ class Linter:
         return replace(finding, severity=severity)
 
 
+_LACKING = re.compile(r": (Import|ModuleNotFound)Error: ")
 _IN_VAIN = (ModelStatus.NOT_BUILT, ModelStatus.FAILED)
 
 

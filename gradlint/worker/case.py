@@ -64,7 +64,9 @@ Repair = Callable[[Case], Iterator[Guess]]
 
 
 def reshape(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
-    """Give an argument another shape."""
+    """Give an argument another shape; the edges of a graph have only one."""
+    if getattr(item.spec, "high", None) == "nodes":
+        return
     if hasattr(item.spec, "shape"):
         yield case.guess.having(item.name, reshaped(item.spec, shape))
     elif isinstance(item.spec, Group):

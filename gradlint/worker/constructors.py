@@ -291,6 +291,8 @@ _QUOTED = re.compile(r"['\"]([\w.\-]+)['\"]")
 
 def _choices(case: Construction) -> Iterator[Candidate]:
     """The message, or the failing line, lists what is allowed."""
+    if isinstance(case.error, (AttributeError, TypeError)):
+        return  # because what these quote are types and attributes
     texts = {n: v.value for n, v in case.given().items() if isinstance(v, ast.Constant)}
     lists = re.search(
         r"(?:in|one of|choose from|expected|supported\w*|available|be|either)\W+(.*)",

@@ -196,6 +196,8 @@ def _by_name(role: Role) -> Iterator[Spec]:
     for pattern, ideas in _ROLES:
         if pattern.fullmatch(role.lower):
             yield from ideas(role)
+    if is_wiring(role.lower):
+        return
     yield main
     yield from others(role.facts, main)
 

@@ -26,10 +26,11 @@ def is_graph(role: Role) -> bool:
 
 
 def features(role: Role) -> Iterator[Spec]:
-    """The features of the nodes, for the argument that should hold them."""
+    """The features of the nodes, perhaps of several layers, where an argument should hold them."""
     first = not role.index or _NODES.fullmatch(role.lower)
     if is_graph(role) and first and not is_wiring(role.lower):
         yield Normal(("nodes", _width(role)))
+        yield Normal(("nodes", "time", _width(role)))
 
 
 def _width(role: Role) -> int:
