@@ -168,7 +168,7 @@ _SPEAKS_OF: dict[Family, frozenset[Cause]] = {
     Family.ACTIVATION: frozenset({Cause.ACTIVATION}),
     Family.INIT: frozenset({Cause.WEIGHTS}),
     Family.RECURRENT: frozenset({Cause.RECURRENCE}),
-    Family.TOPOLOGY: frozenset({Cause.WEIGHTS, Cause.MISSING_NORM}),
+    Family.TOPOLOGY: frozenset({Cause.WEIGHTS, Cause.MISSING_NORM, Cause.NORM}),
     Family.NORMALIZATION: frozenset({Cause.MISSING_NORM, Cause.NORM}),
 }
 """The causes that a family's rules name; around layers with a skip their scale counts little."""

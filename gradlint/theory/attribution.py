@@ -60,7 +60,8 @@ def explain(graph: LayerGraph, prediction: Prediction, region: Collection[str] =
     a critical scale exists for the activation behind a weight, the weight answers for what it
     lacks to make up for that activation's usual slope (He 2015), and the activation for the rest.
     Weights close to their critical scale are not to blame: there a norm is missing that would hold
-    the signal where they are critical (Ioffe & Szegedy 2015). What a typical draw of narrow layers
+    the signal where they are critical (Ioffe & Szegedy 2015). Those in front of a norm count with
+    it, because it undoes their scale. What a typical draw of narrow layers
     loses against the mean over draws is the width's (Hanin & Nica 2020). Where branches are summed,
     the weights inside them answer for what they pass on.
     """
@@ -131,5 +132,7 @@ def _weight_cause(graph: LayerGraph, layer: Layer) -> Cause:
     weight = graph.weight_of(layer)
     if weight is None:
         return Cause.OTHER
+    if any(role_of(behind) is Role.NORM for behind in graph.behind(layer)):
+        return Cause.NORM
     ratio = weight.fan_in * weight_square(weight) / _reference(graph, layer)
     return Cause.MISSING_NORM if 1.0 / _CLOSE <= ratio <= _CLOSE else Cause.WEIGHTS

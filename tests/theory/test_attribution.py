@@ -84,6 +84,17 @@ def test_a_recurrent_layer_is_named_as_recurrence() -> None:
     assert Cause.RECURRENCE in explain(graph, predict(graph)).causes
 
 
+def test_weights_in_front_of_norms_count_with_them() -> None:
+    layers: list[nn.Module] = []
+    for _ in range(20):
+        layers += [nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU()]
+    graph, _ = traced(network(lambda: nn.Sequential(*layers, nn.Linear(64, 10)), 8, 64))
+    attribution = explain(graph, predict(graph))
+    assert attribution.main is Cause.NORM
+    assert attribution.causes[Cause.NORM] < 2 * attribution.total
+    assert abs(attribution.causes[Cause.WEIGHTS]) < 0.5  # those of the last layer
+
+
 class Blocks(nn.Module):
     """Residual blocks with weights of a given scale, and with norms if wanted."""
 
