@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gradlint.theory import (
     attention,
+    combination,
     convolution,
     dense,
     elementwise,
@@ -43,11 +44,11 @@ TRANSFERS: dict[str, Transfer] = {
         "exp expm1 "
         "erf log log1p abs sin cos neg square sqrt rsqrt reciprocal clamp clip clamp_min quickgelu",
     ),
-    **_named(elementwise.gated, "glu"),
-    **_named(elementwise.addition, "add iadd radd sub isub rsub subtract"),
-    **_named(elementwise.addition_of_product, "addcmul"),
-    **_named(elementwise.multiplication, "mul imul rmul multiply"),
-    **_named(elementwise.division, "div truediv idiv itruediv rdiv rtruediv divide"),
+    **_named(combination.gated, "glu"),
+    **_named(combination.addition, "add iadd radd sub isub rsub subtract"),
+    **_named(combination.addition_of_product, "addcmul"),
+    **_named(combination.multiplication, "mul imul rmul multiply"),
+    **_named(combination.division, "div truediv idiv itruediv rdiv rtruediv divide"),
     **_named(elementwise.raising, "pow ipow"),
     **_named(
         elementwise.dropout,

@@ -1,0 +1,330 @@
+"""Sums, products and quotients of several signals, and gates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from gradlint.theory.activations import (
+    Power,
+    respond,
+    sigmoid,
+)
+from gradlint.theory.elementwise import apply, passing, scalar_of, shift
+from gradlint.theory.moments import (
+    FEATURE,
+    POSITION,
+    Moments,
+    bounded,
+    curve_of,
+    through,
+)
+from gradlint.theory.places import Landing, gathered, thinned
+from gradlint.theory.quadrature import expect
+from gradlint.theory.step import Call, Gain, Operand, Step
+
+_NOTHING = 1e-4  # the share of a sum below which a term does not change its distribution
+
+
+def broadcast(operand: Operand, call: Call) -> Moments:
+    """The operand spread out to the shape of the result.
+
+    What it lacks in positions is shared by them.
+    """
+    moments, shape = operand.moments, call.shape
+    if moments.shape == shape:
+        return moments
+    axes = _axes_of_result(call)
+    offset = len(shape) - len(moments.shape)
+    varies = any(
+        axes[axis] == POSITION and axis >= offset and moments.shape[axis - offset] > 1
+        for axis in range(len(axes))
+    )
+    return replace(
+        moments,
+        local=moments.local if varies else moments.square,
+        mean=moments.mean,
+        shape=shape,
+        axes=axes,
+        spread=(),
+    )
+
+
+def _axes_of_result(call: Call) -> str:
+    rank = len(call.shape)
+    fitting = [o for o in call.operands if len(o.moments.shape) == rank and not o.constant]
+    fitting = fitting or [o for o in call.operands if len(o.moments.shape) == rank]
+    largest = max(fitting, key=lambda o: o.moments.elements, default=None)
+    return largest.moments.axes if largest else ("bc" + "s" * rank)[:rank]
+
+
+def addition(call: Call) -> Step:
+    """Independent branches add their moments, and their means twice: q' = q1 + q2 + 2 m1 m2.
+
+    Gain 1.
+    """
+    sign = -1.0 if "sub" in call.name else 1.0
+    if len(call.operands) < 2:
+        return _with_scalar(call, sign)
+    joint = _jointly(call, lambda a, b: (a[0] + sign * b[0], a[1] + sign * b[1]))
+    if joint is not None:
+        return joint
+    terms = [broadcast(operand, call) for operand in call.operands]
+    alone = _dominant(call, terms, sign)
+    if alone is not None:
+        return alone
+    after = terms[0]
+    for term in terms[1:]:
+        after = _sum(after, term, sign)
+    cross = 0.5 * (after.square - sum(term.square for term in terms))
+    gains = tuple(
+        _term_gain(term, after, cross, _copies(operand, after))
+        for operand, term in zip(call.operands, terms, strict=True)
+    )
+    return Step(after.sized(call.shape), gains)
+
+
+def _copies(operand: Operand, after: Moments) -> Landing | None:
+    """An operand that all positions share gets the sum of their gradients."""
+    copies = after.count(POSITION)
+    return gathered(copies, 1.0) if _shared(operand.moments, after) and copies > 1 else None
+
+
+def _shared(own: Moments, after: Moments) -> bool:
+    return own.elements < after.elements and own.count(POSITION) <= 1
+
+
+def _dominant(call: Call, terms: list[Moments], sign: float) -> Step | None:
+    """A sum of which all but one term is nothing, as at a zero-initialised last norm.
+
+    It stays a function of the same Gaussian, so that a ReLU behind a ReLU changes nothing.
+    """
+    total = sum(term.square for term in terms)
+    place = max(range(len(terms)), key=lambda index: terms[index].square)
+    kept = terms[place]
+    if kept.curve is None or kept.square < (1.0 - _NOTHING) * total:
+        return None
+    if kept.shape != call.shape or (place and sign < 0):
+        return None
+    gains = (Gain(1.0, along=1.0 if index == place else 0.0) for index in range(len(terms)))
+    return Step(kept, tuple(gains))
+
+
+def _term_gain(term: Moments, after: Moments, cross: float, lands: Landing | None) -> Gain:
+    """1; along the signal, the share of the term in the sum, <a, a + b> / |a + b|^2."""
+    share = max(-1.0, min((term.square + cross) / after.square, 1.0))
+    return Gain(1.0, along=share * math.sqrt(after.square / term.square), lands=lands)
+
+
+def _sum(one: Moments, two: Moments, sign: float) -> Moments:
+    cross = 2.0 * sign * one.mean * two.mean
+    square = bounded(one.square + two.square + cross)
+    larger = one if one.square >= two.square else two
+    single = None
+    if one.single is not None or two.single is not None:
+        single = (one.single or one.square) + (two.single or two.square)
+    return Moments(
+        square,
+        one.shared + two.shared + cross,
+        one.local + two.local + cross,
+        one.mean + sign * two.mean,
+        larger.shape,
+        larger.axes,
+        _joined(one, two),
+        single=None if single is None else bounded(single + cross),
+    )
+
+
+def _joined(one: Moments, two: Moments) -> tuple[tuple[float, ...], ...]:
+    if not one.spread or not two.spread or len(one.spread) != len(two.spread):
+        return one.spread or two.spread
+    weight = one.square / (one.square + two.square)
+    return tuple(
+        tuple(weight * a + (1.0 - weight) * b for a, b in zip(x, y, strict=True))
+        if len(x) == len(y)
+        else ()
+        for x, y in zip(one.spread, two.spread, strict=True)
+    )
+
+
+def _with_scalar(call: Call, sign: float) -> Step:
+    number = scalar_of(call)
+    if not call.operands:
+        return Step(call.first.sized(call.shape), ())
+    if number is None:
+        return Step(replace(call.operands[0].moments, shape=call.shape), (Gain(1.0),))
+    backwards = call.name.startswith("rsub") or _number_first(call)
+    slope = sign if backwards and sign < 0 else 1.0
+    offset = number if backwards or sign > 0 else -number
+    return apply(shift(slope, offset), call.operands[0], call.shape)
+
+
+def _number_first(call: Call) -> bool:
+    return any(key in ("argument0", "argument0.mean") for key, _ in call.layer.settings)
+
+
+def _jointly(call: Call, combine: object) -> Step | None:
+    """Two functions of one Gaussian tensor, combined at each of its values, as in x sigmoid(x).
+
+    The gradient goes straight to that tensor with E h'^2, because its two ways are not independent.
+    """
+    if len(call.operands) != 2 or not callable(combine):
+        return None
+    first, second = call.operands
+    if first.moments.shape != second.moments.shape or first.parts or second.parts:
+        return None
+    one, two = (curve_of(operand.moments, operand.id) for operand in call.operands)
+    if one.source != two.source or not one.source:
+        return None
+
+    def function(x: float) -> tuple[float, float]:
+        value, slope = combine(one.at(x), two.at(x))
+        return value, slope
+
+    response = expect(function, one.mean, one.sigma)
+    curve = one.bent(function, response.slope_square)
+    after = through(first.moments, response, curve, call.shape, first.moments.spread)
+    gains = tuple(_aside(operand, one.source) for operand in call.operands)
+    return Step(after, gains, ((one.source, Gain(response.slope_square)),))
+
+
+def _aside(operand: Operand, source: str) -> Gain:
+    return Gain(0.0 if operand.id == source else 1.0, aside=True)
+
+
+def multiplication(call: Call) -> Step:
+    """Independent factors: q' = q1 q2, r' = r1 r2, m' = m1 m2; the gain of one is the other's q."""
+    if len(call.operands) < 2:
+        number = scalar_of(call)
+        if not call.operands or number is None:
+            return passing(call)
+        return apply(shift(number, 0.0), call.operands[0], call.shape)
+    joint = _jointly(call, lambda a, b: (a[0] * b[0], a[0] * b[1] + a[1] * b[0]))
+    if joint is not None:
+        return joint
+    factors = [broadcast(operand, call) for operand in call.operands]
+    after = factors[0]
+    for factor in factors[1:]:
+        after = _product(after, factor)
+    alike = [_likeness(factors, place) for place in range(len(factors))]
+    gains = tuple(
+        _factor_gain(operand.moments, factor, after, likeness)
+        for operand, factor, likeness in zip(call.operands, factors, alike, strict=True)
+    )
+    return Step(after.sized(call.shape), gains)
+
+
+def _likeness(factors: list[Moments], place: int) -> float:
+    """E[f f'] / E f^2 at two positions for the product of all factors but one."""
+    others = (factor for index, factor in enumerate(factors) if index != place)
+    return math.prod(factor.local / factor.square for factor in others)
+
+
+def _factor_gain(own: Moments, factor: Moments, after: Moments, likeness: float) -> Gain:
+    """The other factors' q. One number for all features, as in a norm.
+
+    Such a number only gets <g, y> of each place.
+    """
+    gain = after.square / factor.square
+    if own.elements * max(after.count(FEATURE), 1) != after.elements or after.count(FEATURE) <= 1:
+        return Gain(gain, lands=_weighed(own, after, likeness))
+    return Gain(0.0, aligned=gain * after.count(FEATURE))
+
+
+def _weighed(own: Moments, after: Moments, likeness: float) -> Landing | None:
+    """Factors that differ between positions, or are summed over where `own` has no positions."""
+    places = after.count(POSITION)
+    if places <= 1:
+        return None
+    if _shared(own, after):
+        return gathered(places, likeness)
+    return thinned(likeness)
+
+
+def _product(one: Moments, two: Moments) -> Moments:
+    return replace(
+        one,
+        square=bounded(one.square * two.square),
+        shared=one.shared * two.shared,
+        local=one.local * two.local,
+        mean=one.mean * two.mean,
+        curve=None,
+        single=_single_of(one, two),
+        parts=(),
+    )
+
+
+def _single_of(one: Moments, two: Moments) -> float | None:
+    if one.single is None and two.single is None:
+        return None
+    return bounded((one.single or one.square) * (two.single or two.square))
+
+
+def division(call: Call) -> Step:
+    """Division by a number, or by a tensor taken as multiplication by its reciprocal."""
+    number = scalar_of(call)
+    if len(call.operands) < 2:
+        if not call.operands or not number:
+            return passing(call)
+        if call.name.startswith(("rdiv", "rtruediv")) or _number_first(call):
+            inverse = apply(Power(-1.0), call.operands[0], call.shape)
+            return replace(
+                inverse,
+                moments=_product(inverse.moments, _constant(number, inverse.moments)),
+                gains=(Gain(inverse.gains[0].factor * number * number),),
+            )
+        return apply(shift(1.0 / number, 0.0), call.operands[0], call.shape)
+    one, two = call.operands[:2]
+    inverse = apply(Power(-1.0), two, two.moments.shape)
+    below = broadcast(Operand(two.id, inverse.moments), call)
+    above = broadcast(one, call)
+    after = _product(above, below).sized(call.shape)
+    gain = _divisor_gain(two.moments, below, above, after, inverse.gains[0])
+    lands = _weighed(one.moments, after, below.local / below.square)
+    return Step(
+        after, (Gain(below.square, lands=lands), gain) + (Gain(0.0),) * (len(call.operands) - 2)
+    )
+
+
+def _divisor_gain(
+    own: Moments, below: Moments, above: Moments, after: Moments, inverse: Gain
+) -> Gain:
+    """The gain of the reciprocal as a factor, times that of the reciprocal itself.
+
+    It turns the sign.
+    """
+    factor = _factor_gain(own, below, after, above.local / above.square)
+    growth = math.sqrt(after.square * after.elements / max(own.square * own.elements, 1e-280))
+    aligned = None if factor.aligned is None else factor.aligned * inverse.factor
+    lands = factor.lands
+    return Gain(factor.factor * inverse.factor, along=-growth, aligned=aligned, lands=lands)
+
+
+def _constant(number: float, like: Moments) -> Moments:
+    square = number * number
+    return replace(like, square=square, shared=square, local=square, mean=number)
+
+
+def addition_of_product(call: Call) -> Step:
+    """`addcmul`: a + b c."""
+    if len(call.operands) != 3:
+        return addition(call)
+    product = multiplication(replace(call, operands=call.operands[1:]))
+    whole = addition(replace(call, operands=(call.operands[0], Operand("", product.moments))))
+    return Step(whole.moments, (whole.gains[0], *product.gains), product.direct)
+
+
+def gated(call: Call) -> Step:
+    """GLU: a sigmoid(b) for the two halves: q' = q E s^2, gain E s^2 + q E s'^2 (Dauphin 2017)."""
+    before = call.first
+    gate = respond(sigmoid, before.mean, before.sigma)
+    after = replace(
+        before,
+        square=bounded(before.square * gate.square),
+        shared=before.shared * gate.shared(before.shared / before.square, before.sigma),
+        local=before.local * gate.shared(before.local / before.square, before.sigma),
+        mean=before.mean * gate.mean,
+        shape=call.shape,
+        curve=None,
+    )
+    return Step(after, (Gain(gate.square + before.square * gate.slope_square),))
