@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from gradlint.worker.shadows import Shadows
+from gradlint.worker.shadows import Shadows, shadowed
 
-_PASSED_ON = frozenset("clone _to_copy".split())
+_PASSED_ON = frozenset("clone _to_copy lift_fresh".split())
 _FACTORIES = frozenset("ones zeros full randn rand empty ones_like zeros_like randn_like".split())
 
 
@@ -65,7 +66,9 @@ class Imagination:
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
         """Within it every new tensor is a fake one, and what fills it is remembered."""
-        with self._mode, Shadows(self._mode), _Watch(self._known):
+        with warnings.catch_warnings(), self._mode, Shadows(self._mode), _Watch(self._known):
+            # because copying a module deeply asks each tensor where its elements are
+            warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")
             yield
 
     @contextlib.contextmanager
@@ -123,7 +126,18 @@ class _Watch(TorchDispatchMode):
     def _of(self, tensor: object) -> Values:
         if not isinstance(tensor, torch.Tensor):
             return UNKNOWN
-        return self._known.get(_storage(tensor), UNKNOWN)
+        known = self._known.get(_storage(tensor))
+        return known or _values_of(shadowed(tensor))
+
+
+def _values_of(tensor: torch.Tensor) -> Values:
+    """Of a tensor that has values, such as one that came out of an array."""
+    with _disable_current_modes():
+        if type(tensor) is not torch.Tensor or tensor.is_complex() or not tensor.numel():
+            return UNKNOWN
+        real = tensor.detach().double()
+        mean, square = float(real.mean()), float(real.square().mean())
+        return Values(mean, square, float(real.abs().max()))
 
 
 def _rewritten(name: str, old: Values, rest: tuple[object, ...]) -> Values:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from gradlint.worker.attempt import tried
 
@@ -18,6 +19,23 @@ _VALUE = "_gradlint_value"
 _NARROW = "Expected inputs of BF16 type"
 _ITEMS = ("aten::item", "aten::_local_scalar_dense")
 Function = Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """What a fake tensor holds; it is copied with it, among real tensors."""
+
+    value: torch.Tensor
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Shadow:
+        with _disable_current_modes():
+            return Shadow(self.value.clone())
+
+
+def shadowed(tensor: torch.Tensor) -> torch.Tensor:
+    """The values of a tensor: of a fake one its shadow, where it has one, else itself."""
+    shadow = getattr(tensor, _VALUE, None)
+    return shadow.value if isinstance(shadow, Shadow) else tensor
 
 
 class Shadows(TorchDispatchMode):
@@ -67,7 +85,7 @@ class Shadows(TorchDispatchMode):
     def _item(self, func: Function, tensor: torch.Tensor, known: bool) -> object:
         if known:
             with self._leaving():
-                return getattr(tensor, _VALUE, tensor).item()
+                return shadowed(tensor).item()
         return False if tensor.dtype is torch.bool else func(tensor)
 
     def _shadowed(
@@ -91,7 +109,7 @@ class Shadows(TorchDispatchMode):
             output = _mapped(real.value, self._mode.from_tensor)
         for fake, value in zip(_tensors(output), _tensors(real.value), strict=False):
             if isinstance(fake, self._fake) and fake.shape == value.shape:
-                setattr(fake, _VALUE, value)
+                setattr(fake, _VALUE, Shadow(value))
         return output
 
 
@@ -115,7 +133,7 @@ def _forget(tensor: torch.Tensor) -> None:
 
 
 def _real(value: object) -> object:
-    return _mapped(value, lambda tensor: getattr(tensor, _VALUE, tensor))
+    return _mapped(value, shadowed)
 
 
 def _mapped(value: object, change: Callable[[torch.Tensor], object]) -> object:

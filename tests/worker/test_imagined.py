@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -42,6 +43,21 @@ class Table(nn.Module):
         self.table = nn.Parameter(0.02 * torch.randn(40, 50))
 
 
+class Positions(nn.Module):
+    """Its table is computed outside of torch, as that of sines in vision transformers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(1, 200, 100), requires_grad=False)
+        waves = np.sin(np.arange(20_000.0).reshape(200, 100))
+        self.table.data.copy_(torch.from_numpy(waves).float().unsqueeze(0))
+
+
+def cloned() -> nn.Module:
+    """A stack of deep copies, of which small parameters have values."""
+    return nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), 2)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -57,6 +73,8 @@ class Table(nn.Module):
         pytest.param(lambda: filled("constant_", val=0.3), id="constant"),
         pytest.param(scaled, id="scaled by hand"),
         pytest.param(Table, id="parameter computed from a tensor"),
+        pytest.param(Positions, id="parameter copied from an array"),
+        pytest.param(cloned, id="deep copies"),
     ],
 )
 def test_imagined_values_have_the_moments_of_real_ones(make: Callable[[], nn.Module]) -> None:
