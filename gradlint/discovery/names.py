@@ -125,6 +125,9 @@ _PATTERNS = tuple(
     for pattern, value in (
         (r"(n|num|nb|number)_?(of_)?\w*(class|label|categor|output|target|action)\w*", "10"),
         (r"(\w+_)?vocab(ulary)?(_size|_len)?", "1000"),
+        (r"(n|num|nb|number)_?(of_)?\w*mels?(_bins|_channels)?", "80"),
+        (r"(n|num|nb|number)_?(of_)?\w*(state|embd|embed)s?", "64"),
+        (r"(\w+_)?n?ctx(_len|_size)?", "32"),
         (r"(n|num|nb|number)_?(of_)?\w*(token|word|embedding|item|user|entit|relation)s?", "1000"),
         (r"(n|num|nb|number)_?(of_)?\w*heads?", "4"),
         (r"(n|num|nb|number)_?(of_)?\w*(layer|block|stack|cell|repeat|hop)s?", "2"),

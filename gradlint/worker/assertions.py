@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterator, Mapping
 
 from gradlint.worker.attempt import tried
@@ -11,17 +12,33 @@ from gradlint.worker.guesses import Guess
 
 
 def _asserted(case: Case) -> Iterator[Guess]:
-    """An assertion that two sizes are equal: the sides are computed where it failed."""
+    """An assertion that two sizes are equal, or one divisible: computed where it failed."""
     frame = case.failure.user_frame()
     if not isinstance(case.failure.error, AssertionError) or frame is None:
         return
     parsed = tried(lambda: ast.parse(frame.text.strip()).body[0])
     match parsed.value:
+        case ast.Assert(
+            test=ast.Compare(
+                left=ast.BinOp(left=left, op=ast.Mod(), right=right),
+                ops=[ast.Eq()],
+                comparators=[ast.Constant(value=0)],
+            )
+        ):
+            have, divisor = (_number(side, frame.variables) for side in (left, right))
+            if have and divisor > 1:
+                yield from _multiple(case, have, divisor * math.ceil(have / divisor))
         case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
             have, want = (_number(side, frame.variables) for side in (left, right))
             if have and want:
                 yield from resize(case, case.blamed(), have, want)
                 yield from resize(case, case.blamed(), want, have)
+
+
+def _multiple(case: Case, have: int, want: int) -> Iterator[Guess]:
+    if have == case.guess.size["batch"]:
+        yield case.guess.sized(batch=want)
+    yield from resize(case, case.blamed(), have, want)
 
 
 _ARITHMETIC = (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Constant, ast.operator)

@@ -133,9 +133,7 @@ def _missing(case: Construction) -> Iterator[Candidate]:
 
 def _is_ours(case: Construction) -> bool:
     """Whether the call itself raised the error, or one that its keywords are handed on to."""
-    if case.takes_all() and re.search(r"__init__\(.*\*\*\w+", case.innermost()):
-        return True
-    return not any(frame.users for frame in frames_of(case.error))
+    return case.takes_all() or not any(frame.users for frame in frames_of(case.error))
 
 
 def _unexpected(case: Construction) -> Iterator[Candidate]:
@@ -189,6 +187,15 @@ def _callables(case: Construction) -> Iterator[Candidate]:
             for kind in _kinds(case, name):
                 yield case.having(name, kind)
             yield case.having(name, "PassThrough()")
+
+
+def _modules(case: Construction) -> Iterator[Candidate]:
+    """A list of modules is wanted: of the class of the file that is named alike, or any."""
+    if re.search(r"is not a Module subclass|should be called with an iterable", case.text):
+        for name in suspects(case, object):
+            for kind in [*_kinds(case, name.rstrip("s")), "PassThrough"]:
+                made = kind if kind.endswith(")") else f"{kind}()"
+                yield case.having(name, f"[{made}, {made}]")
 
 
 _TORCH_NAMES = {
@@ -345,6 +352,7 @@ _REPAIRS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _sequences,
     _single,
     _configuration,
+    _modules,
     _callables,
     _divisible,
     _choices,

@@ -86,15 +86,34 @@ def _convolution(case: Case) -> Iterator[Guess]:
     times = groups if isinstance(groups, int) else 1
     channels = weight.shape[0] if match[1] else weight.shape[1] * times
     rank = int(match[2]) + 2
+    if value.dim() == rank:
+        yield from _joined(case, case.blamed(value), channels - value.shape[1])
     for item in case.blamed(value):
         if value.dim() == rank and value.shape[1] != channels:
             yield from resize(case, [item], value.shape[1], channels)
             yield from _permuted(case, item, value.shape[1], channels)
+            yield from _folded(case, item, value, channels)
         elif value.dim() != rank:
             alike = [other for other in item.others if len(case.shape(other)) == rank]
             patches = [other for other in alike if getattr(other, "shape", ())[:1] == ("patches",)]
             yield from (case.guess.having(item.name, other) for other in patches)
             yield from _ranked(case, item, value.dim(), (channels, *SPATIAL[rank - 3]))
+
+
+def _folded(case: Case, item: Argument, value: torch.Tensor, channels: int) -> Iterator[Guess]:
+    """The samples are groups of channels, as where each has weights of its own."""
+    batch = case.guess.size["batch"]
+    if value.shape[0] == 1 and value.shape[1] % batch == channels % batch == 0:
+        yield from resize(case, [item], value.shape[1] // batch, channels // batch)
+
+
+def _joined(case: Case, items: list[Argument], missing: int) -> Iterator[Guess]:
+    """One of several arguments whose channels were concatenated has too many, or too few."""
+    for item in items if len(items) > 1 else ():
+        dims: Shape = getattr(item.spec, "shape", ())
+        sizes = case.shape(item.spec)
+        if len(sizes) > 1 and sizes[1] + missing > 0:
+            yield from reshape(case, item, (dims[0], sizes[1] + missing, *dims[2:]))
 
 
 def _permuted(case: Case, item: Argument, have: int, want: int) -> Iterator[Guess]:
@@ -297,6 +316,7 @@ def _elementwise(case: Case) -> Iterator[Guess]:
             if isinstance(item.spec, Filled):
                 yield from (case.guess.having(item.name, other) for other in item.others)
     yield from _codebooks(case, tensors[0], sizes[1])
+    yield from _masks(case, *sizes)
     if not min(sizes):
         return  # because nothing is left of what was too small
     have, want = sizes
@@ -320,6 +340,14 @@ def _elementwise(case: Case) -> Iterator[Guess]:
                 yield from rescale(case, (new - 1) / (old - 1))
             if both:
                 yield from larger(case)
+
+
+def _masks(case: Case, *sizes: int) -> Iterator[Guess]:
+    """A mask has one value for all channels."""
+    for item in case.guess.arguments:
+        dims: Shape = getattr(item.spec, "shape", ())
+        if "mask" in item.name and len(dims) == 3 and case.shape(item.spec)[1] in sizes:
+            yield from reshape(case, item, (dims[0], 1, dims[2]))
 
 
 def _codebooks(case: Case, tensor: torch.Tensor, count: int) -> Iterator[Guess]:

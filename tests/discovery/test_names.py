@@ -30,6 +30,9 @@ from gradlint.discovery.names import _CLASSES, _USUAL, REQUIRED, conventional
         ("use_residual", "False"),
         ("encoder_hidden_dim", "64"),
         ("num_decoder_blocks", "2"),
+        ("n_audio_state", "64"),
+        ("n_mels", "80"),
+        ("n_ctx", "32"),
     ],
 )
 def test_a_usual_name_has_a_usual_value(name: str, value: str) -> None:

@@ -260,6 +260,7 @@ GUARDED = {
         "options",
         "Net(options=dict())",
     ),
+    "a list of modules": ("nn.ModuleList(layers)[1]", "layers", "Net(layers=[2, 2])"),
     "a mapping to be spread": ("dict(**options)", "options", "Net(options=64)"),
     "words of a base": ("(lambda *, wide: wide)(**words)", "**words", "Net(wide=4)"),
 }

@@ -438,6 +438,38 @@ CASES = {
         ),
         ("float32[8,32,3]",),
     ),
+    "labels are joined to the channels of an image": (
+        net(
+            "self.c = nn.Conv2d(3 + 5, 2, 3)",
+            "c = c.view(c.size(0), c.size(1), 1, 1).repeat(1, 1, x.size(2), x.size(3)); "
+            "return self.c(torch.cat([x, c], dim=1))",
+            "x, c",
+        ),
+        ("float32[8,3,32,32]", "int64[8,5]"),
+    ),
+    "each sample has a convolution of its own": (
+        net(
+            "self.w = nn.Parameter(torch.randn(1, 4, 6, 3, 3))",
+            "b, c, h, w = x.shape; k = self.w.expand(b, -1, -1, -1, -1).reshape(b * 4, 6, 3, 3); "
+            "return nn.functional.conv2d(x.reshape(1, b * c, h, w), k, groups=b)",
+        ),
+        ("float32[8,6,32,32]",),
+    ),
+    "a mask is one for all channels": (
+        net(
+            "self.c = nn.Conv1d(6, 12, 3, padding=1)",
+            "return self.c(x * x_mask) * x_mask",
+            "x, x_mask",
+        ),
+        ("float32[8,6,64]", "float32[8,1,64]"),
+    ),
+    "a batch is divisible by what the model asserts": (
+        net(
+            "self.l = nn.Linear(6, 2); self.size = 3",
+            "assert x.shape[0] % self.size == 0; return self.l(x)",
+        ),
+        ("float32[3,6]",),
+    ),
     "a decoder takes what an encoder gave": (
         net(
             "self.r = nn.GRUCell(6, 6); self.l = nn.Linear(12, 2)",
