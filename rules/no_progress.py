@@ -55,12 +55,13 @@ class NoProgress(LoopRule):
     How it is measured:
         A copy of the model is trained for up to 300 steps with the optimizer and learning rate of
         the loop, for several seeds, on fresh batches of a simple task: numbers carry the pattern of
-        one of ten classes under noise, and tokens stand for a class each. Healthy models are done
-        after one seed and some 30 to 100 steps. Measured is what is left to learn, by the loss or
-        by the wrong answers, whichever is less: 1 means that the output tells nothing of the input.
-        Above .6 is a warning, above .8 an error; of convolutions that end in a mean over many
-        places, which blurs patterns, above .95. A recurrence without gates whose gradient vanishes
-        has to recall the first step of its sequence instead.
+        one of ten classes under noise, beside what all samples have in common, and tokens stand for
+        a class each. Healthy models are done after one seed and some 30 to 100 steps. Measured is
+        what is left to learn, by the loss or by the wrong answers, whichever is less: 1 means that
+        the output tells nothing of the input. Above .6 is a warning, above .8 an error; of
+        convolutions that end in a mean over many places, which blurs patterns, above .95. A
+        recurrence without gates whose gradient vanishes has to recall the first step of its
+        sequence instead.
 
         Where the task is learnt, findings of other rules about weak or strong signals are warnings.
 

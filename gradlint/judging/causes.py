@@ -157,11 +157,18 @@ def _one_finding(group: Sequence[Judged], model: str) -> Finding:
     known = min(_VERDICT_ORDER.index(item.verdict) for item in group)
     certain = [item for item in group if _VERDICT_ORDER.index(item.verdict) == known]
     worst = max(map(_severity, certain), key=lambda severity: severity.rank)
-    able = [item for item in certain if item.hypothesis.severity.rank >= worst.rank]
-    cause = min(able, key=_claim_to_be_the_cause)
+    cause = min(_able(certain, worst), key=_claim_to_be_the_cause)
     others = sorted((item for item in group if item is not cause), key=_claim_to_be_the_cause)
     notes = tuple(_finding(item, model) for item in others)
     return replace(_finding(cause, model, notes), severity=worst)
+
+
+def _able(certain: Sequence[Judged], worst: Severity) -> list[Judged]:
+    """What may be as severe as `worst`; where only symptoms may, more than a note is enough."""
+    able = [item for item in certain if item.hypothesis.severity.rank >= worst.rank]
+    if not all(item.hypothesis.symptom for item in able):
+        return able
+    return [*able, *(item for item in certain if item.hypothesis.severity is Severity.WARNING)]
 
 
 _SPEAKS_OF: dict[Family, frozenset[Cause]] = {

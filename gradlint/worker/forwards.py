@@ -19,7 +19,11 @@ _TELLING = 8  # characters, because shorter texts stand in many messages
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """The signature and the text of a model's `forward`; `named` can only be given by keyword."""
+    """The signature and the text of a model's `forward`; `named` can only be given by keyword.
+
+    `remarks` are its docstring and the comments above its first statement, which speak of its
+    arguments as they come.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
@@ -27,6 +31,7 @@ class Forward:
     tree: ast.AST | None
     main: str = ""
     named: tuple[str, ...] = ()
+    remarks: str = ""
 
     @staticmethod
     def of(model: nn.Module) -> Forward:
@@ -42,7 +47,9 @@ class Forward:
         optional = tuple(p.name for p in usual if p.default is not p.empty)
         texts = {p.name: _annotation(p.annotation) for p in parameters}
         named = tuple(p.name for p in usual if p.kind is p.KEYWORD_ONLY)
-        return Forward(required, optional, texts, _tree(model), _main(model, optional), named)
+        text = _text(model)
+        tree, main = _tree(text), _main(model, optional)
+        return Forward(required, optional, texts, tree, main, named, _remarks(text, tree))
 
     def unpacked(self, name: str) -> tuple[str, ...]:
         """The names that `a, b = name` gives to the parts of an argument, or ()."""
@@ -131,6 +138,11 @@ class Forward:
                     return tuple(part.id if isinstance(part, ast.Name) else "_" for part in parts)
         return ()
 
+    def said_shape(self, name: str) -> tuple[str, ...]:
+        """The sizes in a remark such as `x: (batch, 3, 32, 32)`, or ()."""
+        said = re.search(rf"\b{name}\b[^\n()\[\]#]{{0,40}}[(\[]([\w\s,]+)[)\]]", self.remarks)
+        return tuple(size.strip() for size in said[1].split(",") if size.strip()) if said else ()
+
     def _nodes(self) -> Iterator[ast.AST]:
         return ast.walk(self.tree) if self.tree is not None else iter(())
 
@@ -190,12 +202,24 @@ def _annotation(annotation: object) -> str:
     return inspect.formatannotation(annotation)
 
 
-def _tree(model: nn.Module) -> ast.AST | None:
+def _text(model: nn.Module) -> str:
     source = tried(lambda: inspect.getsource(model.forward))
-    if not isinstance(source.value, str):
-        return None
-    parsed = tried(lambda: ast.parse(textwrap.dedent(cast(str, source.value))))
-    return parsed.value if isinstance(parsed.value, ast.AST) else None
+    return textwrap.dedent(source.value) if isinstance(source.value, str) else ""
+
+
+def _tree(text: str) -> ast.AST | None:
+    parsed = tried(lambda: ast.parse(text)) if text else None
+    return parsed.value if parsed and isinstance(parsed.value, ast.AST) else None
+
+
+def _remarks(text: str, tree: ast.AST | None) -> str:
+    match tree:
+        case ast.Module(body=[ast.FunctionDef(body=[first, *_]) as function]):
+            above = text.splitlines()[: first.lineno - 1]
+            comments = [line.partition("#")[2] for line in above]
+            return "\n".join([*comments, ast.get_docstring(function) or ""])
+        case _:
+            return ""
 
 
 _MAIN = re.compile(

@@ -27,6 +27,7 @@ from gradlint.worker.specs import (
     Size,
     Spec,
     Whole,
+    reshaped,
 )
 from gradlint.worker.states import own_states
 from gradlint.worker.wiring import WIRING, features, is_wiring
@@ -39,9 +40,11 @@ def ideas_for(facts: Facts, forward: Forward, name: str, index: int) -> tuple[Sp
 
 def _ideas(role: Role) -> Iterator[Spec]:
     told = tuple(_annotated(role, role.forward.annotations.get(role.name, "")))
-    yield from told
     if any(isinstance(idea, Group) for idea in told):
+        yield from told
         return  # because a tensor in place of a list has the list's length for its batch
+    yield from _remarked(role)
+    yield from told
     if role.forward.calls(role.name):
         yield Function()
     keys = role.forward.keys(role.name)
@@ -114,6 +117,14 @@ def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
 _BATCH = re.compile(r"b|bs|n|batch(_?size)?|bsz|\.\.\.|\*\w+", re.IGNORECASE)
 _TIME = re.compile(r"t|s|l|seq(_?len(gth)?)?|time|tokens?|len(gth)?|num_tokens", re.IGNORECASE)
 _SPACE = {"h": "height", "w": "width", "height": "height", "width": "width", "d": "depth"}
+
+
+def _remarked(role: Role) -> Iterator[Spec]:
+    """What the name stands for, of the shape that a remark gives; one that leaves none open."""
+    first, *sizes = role.forward.said_shape(role.name) or ("",)
+    if _BATCH.fullmatch(first) and sizes and all(size.isdigit() for size in sizes):
+        shape: Shape = ("batch", *map(int, sizes))
+        yield reshaped(next(_by_name(role)), shape)
 
 
 def _jaxtyped(role: Role, kind: str, tokens: list[str]) -> Spec:

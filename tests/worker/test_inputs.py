@@ -367,6 +367,45 @@ CASES = {
         ),
         ("float32[8,3,96,96]",),
     ),
+    "a remark above the body gives the shape": (
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.c = nn.Conv2d(1, 4, 3)
+
+            def forward(self, x):  # x: (batch, 1, 8, 8)
+                x = self.c(x)
+                # x: (batch, 4, 6, 6)
+                return x
+        """,
+        ("float32[8,1,8,8]",),
+    ),
+    "a docstring gives the shape, the layer the type": (
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.e = nn.Embedding(9, 4)
+
+            def forward(self, x):
+                '''Embeds x: LongTensor of shape [B, 7].'''
+                return self.e(x)
+        """,
+        ("int64[8,7]",),
+    ),
+    "a remark that is not true is corrected": (
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.l = nn.Linear(6, 2)
+
+            def forward(self, x):  # x: (batch, 5)
+                return self.l(x)
+        """,
+        ("float32[8,6]",),
+    ),
     "jaxtyping names the dimensions": (
         net(
             "self.w = nn.Parameter(torch.randn(5, 4))",

@@ -85,6 +85,19 @@ def test_an_overflow_is_infinitely_far_from_learning() -> None:
     assert share(Example(lambda: net, (8, 16)), hot) == math.inf
 
 
+def test_samples_have_half_of_their_square_in_common() -> None:
+    run = Run(Example(lambda: nn.Linear(400, 10), (256, 400)), 0)
+    samples = Lesson(run).draw()
+    assert 0.4 < float(samples.mean(0).square().mean() / samples.square().mean()) < 0.6
+
+
+def test_neighbours_in_a_sequence_are_often_of_one_class() -> None:
+    run = Run(Tokens(lambda: nn.Embedding(128, 10), (64, 32)), 0)
+    classes = Lesson(run).draw() % 10
+    alike = (classes[:, 1:] == classes[:, :-1]).float().mean()
+    assert 0.5 < float(alike) < 0.6
+
+
 @pytest.mark.parametrize("batch_first", [True, False], ids=["time second", "time first"])
 def test_only_the_first_step_of_a_sequence_tells_the_class(*, batch_first: bool) -> None:
     shape = (9, 5, 6) if batch_first else (5, 9, 6)
