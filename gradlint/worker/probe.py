@@ -74,8 +74,8 @@ def _pictures(run: Run, request: ProbeModel, remedy: int) -> Iterator[Picture]:
 
 
 def _settled(claim: Claim, value: float) -> bool:
-    """Whether one healthy seed is enough: a training run costs as much as all the rest."""
-    return claim.quantity in _TRAINING and claim.bound.holds(value)
+    """Whether one seed is enough, healthy or unmeasurable: a training run costs as all the rest."""
+    return claim.quantity in _TRAINING and (math.isnan(value) or claim.bound.holds(value))
 
 
 def _run(built: Built, request: ProbeModel, seed: int, prepare: Preparation | None = None) -> Run:

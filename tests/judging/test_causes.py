@@ -235,25 +235,48 @@ def test_what_is_confirmed_goes_before_what_is_only_suspected() -> None:
 LESSON = Claim(Quantity.UNLEARNED_SHARE, "loss()", Bound(at_most=0.6), error=Bound(at_most=0.8))
 
 
-def rehearsed(share: float, verdict: Verdict) -> Judged:
+def rehearsed(verdict: Verdict, *shares: float) -> Judged:
     symptom = judged(Silent, region=(), verdict=verdict, symptom=True)
-    return replace(symptom, evidence=(Evidence(LESSON, (share,), verdict),))
+    return replace(symptom, evidence=(Evidence(LESSON, shares, verdict),))
 
 
 @pytest.mark.parametrize(
     ("rehearsal", "measured", "severity"),
     [
-        pytest.param((0.1, Verdict.REFUTED), -9.0, Severity.WARNING, id="learnt nevertheless"),
-        pytest.param((0.1, Verdict.REFUTED), -math.inf, Severity.ERROR, id="cut off, not weak"),
-        pytest.param((math.nan, Verdict.INCONCLUSIVE), -9.0, Severity.ERROR, id="not rehearsed"),
+        pytest.param(rehearsed(Verdict.REFUTED, 0.1), -9.0, Severity.WARNING, id="learnt"),
+        pytest.param(
+            rehearsed(Verdict.INCONCLUSIVE, 1.0, 0.1), -9.0, Severity.WARNING, id="learnt by a seed"
+        ),
+        pytest.param(
+            rehearsed(Verdict.REFUTED, 0.1), -math.inf, Severity.ERROR, id="cut off, not weak"
+        ),
+        pytest.param(
+            rehearsed(Verdict.INCONCLUSIVE, math.nan), -9.0, Severity.ERROR, id="not rehearsed"
+        ),
     ],
 )
 def test_a_weak_gradient_is_no_error_where_training_was_seen_to_learn(
-    rehearsal: tuple[float, Verdict], measured: float, severity: Severity
+    rehearsal: Judged, measured: float, severity: Severity
 ) -> None:
     weak = judged(DeepSigmoid, measured=(measured,) * 3)
-    found = findings([weak, rehearsed(*rehearsal)], "Net")
+    found = findings([weak, rehearsal], "Net")
     assert next(f for f in found if f.rule == "deep-sigmoid").severity is severity
+
+
+@pytest.mark.parametrize(
+    ("most", "rule", "severity"),
+    [
+        pytest.param(Severity.WARNING, "bad-scale", Severity.ERROR, id="a warning names the cause"),
+        pytest.param(Severity.NOTE, "silent", Severity.ERROR, id="a note does not"),
+    ],
+)
+def test_an_error_that_only_a_symptom_shows_is_laid_to_what_was_confirmed(
+    most: Severity, rule: str, severity: Severity
+) -> None:
+    mild = judged(BadScale)
+    mild = replace(mild, hypothesis=replace(mild.hypothesis, severity=most))
+    (found,) = findings([mild, rehearsed(Verdict.CONFIRMED, 1.0, 1.0)], "Net")
+    assert (found.rule, found.severity) == (rule, severity)
 
 
 def test_what_was_refuted_stands_alone() -> None:
