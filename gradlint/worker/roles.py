@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator
 from typing import cast
@@ -19,7 +18,6 @@ from gradlint.worker.specs import (
     Dim,
     Filled,
     Function,
-    Grid,
     Group,
     Lengths,
     Normal,
@@ -30,6 +28,7 @@ from gradlint.worker.specs import (
     reshaped,
 )
 from gradlint.worker.states import own_states
+from gradlint.worker.vision import IMAGES, VISION, is_image, packed_patches
 from gradlint.worker.wiring import WIRING, features, is_wiring
 
 
@@ -107,7 +106,7 @@ def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
     elif "Tensor" in inner:
         count = inner.count("Tensor") if kind == "tuple" and "..." not in inner else 2
         plain = _part(role, re.sub(r"s$", "", role.name), 0)
-        if kind != "tuple" and _IMAGE.fullmatch(role.lower):
+        if kind != "tuple" and is_image(role.lower):
             plain = Normal((3, "height", "width"))  # because the list is the batch
         yield Group("tuple" if kind == "tuple" else "list", (plain,) * count)
     elif re.fullmatch(r"int(\s*,\s*(int|\.\.\.))*", inner):
@@ -187,11 +186,6 @@ _TEXT = re.compile(
 _ITEM = re.compile(
     r"(users?|items?|movies?|heads?|tails?|relations?|products?|nodes?)(_?(ids?|idx|index|indices))?"
 )
-_IMAGE = re.compile(r"(\w*_)?(images?|imgs?|pixel_values|pixels|picture|photo)(_?\w)?")
-_GRID = re.compile(r"(\w+_)?grid_(thw|hws?)")
-_PATCHES = re.compile(r"(pixel|patch|image)\w*_position\w*")
-_FEATURES = re.compile(r"\w+_(feats?|features|embeds?|embeddings|hidden_states)")
-_PLACES = re.compile(r"(\w+_)?(pos|bbox(es)?|boxes)")
 _ACTION = re.compile(r"actions?|act|a|u")
 
 
@@ -202,8 +196,7 @@ def _by_name(role: Role) -> Iterator[Spec]:
     if direct and isinstance(main, Whole):
         yield from _looked_up(role, main)
     yield from features(role)
-    if _has_grid(role) and not _GRID.fullmatch(role.lower):
-        yield from _packed_patches(role)
+    yield from packed_patches(role)
     for pattern, ideas in _ROLES:
         if pattern.fullmatch(role.lower):
             yield from ideas(role)
@@ -211,12 +204,6 @@ def _by_name(role: Role) -> Iterator[Spec]:
         return
     yield main
     yield from others(role.facts, main)
-
-
-def _has_grid(role: Role) -> bool:
-    """Whether `forward` must be told how many patches each image has, and this holds them."""
-    told = any(_GRID.fullmatch(name.lower()) for name in role.forward.required)
-    return told and (not role.index or _IMAGE.fullmatch(role.lower) is not None)
 
 
 def _looked_up(role: Role, main: Whole) -> Iterator[Spec]:
@@ -353,51 +340,6 @@ def _item(role: Role) -> Iterator[Spec]:
         yield Whole(("batch",), cast(nn.Embedding, module).num_embeddings)
 
 
-def _image(role: Role) -> Iterator[Spec]:
-    layer = role.facts.first(nn.Conv2d)
-    if layer is not None and role.consumer() is None:
-        yield Normal(("batch", channels_of(layer), "height", "width"))
-
-
-def _spectrum(role: Role) -> Iterator[Spec]:
-    """A spectrogram that is taken for an image of one channel: a row for each frame."""
-    layer, bins = role.facts.first(nn.Conv2d), role.facts.number("num_mel_bins", "n_mels")
-    if isinstance(layer, nn.Conv2d) and layer.in_channels == 1 and bins:
-        frames: Dim = role.facts.number("max_length", "max_frames") or "time"
-        yield Normal(("batch", frames, bins))
-
-
-def _grid(role: Role) -> Iterator[Spec]:
-    yield Grid(3 if role.lower.endswith("thw") else 2)
-
-
-def _patches(role: Role) -> Iterator[Spec]:
-    """The row and the column of each patch of an image."""
-    yield Whole(("batch", "time", 2), 8)
-
-
-def _packed_patches(role: Role) -> Iterator[Spec]:
-    """The patches of all images in one row, where their grids are another argument."""
-    layer = role.facts.first(nn.Conv2d, nn.Conv3d, nn.Linear)
-    if isinstance(layer, (nn.Conv2d, nn.Conv3d)):
-        whole = (layer.in_channels, *layer.kernel_size)
-        yield Normal(("patches", math.prod(whole)))
-        yield Normal(("patches", *whole))
-    elif isinstance(layer, nn.Linear):
-        yield Normal(("patches", layer.in_features))
-
-
-def _features_of(role: Role) -> Iterator[Spec]:
-    """What another model made of an image or a text."""
-    if role.index and role.consumer() is None:
-        yield Normal(("batch", "source", role.facts.hidden()))
-
-
-def _places(role: Role) -> Iterator[Spec]:
-    if role.index and role.consumer() is None:
-        yield Normal(("batch", "source", 4))
-
-
 def _action(role: Role) -> Iterator[Spec]:
     if role.index:
         names = ("action_dim", "act_dim", "n_actions", "num_actions", "action_size")
@@ -440,13 +382,9 @@ _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_COUNT, _count),
     (_RATE, _rate),
     (_ITEM, _item),
-    (_IMAGE, _image),
+    IMAGES,
     (_CLASS, _class),
     (_TEXT, _text),
-    (re.compile(r"input_(values|features)|(mel_?)?spec(trogram)?s?|mels?"), _spectrum),
-    (_GRID, _grid),
-    (_PATCHES, _patches),
-    (_FEATURES, _features_of),
-    (_PLACES, _places),
+    *VISION,
     (_ACTION, _action),
 )

@@ -1,0 +1,86 @@
+"""What arguments are that hold images, their patches, what was made of them, and spectrograms."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+
+from torch import nn
+
+from gradlint.worker.facts import channels_of
+from gradlint.worker.role import Role
+from gradlint.worker.specs import Dim, Grid, Normal, Spec, Whole
+
+_IMAGE = re.compile(r"(\w*_)?(images?|imgs?|pixel_values|pixels|picture|photo)(_?\w)?")
+_GRID = re.compile(r"(\w+_)?grid_(thw|hws?)")
+_PATCHES = re.compile(r"(pixel|patch|image)\w*_position\w*")
+_FEATURES = re.compile(r"\w+_(feats?|features|embeds?|embeddings|hidden_states)")
+_PLACES = re.compile(r"(\w+_)?(pos|bbox(es)?|boxes)")
+_SPECTRUM = re.compile(r"input_(values|features)|(mel_?)?spec(trogram)?s?|mels?")
+
+
+def is_image(name: str) -> bool:
+    """Whether an argument holds images by its name."""
+    return _IMAGE.fullmatch(name) is not None
+
+
+def packed_patches(role: Role) -> Iterator[Spec]:
+    """The patches of all images in one row, where `forward` must be told how many each has."""
+    told = any(_GRID.fullmatch(name.lower()) for name in role.forward.required)
+    if not told or _GRID.fullmatch(role.lower) or (role.index and not is_image(role.lower)):
+        return
+    layer = role.facts.first(nn.Conv2d, nn.Conv3d, nn.Linear)
+    if isinstance(layer, (nn.Conv2d, nn.Conv3d)):
+        whole = (layer.in_channels, *layer.kernel_size)
+        yield Normal(("patches", math.prod(whole)))
+        yield Normal(("patches", *whole))
+    elif isinstance(layer, nn.Linear):
+        yield Normal(("patches", layer.in_features))
+
+
+def _image(role: Role) -> Iterator[Spec]:
+    layer = role.facts.first(nn.Conv2d)
+    if layer is not None and role.consumer() is None:
+        yield Normal(("batch", channels_of(layer), "height", "width"))
+
+
+def _spectrum(role: Role) -> Iterator[Spec]:
+    """A spectrogram that is taken for an image of one channel: a row for each frame."""
+    layer, bins = role.facts.first(nn.Conv2d), role.facts.number("num_mel_bins", "n_mels")
+    if isinstance(layer, nn.Conv2d) and layer.in_channels == 1 and bins:
+        frames: Dim = role.facts.number("max_length", "max_frames") or "time"
+        yield Normal(("batch", frames, bins))
+
+
+def _grid(role: Role) -> Iterator[Spec]:
+    yield Grid(3 if role.lower.endswith("thw") else 2)
+
+
+def _patches(role: Role) -> Iterator[Spec]:
+    """The row and the column of each patch of an image."""
+    yield Whole(("batch", "time", 2), 8)
+
+
+def _features_of(role: Role) -> Iterator[Spec]:
+    """What another model made of an image or a text."""
+    if role.index and role.consumer() is None:
+        yield Normal(("batch", "source", role.facts.hidden()))
+
+
+def _places(role: Role) -> Iterator[Spec]:
+    if role.index and role.consumer() is None:
+        yield Normal(("batch", "source", 4))
+
+
+Idea = tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]]
+IMAGES: Idea = (_IMAGE, _image)
+"""The names of images, and ideas for them."""
+VISION: tuple[Idea, ...] = (
+    (_SPECTRUM, _spectrum),
+    (_GRID, _grid),
+    (_PATCHES, _patches),
+    (_FEATURES, _features_of),
+    (_PLACES, _places),
+)
+"""Names that mean something beside images, and ideas for them, the likeliest first."""
