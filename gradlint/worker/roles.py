@@ -50,6 +50,7 @@ def _ideas(role: Role) -> Iterator[Spec]:
     if keys:
         yield Group("dict", tuple(_part(role, key, i) for i, key in enumerate(keys)), keys)
     yield from (Constant(choice) for choice in role.forward.choices(role.name))
+    yield from features(role)
     parts = () if is_wiring(role.lower) else role.forward.unpacked(role.name)
     if len(parts) > 1:
         hidden = _hidden(role) if _HIDDEN.fullmatch(role.lower) else ()
@@ -195,7 +196,6 @@ def _by_name(role: Role) -> Iterator[Spec]:
     direct = consumer is not None and not _STEP.fullmatch(role.lower)
     if direct and isinstance(main, Whole):
         yield from _looked_up(role, main)
-    yield from features(role)
     yield from packed_patches(role)
     for pattern, ideas in _ROLES:
         if pattern.fullmatch(role.lower):

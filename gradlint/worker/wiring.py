@@ -71,8 +71,8 @@ def _membership(role: Role) -> Iterator[Spec]:
 
 WIRING: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_EDGES, _edges),
-    (re.compile(r"edge_(weights?|attrs?|features?|values?)"), _edge_values),
     (re.compile(r"edge_types?|rel(ation)?_types?"), _edge_kinds),
+    (re.compile(r"edge_(?!index|types?)\w+"), _edge_values),
     (re.compile(r"pos(itions?)?|coords?|coordinates"), _positions),
     (re.compile(r"batch(_index|_idx)?"), _membership),
     (_ADJACENCY, _adjacency),

@@ -77,6 +77,15 @@ CASES = {
         ),
         ("int64[8,32]", "bool[8,32]"),
     ),
+    "a graph whose nodes may come as a pair is given its nodes": (
+        net(
+            "self.l = nn.Linear(5, 4)",
+            "x = (x, x) if isinstance(x, torch.Tensor) else x; source, target = x; "
+            "return self.l(source)[edge_index[1]]",
+            "x, edge_index",
+        ),
+        ("float32[32,5]", "int64[2,96]"),
+    ),
     "a list of tensors is a list": (
         net(
             "self.l = nn.Linear(6, 3)",
