@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from gradlint.worker.role import Role
 from gradlint.worker.specs import Normal, Ring, Spec, Whole
 
-_EDGES = re.compile(r"edge_index\w*|edges|edge_list")
+_EDGES = re.compile(r"(\w+_)?edge_index\w*|edges|edge_list")
 _ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support")
 _NODES = re.compile(r"x|features?|nodes?|node_features|feat|h|inputs?")
 _CLOUD = frozenset({"z", "batch"})

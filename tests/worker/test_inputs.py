@@ -77,6 +77,14 @@ CASES = {
         ),
         ("int64[8,32]", "bool[8,32]"),
     ),
+    "edges of several kinds are edges": (
+        net(
+            "self.l = nn.Linear(5, 4)",
+            "return self.l(x)[pos_edge_index[0]] - self.l(x)[neg_edge_index[0]]",
+            "x, pos_edge_index, neg_edge_index",
+        ),
+        ("float32[32,5]", "int64[2,96]", "int64[2,96]"),
+    ),
     "a graph whose nodes may come as a pair is given its nodes": (
         net(
             "self.l = nn.Linear(5, 4)",
