@@ -1,4 +1,4 @@
-"""How much processor time building one model may take, whatever the user's code does."""
+"""How long building one model may take, whatever the user's code does."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class OutOfTimeError(BaseException):
 
 
 class Budget:
-    """Some seconds of processor time, because a busy machine must not change what is built."""
+    """Some seconds of real time, because that is what an answer may take."""
 
     def __init__(self, seconds: float) -> None:
         """Begin to count."""
-        self._end = time.process_time() + seconds
+        self._end = time.monotonic() + seconds
 
     def left(self) -> float:
         """The seconds that are left, 0 where none are."""
-        return max(self._end - time.process_time(), 0.0)
+        return max(self._end - time.monotonic(), 0.0)
 
     def half(self) -> Budget:
         """Half of what is left, so that something is left for the next attempt."""
@@ -46,13 +46,13 @@ class Budget:
         if math.isinf(left) or not main or not hasattr(signal, "setitimer"):
             yield
             return
-        before = signal.signal(signal.SIGPROF, _interrupt)
-        signal.setitimer(signal.ITIMER_PROF, max(left, 1e-3), _AGAIN)
+        before = signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, max(left, 1e-3), _AGAIN)
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_PROF, 0.0)
-            signal.signal(signal.SIGPROF, before)
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, before)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

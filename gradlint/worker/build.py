@@ -52,7 +52,7 @@ _GIVEN = frozenset(
 _FOUND = frozenset({BuiltFrom.USE_IN_PROJECT, BuiltFrom.NAMES})
 _STAGES = ("build", "inputs", "forward")
 _REPAIRS = 40
-_SHARE = 0.4  # of the time for an answer, once for real tensors and once for fake ones
+_REAL, _FAKE = 0.5, 0.3  # of the time for an answer, because the final trace takes some as well
 _HANDY = 40_000_000  # a pass through 110 million took six times that through 10
 _CHANGES = 12
 _FITS = 4  # because each costs a search of inputs
@@ -138,12 +138,13 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         UserError: no candidate worked; the first of those that came furthest.
     """
     candidates = request.candidates or _unused(module, request.name)
-    budget = Budget(request.seconds * _SHARE or math.inf)
+    budget = Budget(request.seconds * _REAL or math.inf)
     failures: list[UserError] = []
     large: list[Candidate] = []
     costly: list[Candidate] = []
     for candidate in candidates:
-        built = _attempt(module, candidate, request, _handy(candidate), budget.half())
+        part = budget if candidate is candidates[-1] else budget.half()
+        built = _attempt(module, candidate, request, _handy(candidate), part)
         if isinstance(built, Built):
             return built
         if isinstance(built.error, TooLargeError):
@@ -157,7 +158,7 @@ def build(module: ModuleType, request: TraceModel) -> Built:
             return built
         failures.append(_sized(module, candidate, built))
         costly += [candidate] if _takes_too_much(built) else []
-    budget = Budget(request.seconds * _SHARE or math.inf)
+    budget = Budget(request.seconds * _FAKE or math.inf)
     for candidate in costly:
         built = _imagined(module, candidate, request, budget)
         if isinstance(built, Built):
