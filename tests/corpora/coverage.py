@@ -18,7 +18,8 @@ from tests.corpora.table import Row, aligned, alike
 _MISSING = re.compile(
     r"No module named '(\w+)|cannot import name '\w+' from '(\w+)|requires the (\w+) library|"
     r"(?:Import|ModuleNotFound)Error: .*requires '([\w-]+)|"
-    r"Could not run '(\w+::\w+)'|operator (\w+::\w+) does not exist"
+    r"Could not run '(\w+::\w+)'|operator (\w+::\w+) does not exist|"
+    r"Couldn't load (custom C\+\+ ops)"
 )
 
 

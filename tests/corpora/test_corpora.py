@@ -77,6 +77,7 @@ def test_a_package_that_the_error_itself_names_is_missing() -> None:
     reason = "build at a.py:3: ImportError: 'SparseTensor' requires 'torch-sparse'"
     assert missing_package(reason) == "torch-sparse"
     assert missing_package("build: ValueError: 'heads' requires 'dim'") == ""
+    assert missing_package("RuntimeError: Couldn't load custom C++ ops.") == "custom C++ ops"
 
 
 def test_what_its_own_program_refuses_is_set_apart() -> None:
