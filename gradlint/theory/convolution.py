@@ -9,7 +9,7 @@ from gradlint.theory.dense import is_rigid, weight_square, with_mean_weight
 from gradlint.theory.elementwise import passing
 from gradlint.theory.moments import BATCH, FEATURE, POSITION
 from gradlint.theory.places import Landing, smeared
-from gradlint.theory.step import Call, Step, weighted_gain
+from gradlint.theory.step import Call, Gain, Step, weighted_gain
 from gradlint.theory.taps import Taps
 
 
@@ -20,18 +20,20 @@ def convolution(call: Call) -> Step:
 
     Holds for padding, stride, dilation, groups and depthwise kernels, and for transposed ones,
     where k is the number of inputs that reach an output. At a border fewer taps count, so energy
-    moves towards the middle: see `Taps`. Source: He 2015, Xiao 2018.
+    moves towards the middle: see `Taps`. A kernel may be computed, as a standardised one is (Qiao
+    2019). Source: He 2015, Xiao 2018.
     """
-    weight = call.weight
-    if weight is None:
+    weight, before = call.weight, call.first
+    kernel = _computed(call) if weight is None else (weight.shape, weight_square(weight))
+    if kernel is None:
         return passing(call)
-    before = call.first
+    shape, square = kernel
     transposed = "transpose" in call.name
-    taps = _taps(call, before.shape, weight.shape[2:], transposed=transposed)
-    channels = weight.shape[1]
+    taps = _taps(call, before.shape, shape[2:], transposed=transposed)
+    channels = shape[1]
     if transposed:
-        channels = weight.shape[0] // max(int(call.layer.setting("groups", 1.0)), 1)
-    channel_square = channels * weight_square(weight)
+        channels = shape[0] // max(int(call.layer.setting("groups", 1.0)), 1)
+    channel_square = channels * square
     share, spread = _forward(taps, before.spread)
     common = math.prod(tap.common for tap in taps)
     entering = replace(
@@ -44,7 +46,8 @@ def convolution(call: Call) -> Step:
         shape=call.shape,
         axes=BATCH + FEATURE + POSITION * spatial,
     )
-    after = with_mean_weight(after, before, weight, channels * share)
+    if weight is not None:
+        after = with_mean_weight(after, before, weight, channels * share)
     gain = weighted_gain(
         channel_square,
         before,
@@ -52,9 +55,17 @@ def convolution(call: Call) -> Step:
         call.bias_square,
         taps,
         lands=_landing(taps),
-        rigid=is_rigid(weight),
+        rigid=weight is not None and is_rigid(weight),
     )
-    return Step(after, (gain,) * len(call.operands))
+    return Step(after, (gain, *(Gain(0.0),) * (len(call.operands) - 1)))
+
+
+def _computed(call: Call) -> tuple[tuple[int, ...], float] | None:
+    """Shape and mean square of a kernel that is no parameter itself, but computed from one."""
+    for operand in call.operands[1:]:
+        if operand.constant and len(operand.moments.shape) == len(call.shape):
+            return operand.moments.shape, operand.moments.square
+    return None
 
 
 def _landing(taps: tuple[Taps, ...]) -> Landing | None:

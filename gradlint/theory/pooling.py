@@ -120,6 +120,22 @@ def length(call: Call) -> Step:
     return Step(after, (Gain(1.0),) * len(call.operands))
 
 
+def deviation(call: Call) -> Step:
+    """Variance v over K elements, or its root: nearly the same everywhere.
+
+    The gradients of their elements are 2 (z - m) / K and (z - m) / (K sqrt(v)), so that the gains
+    are 4 v / K and 1 / K.
+    """
+    before = call.first
+    count = max(before.elements / max(math.prod(call.shape), 1), 1.0)
+    root = call.name == "std"
+    level = math.sqrt(before.variance) if root else before.variance
+    square = bounded(level * level)
+    axes = _without(before, reduced_axes(before, call), call)
+    after = Moments(square, square, square, level, call.shape, axes)
+    return Step(after, (Gain((1.0 if root else 4.0 * before.variance) / count),))
+
+
 def average_pool(call: Call) -> Step:
     """Mean over windows of k^d positions, or over as many as lie in each adaptive window."""
     before = call.first

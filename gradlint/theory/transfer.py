@@ -71,6 +71,7 @@ TRANSFERS: dict[str, Transfer] = {
     **_named(pooling.average, "mean adaptiveavgpool"),
     **_named(elementwise.moving, "roll flip fliplr flipud rot90 sort"),
     **_named(pooling.total, "sum"),
+    **_named(pooling.deviation, "std var"),
     **_named(pooling.length, "norm linalg_norm linalg_vector_norm vector_norm"),
     **_named(
         pooling.average_pool,

@@ -201,3 +201,38 @@ def test_a_landing_tells_what_becomes_of_each_part(
     assert factor == pytest.approx(extra)
     assert math.isclose(places.one, after.one)
     assert math.isclose(places.alike, after.alike)
+
+
+class Standardised(nn.Conv2d):
+    """Weights of mean 0 and variance 1 / fan-in, whatever the parameter holds."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat = self.weight.flatten(1)
+        flat = (flat - flat.mean(1, keepdim=True)) / flat.std(1, keepdim=True)
+        weight = (flat * flat.shape[1] ** -0.5).view_as(self.weight)
+        return nn.functional.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+def test_computed_kernels_count_by_what_they_hold() -> None:
+    layers: list[nn.Module] = [nn.Conv2d(3, 32, 3, padding=1)]
+    for _ in range(6):
+        layers += [nn.ReLU(), Standardised(32, 32, 3, padding=1)]
+    net = network(lambda: nn.Sequential(*layers, nn.Flatten(), nn.Linear(3200, 10)), 8, 3, 10, 10)
+    found, predicted = first(net)
+    assert predicted == pytest.approx(found, abs=0.2)
+
+
+class OwnNorm(nn.Module):
+    """A layer norm as it is often written by hand."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-6)
+
+
+def test_a_norm_by_the_standard_deviation_is_predicted() -> None:
+    layers: list[nn.Module] = []
+    for _ in range(8):
+        layers += [nn.Linear(WIDTH, WIDTH), OwnNorm(), nn.ReLU()]
+    net = network(lambda: nn.Sequential(*layers, nn.Linear(WIDTH, 10)), 8, WIDTH)
+    found, predicted = first(net)
+    assert predicted == pytest.approx(found, abs=0.25)
