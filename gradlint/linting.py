@@ -177,12 +177,12 @@ class Linter:
         """
         start = time.monotonic()
         alone = self._examine(model, program, session)
-        left = self._config.timeout - (time.monotonic() - start)
         lacking = _LACKING.search(alone.summary.reason or "") is not None
-        if alone.lost or alone.summary.status not in _IN_VAIN or left <= 0 or lacking:
+        if alone.lost or alone.summary.status not in _IN_VAIN or lacking:
             return alone
         around = self._wholes(model, program)
-        if not around:
+        left = self._config.timeout - (time.monotonic() - start)
+        if not around or left <= 0:
             return alone
         part = self._examine(replace(model, wholes=around), program, _Hurried(session, left))
         found = part if part.summary.status not in _IN_VAIN else alone

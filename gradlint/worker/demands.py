@@ -22,8 +22,6 @@ _DEMAND = re.compile(
     r"(passed|provide|provided|specif\w+|give|given|set|define|defined|pass)\b|required|"
     r"cannot be None|not be None|missing"
 )
-
-
 _ADVICE = re.compile(r"\b([a-z]\w*) ?=+ ?(True|False|None|-?\d+(?:\.\d+)?|'\w+'|\"\w+\")")
 
 
