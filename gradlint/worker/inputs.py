@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from gradlint.worker.attempt import Failure, mark, released, watched
+from gradlint.worker.budget import OutOfTimeError
 from gradlint.worker.case import Case
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.facts import Facts
@@ -82,13 +83,23 @@ class Search:
 
         Raises:
             UserError: at stage `forward`, with the error of the first guess, where nothing worked.
+            OutOfTimeError: the time was over before the first guess had failed.
         """
+        errors: list[tuple[int, Exception, Guess]] = []
+        try:
+            return self._found(errors)
+        except OutOfTimeError:
+            if not errors:
+                raise
+        error = _telling(errors, TooSlowError)
+        raise error
+
+    def _found(self, errors: list[tuple[int, Exception, Guess]]) -> Guess:
         facts, forward = Facts(self.model), Forward.of(self.model)
         deadline = time.process_time() + min(_SECONDS, self.limit)
         first = first_guess(facts, self.sequence_length)
         agenda = Agenda()
         agenda.add((0, False, 0.0), first)
-        errors: list[tuple[int, Exception, Guess]] = []
         fallback: Guess | None = None
         slow = False
         pace = 0.0  # seconds for each number of the inputs, as far as a pass came

@@ -41,6 +41,13 @@ class TestCandidates:
             build(module_of(source), replace(request("Net()"), seconds=2.0))
         assert "takes too long" in str(caught.value.error)
 
+    def test_a_search_that_is_given_up_tells_what_had_failed_before(self) -> None:
+        lines = "while x.dim() > 2: x = x + 0\n            return self.layer(x[:, :1])"
+        source = LINEAR.replace("return self.layer(x)", lines)
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), replace(request("Net()"), seconds=2.0))
+        assert "cannot be multiplied" in str(caught.value.error)
+
     def test_bindings_that_fail_are_skipped(self) -> None:
         asked = request("Net(width=size)", bindings=(("bad", "nowhere.x"), ("size", "2 * 3")))
         model = build(module_of(LINEAR), asked).make()
