@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gradlint.judging.evidence import Evidence, RemedyVerdict, Severity, Verdict
 from gradlint.protocol.claim import Claim
@@ -165,8 +166,10 @@ def _one_finding(group: Sequence[Judged], model: str) -> Finding:
     known = min(_VERDICT_ORDER.index(item.verdict) for item in group)
     certain = [item for item in group if _VERDICT_ORDER.index(item.verdict) == known]
     worst = max(map(_severity, certain), key=lambda severity: severity.rank)
-    cause = min(_able(certain, worst), key=_claim_to_be_the_cause)
-    others = sorted((item for item in group if item is not cause), key=_claim_to_be_the_cause)
+    lent = next((item.attribution for item in group if item.attribution), None)
+    first = partial(_claim_to_be_the_cause, lent=lent)
+    cause = min(_able(certain, worst), key=first)
+    others = sorted((item for item in group if item is not cause), key=first)
     notes = tuple(_finding(item, model) for item in others)
     return replace(_finding(cause, model, notes), severity=worst)
 
@@ -189,15 +192,19 @@ _SPEAKS_OF: dict[Family, frozenset[Cause]] = {
 """The causes that a family's rules name; around layers with a skip their scale counts little."""
 
 
-def _carried(item: Judged) -> float:
-    """Decades that the causes carry of which the rule speaks, in steps that noise does not take."""
-    if item.attribution is None:
+def _carried(item: Judged, lent: Attribution | None) -> float:
+    """Decades that the causes carry of which the rule speaks, in steps that noise does not take.
+
+    Another suspicion of the same region lends its attribution to one that has none.
+    """
+    attribution = item.attribution or lent
+    if attribution is None:
         return 0.0
-    return round(item.attribution.share(_SPEAKS_OF.get(item.rule.family, frozenset())), 1)
+    return round(attribution.share(_SPEAKS_OF.get(item.rule.family, frozenset())), 1)
 
 
 def _claim_to_be_the_cause(
-    item: Judged,
+    item: Judged, lent: Attribution | None = None
 ) -> tuple[int, bool, int, bool, float, float, int, int, str, int]:
     """A key that puts the cause first.
 
@@ -212,7 +219,7 @@ def _claim_to_be_the_cause(
         item.hypothesis.symptom or item.hypothesis.severity is Severity.NOTE,
         outcome,
         not item.hypothesis.definite,
-        -_carried(item),
+        -_carried(item, lent),
         distance,
         preference,
         -restoring,

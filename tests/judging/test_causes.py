@@ -217,6 +217,12 @@ def test_the_cause_that_carries_most_decades_names_the_finding() -> None:
     assert winner(*(replace(item, attribution=shares) for item in pair)) == "deep-sigmoid"
 
 
+def test_a_region_is_split_by_cause_for_what_measures_something_else_of_it_too() -> None:
+    shares = Attribution(-8.0, {Cause.ACTIVATION: -6.0, Cause.WEIGHTS: -2.0})
+    weights = replace(judged(BadScale, (NORM, -0.1)), attribution=shares)
+    assert winner(weights, judged(DeepSigmoid, (NORM, -0.9))) == "deep-sigmoid"
+
+
 def test_what_speaks_of_the_whole_model_joins_one_finding_and_unites_none() -> None:
     apart = [judged(DeepSigmoid, (NORM, -0.2)), judged(BadScale, (NORM, -0.2), region=("c",))]
     symptom = judged(Silent, region=(), symptom=True)
