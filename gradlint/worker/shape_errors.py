@@ -67,6 +67,8 @@ def _tokens(case: Case, item: Argument, high: int) -> Iterator[Guess]:
                     item.name, Group(item.spec.kind, tuple(parts), item.spec.keys)
                 )
     else:
+        if len(case.shape(item.spec)) > 2:  # because columns of dates are looked up one by one
+            yield case.guess.having(item.name, Whole(getattr(item.spec, "shape", ()), high))
         yield case.guess.having(item.name, Whole(("batch", "time"), high))
         yield case.guess.having(item.name, Whole(("batch",), high))
 

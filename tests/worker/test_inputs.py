@@ -494,6 +494,16 @@ CASES = {
         ),
         ("float32[8,32,3]",),
     ),
+    "the columns of a date are looked up one by one": (
+        net(
+            "self.r = nn.LSTM(6, 4, batch_first=True); "
+            "self.month = nn.Embedding(13, 4); self.day = nn.Embedding(7, 4)",
+            "mark = mark.long(); assert mark.shape[1] == x.shape[1]; "
+            "return self.r(x)[0] + self.month(mark[:, :, 0]) + self.day(mark[:, :, 1])",
+            "x, mark",
+        ),
+        ("float32[8,32,6]", "int64[8,32,32]"),
+    ),
     "labels are joined to the channels of an image": (
         net(
             "self.c = nn.Conv2d(3 + 5, 2, 3)",
