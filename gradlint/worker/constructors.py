@@ -190,12 +190,14 @@ def _callables(case: Construction) -> Iterator[Candidate]:
 
 
 def _modules(case: Construction) -> Iterator[Candidate]:
-    """A list of modules is wanted: of the class of the file that is named alike, or any."""
-    if re.search(r"is not a Module subclass|should be called with an iterable", case.text):
-        for name in suspects(case, object):
-            for kind in [*_kinds(case, name.rstrip("s")), "PassThrough"]:
-                made = kind if kind.endswith(")") else f"{kind}()"
-                yield case.having(name, f"[{made}, {made}]")
+    """A module, or a list of them, is wanted: of the class that is named alike, or any."""
+    if not re.search(r"is not a Module subclass|should be called with an iterable", case.text):
+        return
+    for name in suspects(case, object):
+        listed = re.search(rf"ModuleList\((self\.)?{name}\)", case.innermost())
+        for kind in [*_kinds(case, name.rstrip("s")), "PassThrough"]:
+            made = kind if kind.endswith(")") else f"{kind}()"
+            yield case.having(name, f"[{made}, {made}]" if listed else made)
 
 
 _TORCH_NAMES = {
@@ -208,12 +210,14 @@ _TORCH_NAMES = {
 
 
 def _kinds(case: Construction, name: str) -> Iterator[str]:
-    """Classes for a parameter: a module class of the file that is named alike, or torch's usual."""
+    """Classes for a parameter: module classes of the file that are named alike, torch's usual."""
     words = [word for word in re.split(r"[_\d]+", name.lower()) if len(word) > 3]
-    for key, value in case.classes.items():
-        is_module = isinstance(value, type) and issubclass(value, nn.Module)
-        if is_module and any(word in key.lower() for word in words):
-            yield key
+    alike = {
+        key: sum(word in key.lower() for word in words)
+        for key, value in case.classes.items()
+        if isinstance(value, type) and issubclass(value, nn.Module) and value is not case.target
+    }
+    yield from sorted(filter(alike.get, alike), key=lambda key: -alike[key])
     usual = next((kind for key, kind in _TORCH_NAMES.items() if key in name.lower()), "Identity")
     yield f"__import__('torch').nn.{usual}"
     yield f"__import__('torch').nn.{usual}()"

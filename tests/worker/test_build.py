@@ -268,6 +268,11 @@ GUARDED = {
         "Net(options=dict())",
     ),
     "a list of modules": ("nn.ModuleList(layers)[1]", "layers", "Net(layers=[2, 2])"),
+    "a layer to be copied": (
+        "nn.ModuleList([__import__('copy').deepcopy(layer) for _ in range(2)])",
+        "layer",
+        "Net(layer=64)",
+    ),
     "a mapping to be spread": ("dict(**options)", "options", "Net(options=64)"),
     "words of a base": ("(lambda *, wide: wide)(**words)", "**words", "Net(wide=4)"),
 }
