@@ -186,7 +186,8 @@ def _attempt(
         return error
     except OutOfTimeError as error:
         released(error)
-        slow = TooSlowError("build", TimeoutError("building and trying it takes too long"))
+        why = f"building and trying it takes too long for an answer within {request.seconds:g} s"
+        slow = TooSlowError("build", TimeoutError(why).with_traceback(error.__traceback__))
         slow.constructor = candidate.constructor
         return slow
 

@@ -333,10 +333,10 @@ DEADLY = [
     ),
     Loss(
         "stack overflow",
-        "import sys\nsys.setrecursionlimit(10**9)\nclass A:\n    def __repr__(self):\n"
-        "        return repr([self])\ndef net():\n    return repr(A())",
+        "import sys\nsys.setrecursionlimit(10**9)\nclass A:\n"
+        "    def __repr__(self): return repr([self])\ndef net():\n    return repr(A())",
         "was killed by signal 11 (SIGSEGV)",
-        5,
+        4,
     ),
     Loss(
         "kill",
