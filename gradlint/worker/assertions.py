@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Iterator, Mapping
 
-from gradlint.worker.attempt import tried
-from gradlint.worker.case import Case, Repair, resize
+from gradlint.worker.attempt import sources_of, tried
+from gradlint.worker.case import Case, Repair, reshape, resize
 from gradlint.worker.guesses import Guess
+from gradlint.worker.specs import Shape
 
 
 def _asserted(case: Case) -> Iterator[Guess]:
@@ -35,6 +37,22 @@ def _asserted(case: Case) -> Iterator[Guess]:
                 yield from resize(case, case.blamed(), want, have)
 
 
+_READ = re.compile(r"\b(\w+)\.(?:shape\[|size\()(\d)")
+
+
+def _shallow(case: Case) -> Iterator[Guess]:
+    """A dimension was asked for that an argument lacks: one more, of a single element."""
+    frame = case.failure.user_frame()
+    if frame is None or case.failure.text != "tuple index out of range":
+        return
+    for name, index in _READ.findall(frame.text):
+        value = frame.variables.get(name)
+        for item in case.blamed(value) if sources_of(value) else ():
+            dims: Shape = getattr(item.spec, "shape", ())
+            if 0 < len(dims) == int(index):
+                yield from reshape(case, item, (*dims, 1))
+
+
 def _multiple(case: Case, have: int, want: int) -> Iterator[Guess]:
     if have == case.guess.size["batch"]:
         yield case.guess.sized(batch=want)
@@ -54,5 +72,5 @@ def _number(side: ast.expr, variables: Mapping[str, object]) -> int:
     return outcome.value if type(outcome.value) is int else 0
 
 
-ASSERTIONS: tuple[Repair, ...] = (_asserted,)
+ASSERTIONS: tuple[Repair, ...] = (_asserted, _shallow)
 """The repairs, the most specific first."""

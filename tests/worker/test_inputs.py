@@ -504,6 +504,14 @@ CASES = {
         ),
         ("float32[8,32,6]", "int64[8,32,32]"),
     ),
+    "a dimension that is asked for has one element": (
+        net(
+            "self.l = nn.Linear(6, 2)",
+            "assert adj.shape[2] == 1 or adj.shape[2] == 4; return adj.sum(-1) @ self.l(h)",
+            "h, adj",
+        ),
+        ("float32[32,6]", "float32[32,32,1]"),
+    ),
     "labels are joined to the channels of an image": (
         net(
             "self.c = nn.Conv2d(3 + 5, 2, 3)",
