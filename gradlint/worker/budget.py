@@ -1,4 +1,4 @@
-"""How long building one model may take, whatever the user's code does."""
+"""How long the user's code may take to do one thing, whatever it does."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class Budget:
     def enforced(self) -> Iterator[None]:
         """Within it, Python code is interrupted when the time is over; one torch call is not.
 
-        Where there are no such timers, or outside of the main thread, nothing is interrupted.
+        Where there are no such timers, or outside of the main thread, nothing is interrupted. A
+        budget around this one goes on afterwards.
 
         Raises:
             OutOfTimeError: the time was over.
@@ -47,12 +48,14 @@ class Budget:
             yield
             return
         before = signal.signal(signal.SIGALRM, _interrupt)
-        signal.setitimer(signal.ITIMER_REAL, max(left, 1e-3), _AGAIN)
+        rest, again = signal.setitimer(signal.ITIMER_REAL, max(left, 1e-3), _AGAIN)
+        end = time.monotonic() + rest
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, before)
+            around = max(end - time.monotonic(), 1e-3) if rest else 0.0
+            signal.setitimer(signal.ITIMER_REAL, around, again)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import decode_source
-from types import CodeType, FrameType
+from types import CodeType
 from typing import TypeVar
 
 from gradlint.protocol.span import Span
+from gradlint.worker.budget import Budget, OutOfTimeError
 from gradlint.worker.failure import brief
 from gradlint.worker.mainblock import bound_names, is_main_guard, settings_of_main
 
@@ -99,9 +98,9 @@ class Journal:
         # Everything is caught, SystemExit too, because one statement of a script that nobody meant
         # to be imported must not hide the models that are defined below it.
         try:
-            with _time_limit(STATEMENT_SECONDS), affordable():
+            with Budget(STATEMENT_SECONDS).enforced(), affordable():
                 yield
-        except _TooLongError:
+        except OutOfTimeError:
             late.append(self._span(self._guarded[number]))
             self._note(self._guarded[number], f"it took more than {STATEMENT_SECONDS:g} s")
         except BaseException as error:  # noqa: BLE001
@@ -363,28 +362,3 @@ def affordable() -> Iterator[None]:
             yield
     except TooLargeError as error:
         raise UnaffordableError(str(error)) from None
-
-
-class _TooLongError(BaseException):
-    """Raised in a guarded statement when its time is up; no `except Exception` may stop it."""
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    if (
-        not hasattr(signal, "setitimer")
-        or threading.current_thread() is not threading.main_thread()
-    ):
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, _too_long)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _too_long(number: int, frame: FrameType | None) -> None:
-    raise _TooLongError

@@ -1,0 +1,49 @@
+"""Budgets of time: the user's code is interrupted, whatever it catches, and nothing else is."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+
+import pytest
+
+from gradlint.worker.budget import Budget, OutOfTimeError
+
+
+def _spin(seconds: float = 20.0) -> None:
+    """Code that catches every exception that it knows of."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with contextlib.suppress(Exception):
+            math.sqrt(2.0)
+
+
+def test_code_that_catches_everything_is_left_when_the_time_is_over() -> None:
+    with pytest.raises(OutOfTimeError), Budget(0.05).enforced():
+        _spin()
+
+
+def test_code_that_ends_in_time_is_left_alone_afterwards() -> None:
+    with Budget(0.05).enforced():
+        pass
+    _spin(0.1)
+
+
+def test_a_budget_goes_on_after_one_inside_of_it() -> None:
+    def inner_then_outer() -> None:
+        with contextlib.suppress(OutOfTimeError), Budget(0.05).enforced():
+            _spin()
+        _spin()
+
+    with pytest.raises(OutOfTimeError), Budget(0.2).enforced():
+        inner_then_outer()
+
+
+def test_nothing_is_left_of_a_budget_that_was_spent() -> None:
+    spent = Budget(0.0)
+    assert spent.left() == spent.half().left() == 0.0
+
+
+def test_half_of_what_is_left_is_no_more_than_that() -> None:
+    assert 4.0 < Budget(10.0).half().left() <= 5.0
