@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import mul
 
@@ -136,22 +136,29 @@ Piece = tuple[float, float, float]
 
 def expect_pieces(pieces: Sequence[Piece], mean: float, sigma: float) -> Response:
     """The response of a piecewise linear function, in closed form by truncated Gaussian moments."""
-    total = [0.0, 0.0, 0.0, 0.0]
+    values = squares = places = slopes = fourths = along = aligned = tangent = 0.0
     ends = [piece[0] for piece in pieces[1:]] + [math.inf]
     for (start, slope, intercept), end in zip(pieces, ends, strict=True):
         share, first, second = _truncated(start, end, mean, sigma)
-        value = slope * first + intercept * share
-        total[0] += value
-        total[1] += slope * slope * second + 2.0 * slope * intercept * first + intercept**2 * share
-        total[2] += slope * second + intercept * first - mean * value
-        total[3] += slope * slope * share
-    rough = expect(at_pieces(pieces), mean, sigma)
-    return replace(
-        rough,
-        mean=total[0],
-        square=max(total[1], 0.0),
-        linear=total[2] / sigma,
-        slope_square=total[3],
+        steep = slope * slope
+        square = steep * second + 2.0 * slope * intercept * first + intercept**2 * share
+        values += slope * first + intercept * share
+        squares += square
+        places += slope * second + intercept * first
+        slopes += steep * share
+        fourths += steep * steep * share
+        along += steep * second + slope * intercept * first
+        aligned += steep * square
+        tangent += steep * second
+    return Response(
+        mean=values,
+        square=max(squares, 0.0),
+        linear=(places - mean * values) / sigma,
+        slope_square=slopes,
+        slope_fourth=fourths,
+        along=along,
+        aligned=aligned,
+        tangent=tangent,
     )
 
 
