@@ -22,6 +22,7 @@ from gradlint.worker.forwards import Forward
 from gradlint.worker.guesses import Guess, first_guess
 from gradlint.worker.outputs import tensors_of
 from gradlint.worker.repairs import mismatch, repairs
+from gradlint.worker.restoring import Remembered
 from gradlint.worker.specs import described
 
 BATCH = 8
@@ -98,6 +99,7 @@ class Search:
         facts, forward = Facts(self.model), Forward.of(self.model)
         deadline = time.process_time() + min(_SECONDS, self.limit)
         first = first_guess(facts, self.sequence_length)
+        before = Remembered(self.model)
         agenda = Agenda()
         agenda.add((0, False, 0.0), first)
         fallback: Guess | None = None
@@ -126,6 +128,7 @@ class Search:
             for deduced, better in repairs(case):
                 agenda.add((-failure.progress, not deduced, mismatch(case)), better)
             released(failure.error)
+            before.restore()
         if fallback is not None:
             return fallback
         error = _telling(errors, TooSlowError if slow else UserError)

@@ -512,6 +512,14 @@ CASES = {
         ),
         ("float32[32,6]", "float32[32,32,1]"),
     ),
+    "what a failed pass shrank is as it was for the next": (
+        net(
+            "self.c = nn.Conv2d(3, 2, 8, 8); self.window = 7",
+            "x = self.c(x); self.window = min(self.window, x.shape[-1]); "
+            "return x[..., :self.window, :self.window].flatten(2) * torch.ones(49)",
+        ),
+        ("float32[8,3,56,56]",),
+    ),
     "labels are joined to the channels of an image": (
         net(
             "self.c = nn.Conv2d(3 + 5, 2, 3)",
