@@ -505,8 +505,10 @@ def test_a_keyboard_interrupt_ends_the_process_with_130(tmp_path: Path, jobs: in
             "        self.a = nn.Linear(2, 2)\n\n"
             "    def forward(self, x):\n        time.sleep(60)\n        return self.a(x)\n"
         )
+    # Because what runs in the background of a shell inherits that interrupts are ignored.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     process = subprocess.Popen(
-        [sys.executable, "-c", CODE, "--isolated", "--jobs", str(jobs)],
+        [sys.executable, "-c", heeding + CODE, "--isolated", "--jobs", str(jobs)],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -613,8 +613,13 @@ def test_an_interrupt_in_the_parent_ends_everything_at_once(tmp_path: Path) -> N
             alarm.start()
             session.import_file()
 
-    with pytest.raises(KeyboardInterrupt):
-        wait_for_the_import()
+    # Because what runs in the background of a shell inherits that interrupts are ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            wait_for_the_import()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(hanging) == 1
     assert is_gone_soon(hanging[0])
 
