@@ -10,6 +10,9 @@ import pytest
 
 from gradlint.worker.budget import Budget, OutOfTimeError
 
+# Because what interrupts a destructor is lost, which Python only warns of.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 def _spin(seconds: float = 20.0) -> None:
     """Code that catches every exception that it knows of."""

@@ -25,22 +25,29 @@ LINEAR = """
 """
 
 
+INTERRUPTED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""Of code that is interrupted, perhaps in a destructor, which Python only warns of."""
+
+
 class TestCandidates:
     def test_the_first_candidate_that_works_is_taken(self) -> None:
         built = build(module_of(LINEAR), request("Missing()", "Net(width=7)", "Net()"))
         assert built.candidate.constructor == "Net(width=7)"
 
+    @INTERRUPTED
     def test_a_candidate_that_takes_too_long_leaves_time_for_the_next(self) -> None:
         slow = "Net(next(i for i in iter(int, 1)))"
         asked = replace(request(slow, "Net()"), seconds=2.0)
         assert build(module_of(LINEAR), asked).candidate.constructor == "Net()"
 
+    @INTERRUPTED
     def test_a_forward_pass_without_end_is_given_up(self) -> None:
         source = LINEAR.replace("return self", "while True: x = x + 0\n            return self")
         with pytest.raises(UserError) as caught:
             build(module_of(source), replace(request("Net()"), seconds=2.0))
         assert "takes too long" in str(caught.value.error)
 
+    @INTERRUPTED
     def test_a_search_that_is_given_up_tells_what_had_failed_before(self) -> None:
         lines = "while x.dim() > 2: x = x + 0\n            return self.layer(x[:, :1])"
         source = LINEAR.replace("return self.layer(x)", lines)
