@@ -236,9 +236,7 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
     for parameter, value in case.given().items():
         text = ast.unparse(value)
         if (attribute and _HOLDER.match(text)) or (key and text.startswith("dict(")):
-            yield case.having(
-                parameter, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{name}={usual(name)})"
-            )
+            yield case.having(parameter, _extended(text, [name]))
     if attribute and attribute[1] in ("int", "float", "str", "NoneType", "dict", "type"):
         yield from _nested(case, name)
         for parameter in suspects(case, object):
@@ -246,6 +244,12 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
     if re.search(r"'(int|NoneType|float)' object is not subscriptable", case.text):
         for parameter in suspects(case, object):
             yield case.having(parameter, "dict()")
+
+
+def _extended(call: str, names: list[str]) -> str:
+    """A call such as `dict(a=1)` with usual values for further keywords."""
+    more = ", ".join(f"{name}={usual(name)}" for name in names)
+    return f"{call[:-1]}{', ' if call[-2] != '(' else ''}{more})"
 
 
 def _nested(case: Construction, name: str) -> Iterator[Candidate]:
@@ -270,10 +274,10 @@ def _mapped(case: Construction) -> Iterator[Candidate]:
     """A number was indexed by a text or spread: it should be a mapping, with all that is taken."""
     spread = re.findall(r"\*\*(?:self\.)?(\w+)", case.innermost())
     if "missing" in case.text and "required" in case.text:
-        more = ", ".join(f"{name}={usual(name)}" for name in re.findall(r"'(\w+)'", case.text))
+        lacking = re.findall(r"'(\w+)'", case.text)
         for name, value in case.given().items():
             if name in spread and (text := ast.unparse(value)).startswith("dict("):
-                yield case.having(name, f"{text[:-1]}{', ' if text[-2] != '(' else ''}{more})")
+                yield case.having(name, _extended(text, lacking))
     if re.search(r"must be a mapping, not (int|NoneType)", case.text):
         for parameter in suspects(case, object):
             yield case.having(parameter, "dict()")
@@ -310,8 +314,7 @@ def _choices(case: Construction) -> Iterator[Candidate]:
         f"{case.text} {case.line()}",
     )
     named = (case.classes.get(word) for word in re.findall(r"[A-Za-z_]\w*", case.line()))
-    quoted = _QUOTED.findall(f"{case.text} {case.line()}")
-    options = [] if isinstance(case.error, TypeError) else quoted  # because it quotes types
+    options = _QUOTED.findall(f"{case.text} {case.line()}")
     options += [value for value in named if isinstance(value, str) and value]
     numbers = re.findall(r"\b\d+\b", lists[1]) if lists else []
     bad = [n for n, v in texts.items() if isinstance(v, str) and (v in case.text or n in case.text)]

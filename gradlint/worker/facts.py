@@ -43,7 +43,8 @@ _SIDES = (
     "image_resolution",
 )
 _NEST = 3
-_TOKEN = re.compile(r"\w+_token_(id|index)")
+SPECIAL_TOKEN = re.compile(r"\w+_token_(id|index)")
+"""What configurations call a token that stands for something else than a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class Facts:
         """Tokens that stand for something else than a word, such as `image_token_id`."""
         for holder in self._holders():
             for name, value in holder.items():
-                if _TOKEN.fullmatch(name) and type(value) is int:
+                if SPECIAL_TOKEN.fullmatch(name) and type(value) is int:
                     yield value
 
     def _holders(self) -> Iterator[dict[str, object]]:

@@ -6,7 +6,6 @@ import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterator
-from typing import cast
 
 from torch import nn
 
@@ -26,19 +25,15 @@ def from_configurations(mark: Callable[[nn.Module], None]) -> Iterator[None]:
     the name of the weights says, with the options of the call.
     """
 
-    def model(kind: type, name: object, *args: object, **options: object) -> nn.Module:
-        given = options.pop("config", None)
-        known = given if hasattr(given, "model_type") else None
-        made = kind(known or _options(kind.config_class(), options), *args)  # type: ignore[attr-defined]
+    def model(kind: type, name: object, *args: object, **options: object) -> object:
+        made = kind(_given(options) or _options(kind.config_class(), options), *args)  # type: ignore[attr-defined]
         mark(made)
-        return cast(nn.Module, made)
+        return made
 
-    def automatic(kind: type, name: object, *args: object, **options: object) -> nn.Module:
-        given = options.pop("config", None)
-        known = given if hasattr(given, "model_type") else None
-        made = kind.from_config(known or _options(_named(name), options))  # type: ignore[attr-defined]
+    def automatic(kind: type, name: object, *args: object, **options: object) -> object:
+        made = kind.from_config(_given(options) or _options(_named(name), options))  # type: ignore[attr-defined]
         mark(made)
-        return cast(nn.Module, made)
+        return made
 
     def configuration(kind: type, name: object, **options: object) -> object:
         return _options(kind(), options)
@@ -112,6 +107,12 @@ def _named(name: object) -> object:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _given(options: dict[str, object]) -> object:
+    """The configuration among the options of a call, which then has it no more, or None."""
+    configuration = options.pop("config", None)
+    return configuration if hasattr(configuration, "model_type") else None
 
 
 def _options(configuration: object, options: dict[str, object]) -> object:

@@ -11,6 +11,7 @@ from typing import cast
 
 from gradlint.protocol.wire import Candidate
 from gradlint.worker.attempt import tried
+from gradlint.worker.facts import SPECIAL_TOKEN
 from gradlint.worker.sources import evaluated
 
 _HEAD = 16
@@ -33,7 +34,6 @@ _HEAD_SIZES = ("head_dim", "attention_head_dim", "dim_head")
 _KEYS = re.compile(r"(\w+_)?(num_key_value_heads|num_kv_heads)")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _FEW_EXPERTS = 8
-_TOKEN = re.compile(r"\w+_token_(id|index)")
 _VOCABULARIES = ("vocab_size", "vocab_size_per_layer_input")
 
 
@@ -105,7 +105,7 @@ def _moved(values: Mapping[str, object], tokens: dict[int, int]) -> dict[str, ob
     return {
         name: tokens.setdefault(value, _WORDS - 1 - len(tokens))
         for name, value in values.items()
-        if _TOKEN.fullmatch(name) and type(value) is int and value >= _WORDS
+        if SPECIAL_TOKEN.fullmatch(name) and type(value) is int and value >= _WORDS
     }
 
 
