@@ -65,7 +65,7 @@ class Project:
 
     def naming(self, pattern: str) -> Iterator[OtherFile]:
         """The files with a match of `pattern` in their text, parsed, the nearest first."""
-        wanted, left = re.compile(pattern), _MOST_PARSED
+        wanted, left = re.compile(pattern, re.MULTILINE), _MOST_PARSED
         for path, text in self.texts().items():
             if left and path.suffix == ".py" and wanted.search(text):
                 left -= 1

@@ -11,19 +11,35 @@ from gradlint.discovery.project import OtherFile, Project
 from gradlint.protocol.training import OptimizerFamily
 
 
+_FURTHEST = 3
+"""Files in a chain from the model to its optimizer: network, the choice of a network, training."""
+
+
 def family_elsewhere(path: Path, root: Path, model: str, lookups: Lookups) -> OptimizerFamily:
     """The family of the optimizers in the other files of the project that name the model.
 
+    Where these have none, as where networks are chosen by name, in the files that import them.
     Unknown where there are none, or of both families. What was read is added to `lookups`.
     """
     project = Project(root.absolute(), path.absolute(), lookups)
     named = re.escape(model.rpartition(".")[2])
-    families = {
-        family for file in project.naming(rf"\b{named}\(") for family in _families(file)
-    } - {OptimizerFamily.UNKNOWN}
+    pattern = rf"\b{named}\(|\bimport\b.*\b{named}\b"
+    families: set[OptimizerFamily] = set()
+    for _ in range(_FURTHEST):
+        users = list(project.naming(pattern))
+        families = {family for user in users for family in _families(user)}
+        if families or not users:
+            break
+        pattern = rf"^\s*(?:from|import)\b.*\b(?:{'|'.join(map(_module, users))})\b"
     return families.pop() if len(families) == 1 else OptimizerFamily.UNKNOWN
+
+
+def _module(file: OtherFile) -> str:
+    """The last part of the name by which others import a file."""
+    return re.escape(file.path.parent.name if file.path.stem == "__init__" else file.path.stem)
 
 
 def _families(file: OtherFile) -> set[OptimizerFamily]:
     names = (file.imports.qualified(called.node.func) for called in file.outline.calls)
-    return {family_of(name.rpartition(".")[2]) for name in names if name and is_optimizer(name)}
+    families = {family_of(name.rpartition(".")[2]) for name in names if is_optimizer(name)}
+    return families - {OptimizerFamily.UNKNOWN}

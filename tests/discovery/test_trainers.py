@@ -45,3 +45,18 @@ def test_the_training_of_another_model_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(TRAIN.format(optimizer="Adam"))
     found = family_elsewhere(tmp_path / "net.py", tmp_path, "Other", Lookups())
     assert found is OptimizerFamily.UNKNOWN
+
+
+def test_a_network_that_is_chosen_by_name_is_trained_by_what_imports_the_choice(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "net.py").write_text("class Net: ...")
+    (tmp_path / "choice.py").write_text(
+        "def define(name):\n    from net import Net as chosen\n    return chosen()\n"
+    )
+    (tmp_path / "train.py").write_text(
+        "from torch.optim import Adam\nfrom choice import define\n\n"
+        "model = define('net')\noptimizer = Adam(model.parameters(), lr=0.01)\n"
+    )
+    found = family_elsewhere(tmp_path / "net.py", tmp_path, "Net", Lookups())
+    assert found is OptimizerFamily.ADAM
