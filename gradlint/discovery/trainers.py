@@ -10,7 +10,6 @@ from gradlint.discovery.optimizers import family_of, is_optimizer
 from gradlint.discovery.project import OtherFile, Project
 from gradlint.protocol.training import OptimizerFamily
 
-
 _FURTHEST = 3
 """Files in a chain from the model to its optimizer: network, the choice of a network, training."""
 
