@@ -22,7 +22,7 @@ from tests.corpora.judgements import judged, outdated, read_judgements
 from tests.corpora.linting import Sweep, default_results
 from tests.corpora.registered import with_refusals, write_programs
 from tests.corpora.sources import Package, find_folder, find_package
-from tests.corpora.table import Row, by_rule, reasons, table
+from tests.corpora.table import Row, built, by_rule, reasons, table
 
 UNREAD, MISUSE = 1, 2
 _SHOWN_REASONS = 20
@@ -31,12 +31,15 @@ _SHOWN_REASONS = 20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Lint, print and give the exit status."""
     options = _options().parse_args(arguments)
-    sweep = Sweep(options.results or default_results(options.timeout), options.timeout)
+    kept = options.results or default_results(options.timeout, traced=options.traced)
+    sweep = Sweep(kept, options.timeout, options.traced)
     try:
         sweep.results.mkdir(parents=True, exist_ok=True)
         packages = [_package(name, options, sweep) for name in options.packages]
         rows = [_swept(package, _apart(sweep, package, options), options) for package in packages]
-        return _report(rows)
+        if options.built:
+            print(*(line for row in rows for line in built(row)), sep="\n")
+        return _report(rows, measured=not options.traced)
     except (ConfigError, LookupError, ValueError, OSError) as error:
         print(f"tests.corpora: {error}", file=sys.stderr)
         return MISUSE
@@ -77,6 +80,14 @@ def _options() -> argparse.ArgumentParser:
         metavar="N",
         help="only N of the files or programs",
     )
+    parser.add_argument(
+        "--traced", action="store_true", help="build and trace the models, measure nothing"
+    )
+    parser.add_argument(
+        "--built",
+        action="store_true",
+        help="first print the arguments and inputs of each model that was built, to be read",
+    )
     parser.add_argument("--seed", type=int, default=0, help="which sample  [default: 0]")
     parser.add_argument("--timeout", type=float, default=40.0, help="seconds  [default: 40]")
     parser.add_argument(
@@ -99,7 +110,7 @@ def _swept(package: Package, sweep: Sweep, options: argparse.Namespace) -> Row:
     return Row(package.name, tuple(outcomes))
 
 
-def _report(rows: Sequence[Row]) -> int:
+def _report(rows: Sequence[Row], *, measured: bool) -> int:
     print(table(rows))
     print("\nconfirmed by severity and rule:")
     for rule, count in by_rule(rows).most_common():
@@ -107,7 +118,7 @@ def _report(rows: Sequence[Row]) -> int:
     print("\nreasons for what was left out:")
     for reason, count in reasons(rows).most_common(_SHOWN_REASONS):
         print(f"{count:6d}  {reason}")
-    status = _report_findings(rows)
+    status = _report_findings(rows) if measured else 0
     _report_coverage(rows)
     return status
 

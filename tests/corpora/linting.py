@@ -17,16 +17,21 @@ from tests.corpora.results import Outcome, read_outcome
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = Path(__file__).parent / "environment"
-_START = "import sys; sys.path.pop(0); from gradlint.cli import main; main()"
+_START = "import sys; sys.path.pop(0); from {} import main; main()"
+_LINTING = ("--format", "json", "--show", "all", "--isolated", "--exit-zero")
 _ANSWERS = 20  # files rarely need longer than so many answers that each take the whole limit
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How files are linted and where the results are kept. `timeout` is in seconds, per answer."""
+    """How files are linted and where the results are kept.
+
+    `timeout` is in seconds, per answer. `traced` says that models are traced alone, not probed.
+    """
 
     results: Path
     timeout: float
+    traced: bool = False
 
     def outcome(self, root: Path, file: Path) -> Outcome:
         """What linting `file`, which is relative to `root`, gives, or gave in an earlier run."""
@@ -39,9 +44,10 @@ class Sweep:
         return read_outcome(kept, file.as_posix())
 
     def _lint(self, root: Path, file: Path) -> str:
-        options = ["--format", "json", "--show", "all", "--isolated", "--exit-zero"]
-        limits = ["--timeout", f"{self.timeout:g}", "--python", sys.executable]
-        command = [sys.executable, "-c", _START, str(file), *options, *limits]
+        start = _START.format("tests.corpora.tracing" if self.traced else "gradlint.cli")
+        options = () if self.traced else _LINTING
+        limits = ("--timeout", f"{self.timeout:g}", "--python", sys.executable)
+        command = [sys.executable, "-c", start, str(file), *options, *limits]
         process = subprocess.Popen(
             command,
             cwd=root,
@@ -65,9 +71,9 @@ class Sweep:
         return _failure(f"gradlint ended with status {process.returncode}: {last[0]}")
 
 
-def default_results(timeout: float) -> Path:
-    """A cache for this state of gradlint's sources and this limit, in the temporary directory."""
-    state = hashlib.sha256(f"{timeout:g}\0{sys.version}".encode())
+def default_results(timeout: float, *, traced: bool = False) -> Path:
+    """A cache for this state of gradlint's sources and these limits, in the temporary directory."""
+    state = hashlib.sha256(f"{timeout:g}\0{traced}\0{sys.version}".encode())
     for folder in ("gradlint", "rules"):
         for file in sorted((ROOT / folder).rglob("*.py")):
             state.update(file.read_bytes())

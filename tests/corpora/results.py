@@ -12,6 +12,7 @@ class Model:
     """A model class, how far it came and why no further; a root is built by no other class.
 
     `refused` is what its own program raises without gradlint, "" where that is nothing or unknown.
+    `constructor` and `inputs` are those it ran with, `source` says where they come from.
     """
 
     name: str
@@ -19,6 +20,9 @@ class Model:
     reason: str
     root: bool = True
     refused: str = ""
+    constructor: str = ""
+    inputs: tuple[str, ...] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,14 @@ def read_outcome(kept: Path, path: str) -> Outcome:
             path=path,
             failure="; ".join(str(file["reason"]) for file in document["files"] if file["reason"]),
             models=tuple(
-                Model(model["name"], model["status"], model["reason"] or "")
+                Model(
+                    model["name"],
+                    model["status"],
+                    model["reason"] or "",
+                    constructor=model["constructor"] or "",
+                    inputs=tuple(model["inputs"]),
+                    source=model["built_from"] or "",
+                )
                 for model in document["models"]
             ),
             findings=tuple(

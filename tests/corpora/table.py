@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gradlint.judging.evidence import Severity, Verdict
@@ -96,6 +96,15 @@ def reasons(rows: Iterable[Row]) -> Counter[str]:
         left_out = (model for model in outcome.models if model.status not in COVERED)
         counted.update(alike(f"{model.status}: {model.reason}") for model in left_out)
     return counted
+
+
+def built(row: Row) -> Iterator[str]:
+    """A line for each model that was built by itself: where, whence, how, and what it was fed."""
+    for outcome in row.outcomes:
+        for model in outcome.models:
+            if model.status in COVERED and model.constructor:
+                how = f"{model.source}: {model.constructor}"
+                yield f"{outcome.path}: {how} <- {'; '.join(model.inputs)}"
 
 
 def alike(reason: str) -> str:

@@ -23,7 +23,7 @@ from tests.corpora.linting import ENVIRONMENT, Sweep
 from tests.corpora.registered import REGISTRIES, Registry, with_refusals, write_programs
 from tests.corpora.results import Found, Model, Outcome, read_outcome
 from tests.corpora.sources import find_folder, find_package
-from tests.corpora.table import Row, by_rule, reasons, table
+from tests.corpora.table import Row, built, by_rule, reasons, table
 
 FOUND = Found("p/a.py", 3, "Net", "saturating-stack", "warning", "confirmed", "too deep")
 RECORD = Judgement(True, "because it is")
@@ -192,6 +192,22 @@ def test_a_kept_result_is_not_made_again(tmp_path: Path) -> None:
     (tmp_path / "p.a.py.json").write_text(json.dumps({"failure": "kept"}))
     outcome = Sweep(tmp_path, 1.0).outcome(tmp_path / "absent", Path("p/a.py"))
     assert outcome.failure == "kept"
+
+
+def test_what_is_traced_alone_is_covered_with_what_it_was_built_from(tmp_path: Path) -> None:
+    text = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+    def forward(self, x): return self.layer(x)
+"""
+    (tmp_path / "net.py").write_text(text)
+    outcome = Sweep(tmp_path, 20.0, traced=True).outcome(tmp_path, Path("net.py"))
+    assert not outcome.failure
+    assert [model.status for model in outcome.models] == ["traced"]
+    assert list(built(Row("p", (outcome,)))) == ["net.py: defaults: Net() <- float32[8,2]"]
 
 
 def test_a_kept_result_that_is_no_report_is_named(tmp_path: Path) -> None:
