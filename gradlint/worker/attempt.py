@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import linecache
 import os
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import TypeVar
@@ -32,14 +33,15 @@ class Outcome:
     error: Exception | None
 
 
-def tried(call: Callable[[], object]) -> Outcome:
+def tried(call: Callable[..., object], /, *args: object, **kwargs: object) -> Outcome:
     """Run code of the user's.
 
     It may raise anything, and the next way to build the model is tried then, hence the wide clause;
-    this is the only one while models are built.
+    this is the only one while models are built. What `args` and `kwargs` hold is let go by
+    `released`; what a closure holds is not.
     """
     try:
-        return Outcome(call(), None)
+        return Outcome(call(*args, **kwargs), None)
     except Exception as error:  # noqa: BLE001
         return Outcome(None, error)
 
@@ -50,8 +52,21 @@ def released(error: BaseException) -> None:
     for _ in range(_LONGEST):
         if link is None:
             return
-        traceback.clear_frames(link.__traceback__)
+        for frame in _frames_around(link.__traceback__):
+            with contextlib.suppress(RuntimeError):  # because some of them are still running
+                frame.clear()
+            # Asked once more, because before 3.13 a frame keeps the names that it told of last.
+            len(frame.f_locals)
         link = link.__cause__ or link.__context__
+
+
+def _frames_around(step: TracebackType | None) -> Iterator[FrameType]:
+    """The frames that a traceback keeps alive: its own, and the callers of its first."""
+    outward = step.tb_frame.f_back if step is not None else None
+    yield from (frame for frame, _ in traceback.walk_tb(step))
+    while outward is not None:
+        yield outward
+        outward = outward.f_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +166,7 @@ class Watch(TorchFunctionMode):
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
         self.calls += 1
-        outcome = tried(lambda: func(*args, **(kwargs or {})))
+        outcome = tried(func, *args, **(kwargs or {}))
         if outcome.error is not None:
             self.failed = Call(getattr(func, "__name__", ""), args, kwargs or {})
             raise outcome.error
@@ -195,7 +210,7 @@ def watched(
     """Run a forward pass on marked arguments: its outcome, or how it failed."""
     watch = Watch()
     with watch:
-        outcome = tried(lambda: model(*args, **kwargs))
+        outcome = tried(model, *args, **kwargs)
     if outcome.error is None:
         return outcome
     return Failure(outcome.error, watch.failed, frames_of(outcome.error), watch.calls)

@@ -323,7 +323,7 @@ def _with_given(module: ModuleType, candidate: Candidate, model: nn.Module) -> B
         raise UserError("inputs", given.error) from given.error
     args, kwargs = cast(Arguments, given.value)
     with on_cpu():
-        outcome = tried(lambda: model(*args, **kwargs))
+        outcome = tried(model, *args, **kwargs)
     if outcome.error is not None:
         raise UserError("forward", outcome.error) from outcome.error
     batch = batch_that_runs(model, (args, kwargs))
@@ -350,7 +350,7 @@ def _namespace(module: ModuleType, candidate: Candidate) -> dict[str, object]:
     namespace = {**helpers, **vars(module)}
     with on_cpu():
         for name, text in candidate.bindings:
-            outcome = tried(lambda text=text: evaluated(text, namespace))  # type: ignore[misc]
+            outcome = tried(evaluated, text, namespace)
             if outcome.error is None:
                 namespace[name] = outcome.value
     return namespace

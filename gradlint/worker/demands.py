@@ -122,7 +122,7 @@ def _particular(case: Construction) -> Iterator[Candidate]:
     whole = ast.parse(case.candidate.constructor.strip(), mode="eval")
     for call in (node for node in ast.walk(whole) if isinstance(node, ast.Call)):
         function = ast.unparse(call.func)
-        kind = tried(lambda text=function: evaluated(text, {**case.classes})).value  # type: ignore[misc]
+        kind = tried(evaluated, function, {**case.classes}).value
         below: list[type] = kind.__subclasses__() if isinstance(kind, type) else []
         for other in (other for other in below if other.__name__.lower() in words):
             new = ast.unparse(call).replace(function, _reached(case, other), 1)

@@ -101,7 +101,7 @@ def batch_that_runs(model: nn.Module, given: Arguments) -> int:
     # Processor time, because a busy machine must not change the batch.
     started = time.process_time()
     with on_cpu(), torch.no_grad():
-        tried(lambda: model(*given[0], **given[1]))
+        tried(model, *given[0], **given[1])
     once = time.process_time() - started
     sizes = {tensor.shape[0] for tensor in _tensors(given) if tensor.dim()}
     have = max(sizes, default=1)
@@ -110,7 +110,7 @@ def batch_that_runs(model: nn.Module, given: Arguments) -> int:
         if enlarged is not None and once * batch / max(have, 1) < _SLOWEST:
             args, kwargs = enlarged
             with on_cpu():
-                outcome = tried(lambda args=args, kwargs=kwargs: model(*args, **kwargs))  # type: ignore[misc]
+                outcome = tried(model, *args, **kwargs)
             if outcome.error is None and tensors_of(outcome.value):
                 return batch
     return 0

@@ -52,7 +52,7 @@ def reduced(
         return
     for node in ast.walk(parsed.value):
         if isinstance(node, ast.Call) and node is not parsed.value:
-            outcome = tried(lambda node=node: evaluated(ast.unparse(node), namespace))  # type: ignore[misc]
+            outcome = tried(evaluated, ast.unparse(node), namespace)
             sizes = narrower(getattr(outcome.value, "__dict__", {}))
             if sizes:
                 given = {word.arg for word in node.keywords}

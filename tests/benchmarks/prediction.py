@@ -224,7 +224,7 @@ def run_family(
     for name, make in networks:
         if len(rows) == count:
             break
-        outcome = tried(lambda make=make: compare(make(), seeds))  # type: ignore[misc]
+        outcome = tried(lambda make=make: compare(make(), seeds))
         if not isinstance(outcome.value, dict):
             reason = f"{type(outcome.error).__name__}: {outcome.error}"
             print(f"{name}: {reason}"[:120], file=sys.stderr)

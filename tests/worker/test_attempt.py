@@ -1,0 +1,34 @@
+"""What remains of a pass that failed."""
+
+import weakref
+
+import torch
+from torch import nn
+
+from gradlint.worker.attempt import Failure, released, watched
+
+
+class Refusing(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        wide = torch.cat([x, x])
+        return torch.addmm(wide, wide, wide)
+
+
+def failing(noted: list[weakref.ref[torch.Tensor]]) -> Exception:
+    given = torch.ones(2, 3)
+    noted.append(weakref.ref(given))
+    failure = watched(Refusing(), (given,), {})
+    assert isinstance(failure, Failure)
+    made = next(f for f in failure.frames if f.function == "forward" and f.users).variables["wide"]
+    assert isinstance(made, torch.Tensor)
+    noted.append(weakref.ref(made))
+    return failure.error
+
+
+def test_the_tensors_of_a_failed_pass_are_let_go_while_its_error_is_kept() -> None:
+    noted: list[weakref.ref[torch.Tensor]] = []
+    error = failing(noted)
+    assert any(tensor() is not None for tensor in noted)
+    released(error)
+    assert [tensor() for tensor in noted] == [None, None]
+    assert error.__traceback__ is not None
