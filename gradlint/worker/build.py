@@ -37,6 +37,7 @@ from gradlint.worker.refitting import refitted
 from gradlint.worker.size import TooLargeError, counted, limited, parameter_limit
 from gradlint.worker.sources import Arguments, arguments, batch_that_runs, evaluated, larger
 from gradlint.worker.specs import described
+from gradlint.worker.unset import completed
 from gradlint.worker.widths import reduced
 
 __all__ = ["Built", "UserError", "build", "on_cpu"]
@@ -267,7 +268,8 @@ def _from(
         except UserError as error:
             error.constructor = _inlined(form)
             first = error if first is None or first.stage == "build" else first
-            fits = [c for c in refitted(form, error.error) if c.constructor not in seen]
+            changed = (*completed(form, model, error.error), *refitted(form, error.error))
+            fits = [c for c in changed if c.constructor not in seen]
             seen.update(item.constructor for item in fits)
             fitted += 1
             late = fitted >= _FITS or time.process_time() > deadline

@@ -24,6 +24,7 @@ from gradlint.worker.specs import (
     Spec,
     Whole,
     reshaped,
+    size_of,
 )
 
 LADDER = (28, 32, 48, 64, 84, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
@@ -57,7 +58,7 @@ class Case:
     def shape(self, spec: Spec) -> tuple[int, ...]:
         """The sizes that were drawn for a value."""
         dims = getattr(spec, "shape", ())
-        return tuple(self.guess.size.get(dim, 0) if isinstance(dim, str) else dim for dim in dims)
+        return tuple(size_of(dim, self.guess.size) for dim in dims)
 
 
 Repair = Callable[[Case], Iterator[Guess]]
@@ -116,7 +117,8 @@ def dims_of(spec: Spec) -> set[Dim]:
     """The sizes that a value is made of, named and fixed ones."""
     if isinstance(spec, Group):
         return set[Dim]().union(*(dims_of(item) for item in spec.items))
-    return set(getattr(spec, "shape", ())) | {getattr(spec, "of", ""), getattr(spec, "dim", "")}
+    dims = {*getattr(spec, "shape", ()), getattr(spec, "of", ""), getattr(spec, "dim", "")}
+    return {part for dim in dims for part in (dim.split("*") if isinstance(dim, str) else [dim])}
 
 
 def rescale(case: Case, ratio: float) -> Iterator[Guess]:

@@ -9,7 +9,7 @@ import torch
 
 from gradlint.worker.case import Case, reshape, resize
 from gradlint.worker.guesses import Argument, Guess
-from gradlint.worker.specs import SPATIAL, Shape
+from gradlint.worker.specs import PACKED, SPATIAL, Shape
 
 _CONVOLUTION = re.compile(r"conv(_transpose)?([123])d")
 
@@ -36,7 +36,7 @@ def convolution(case: Case) -> Iterator[Guess]:
             yield from _folded(case, item, value, channels)
         elif value.dim() != rank:
             alike = [other for other in item.others if len(case.shape(other)) == rank]
-            patches = [other for other in alike if getattr(other, "shape", ())[:1] == ("patches",)]
+            patches = [other for other in alike if getattr(other, "shape", ())[:1] == PACKED]
             yield from (case.guess.having(item.name, other) for other in patches)
             yield from ranked(case, item, value.dim(), (channels, *SPATIAL[rank - 3]))
 

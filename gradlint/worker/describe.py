@@ -21,6 +21,7 @@ from gradlint.worker.unreached import (
     fingerprints,
     kept_calls,
     reaching,
+    replaced_calls,
     stop_nodes,
 )
 
@@ -52,7 +53,7 @@ def nodes_of(
     Of tensors without values it is not said why the loss does not depend on some of them.
     """
     edges = tuple(forward.edges())
-    reached, kept = reaching(edges), kept_calls(forward)
+    reached, kept = reaching(edges), kept_calls(forward) | replaced_calls(forward)
     mentions = Mentions(source.path)
     inputs = tuple(
         Input(id, shape_of(tensor), str(tensor.dtype).removeprefix("torch."))

@@ -81,6 +81,14 @@ class Facts:
                     return value
         return None
 
+    def token(self, name: re.Pattern[str]) -> int | None:
+        """The special token that a configuration has under such a name."""
+        for holder in self._holders():
+            for key, value in holder.items():
+                if name.fullmatch(key) and type(value) is int and value >= 0:
+                    return value
+        return None
+
     def sides(self) -> tuple[int, ...] | None:
         """The size of the images the model was made for, as an attribute of any module says."""
         for module in self.model.modules():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,8 @@ _SIZES = {
     "height": 32,
     "width": 32,
 }
-_SIZES |= {"nodes": 32, "edges": 96, "features": 16, "patches": 128}
+_SIZES |= {"nodes": 32, "edges": 96, "features": 16, "patches": 64}
+_SIZES |= {"images": 0, "sounds": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Guess:
     def key(self) -> str:
         """The same text for guesses that are drawn alike: sizes that nothing has are left out."""
         text = repr([(item.name, item.spec, item.keyword) for item in self.arguments])
-        return text + repr([(name, size) for name, size in self.sizes if f"'{name}'" in text])
+        named = set(re.findall(r"['*](\w+)(?=['*])", text))
+        return text + repr([(name, size) for name, size in self.sizes if name in named])
 
     def spec(self, name: str) -> Spec | None:
         """What is passed for the argument `name`, None where it is left out."""
@@ -64,6 +67,10 @@ class Guess:
     def adding(self, argument: Argument) -> Guess:
         """The same guess with one more argument."""
         return replace(self, arguments=(*self.arguments, argument))
+
+    def settled(self) -> Guess:
+        """The same guess without further ideas for its arguments, because they are right."""
+        return replace(self, arguments=tuple(replace(a, others=()) for a in self.arguments))
 
     def sized(self, **sizes: int) -> Guess:
         """The same guess with other sizes."""

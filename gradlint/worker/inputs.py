@@ -7,19 +7,20 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from gradlint.worker.attempt import Failure, mark, released, watched
-from gradlint.worker.budget import OutOfTimeError
+from gradlint.worker.attempt import Failure, mark, released, tried, watched
+from gradlint.worker.budget import Budget, OutOfTimeError
 from gradlint.worker.case import Case
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.facts import Facts
 from gradlint.worker.failure import UserError
 from gradlint.worker.forwards import Forward
 from gradlint.worker.guesses import Guess, first_guess
+from gradlint.worker.multimodal import MODALITIES
 from gradlint.worker.outputs import tensors_of
 from gradlint.worker.repairs import mismatch, repairs
 from gradlint.worker.restoring import Remembered
@@ -86,19 +87,40 @@ class Search:
             UserError: at stage `forward`, with the error of the first guess, where nothing worked.
             OutOfTimeError: the time was over before the first guess had failed.
         """
+        budget, facts = Budget(self.limit), Facts(self.model)
+        found = self._from(first_guess(facts, self.sequence_length))
+        forward = Forward.of(self.model)
+        for modality in MODALITIES:
+            beside = modality.beside(found, facts, forward)
+            if beside is not None:
+                found = replace(self, limit=budget.left() / 2)._instead(found, beside)
+        return found
+
+    def _instead(self, found: Guess, wanted: Guess) -> Guess:
+        """What `wanted` leads to if that runs, else what was found."""
+        try:
+            with Budget(self.limit).enforced():
+                better = tried(lambda: self._from(wanted))
+        except OutOfTimeError as error:
+            released(error)
+            return found
+        if isinstance(better.error, UserError):
+            released(better.error.error)
+        return better.value if isinstance(better.value, Guess) else found
+
+    def _from(self, first: Guess) -> Guess:
         errors: list[tuple[int, Exception, Guess]] = []
         try:
-            return self._found(errors)
+            return self._found(first, errors)
         except OutOfTimeError:
             if not errors:
                 raise
         error = _telling(errors, TooSlowError)
         raise error
 
-    def _found(self, errors: list[tuple[int, Exception, Guess]]) -> Guess:
+    def _found(self, first: Guess, errors: list[tuple[int, Exception, Guess]]) -> Guess:
         facts, forward = Facts(self.model), Forward.of(self.model)
         deadline = time.process_time() + min(_SECONDS, self.limit)
-        first = first_guess(facts, self.sequence_length)
         before = Remembered(self.model)
         agenda = Agenda()
         agenda.add((0, False, 0.0), first)

@@ -196,12 +196,27 @@ def _dimensions(case: Case) -> Iterator[Guess]:
             yield from (with_shape(case, item, shape) for shape in usual_shapes(case, item, 1))
     if not (out_of_range or many or stated):
         return
+    yield from _in_steps(case)
     for item in case.blamed(value):
         rank = len(case.shape(item.spec))
         ranks = [int(stated[1])] if stated else [rank + 1, rank + 2]
         for new in ranks:
             for shape in usual_shapes(case, item, new):
                 yield with_shape(case, item, shape)
+
+
+def _in_steps(case: Case) -> Iterator[Guess]:
+    """Several arguments that have one row for each sample have one for each step of it instead."""
+    shapes = {item.name: getattr(item.spec, "shape", ()) for item in case.guess.arguments}
+    flat = [name for name, shape in shapes.items() if shape[:1] == ("batch",) and len(shape) < 3]
+    if len(flat) < 2 or any("time" in shape for shape in shapes.values()):
+        return
+    guess = case.guess
+    for item in case.guess.arguments:
+        if item.name in flat:
+            shape = ("batch", "time", *shapes[item.name][1:])
+            guess = guess.having(item.name, reshaped(item.spec, shape))
+    yield guess
 
 
 def _missing(case: Case) -> Iterator[Guess]:

@@ -12,6 +12,7 @@ from gradlint.worker.batches import BATCHES
 from gradlint.worker.case import Case, Repair, larger, uses, view_sizes
 from gradlint.worker.guesses import Guess
 from gradlint.worker.messages import MESSAGES
+from gradlint.worker.multimodal import PLACES
 from gradlint.worker.shape_errors import CALLS
 
 
@@ -23,7 +24,7 @@ def repairs(case: Case) -> Iterator[tuple[bool, Guess]]:
     side = case.facts.published()
     if side and uses(case.guess, "height"):
         yield True, case.guess.sized(height=side, width=side)
-    for repair in (*BATCHES, *ASSERTIONS, *CALLS, *MESSAGES):
+    for repair in (*PLACES, *BATCHES, *ASSERTIONS, *CALLS, *MESSAGES):
         yield from ((True, guess) for guess in repair(case))
     for repair in _ALTERNATIVES:
         yield from ((False, guess) for guess in repair(case))

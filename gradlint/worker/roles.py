@@ -16,9 +16,12 @@ from gradlint.worker.specs import (
     Boxes,
     Constant,
     Dim,
+    Extents,
     Filled,
     Function,
+    Grid,
     Group,
+    Kinds,
     Lengths,
     Normal,
     Shape,
@@ -28,7 +31,7 @@ from gradlint.worker.specs import (
     reshaped,
 )
 from gradlint.worker.states import own_states
-from gradlint.worker.vision import IMAGES, VISION, is_image, packed_patches
+from gradlint.worker.vision import IMAGES, KINDS, VISION, is_image, packed_patches
 from gradlint.worker.wiring import WIRING, features, is_wiring
 
 
@@ -85,7 +88,7 @@ def _annotated(role: Role, annotation: str) -> Iterator[Spec]:
     if _OPTIONAL.match(bare) and role.name in role.forward.required:
         yield Constant(None)
     if "LongTensor" in bare or "IntTensor" in bare:
-        ideas = (idea for idea in _by_name(role) if isinstance(idea, Whole))
+        ideas = (idea for idea in _by_name(role) if isinstance(idea, (Whole, Kinds, Grid, Extents)))
         yield next(ideas, Whole(("batch", "time"), role.facts.tokens() or 2))
     inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
     if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
@@ -383,6 +386,7 @@ _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_RATE, _rate),
     (_ITEM, _item),
     IMAGES,
+    KINDS,
     (_CLASS, _class),
     (_TEXT, _text),
     *VISION,

@@ -15,6 +15,8 @@ Dim = int | str
 Shape = tuple[Dim, ...]
 SPATIAL = (("length",), ("height", "width"), ("depth", "height", "width"))
 """The names of the spatial sizes of signals, images and volumes."""
+PACKED: Shape = ("batch*patches",)
+"""The dimension in which the patches of all images of a batch stand in one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,36 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """How many patches two images have along (time, height, width), the last `columns` of these.
+    """How many patches each image has along (time, height, width), the last `columns` of these.
 
-    An int64 tensor of shape (2, columns); together the images have as many as the size `patches`.
+    An int64 tensor of shape (batch, columns); each image has as many as the size `patches`.
     """
 
     columns: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Extents:
+    """The height and the width of each image of a batch: int64, shape (batch, 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Words below `high` with a run of placeholders for each of `runs`: a token, and how many.
+
+    An int64 tensor; the runs stand behind the first word, one word apart.
+    """
+
+    shape: Shape
+    high: Dim
+    runs: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """1 where a prompt has its placeholders for `images`, its first run, 0 elsewhere: int64."""
+
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +145,15 @@ Spec = (
     | Ring
     | Boxes
     | Grid
+    | Extents
+    | Prompt
+    | Kinds
     | Size
     | Constant
     | Group
     | Packed
 )
-Shaped = Normal | Whole | Filled | Lengths | Ring | Boxes | Packed
+Shaped = Normal | Whole | Filled | Lengths | Ring | Boxes | Packed | Prompt | Kinds
 Sizes = Mapping[str, int]
 
 
@@ -136,14 +165,16 @@ def draw(spec: Spec, sizes: Sizes) -> object:
         case Function():
             return PassThrough()
         case Size(dim):
-            return _size(dim, sizes)
+            return size_of(dim, sizes)
         case Grid(columns):
-            side = math.isqrt(sizes["patches"] // 2)
-            return torch.tensor([[1, side, side]] * 2)[:, -columns:]
+            side = math.isqrt(sizes["patches"])
+            return torch.tensor([[1, side, side]] * sizes["batch"])[:, -columns:]
+        case Extents():
+            return torch.tensor([[sizes["height"], sizes["width"]]] * sizes["batch"])
         case Group(kind, items, keys):
             return _grouped(kind, keys, [draw(item, sizes) for item in items])
         case _:
-            return _tensor(spec, tuple(_size(dim, sizes) for dim in spec.shape), sizes)
+            return _tensor(spec, tuple(size_of(dim, sizes) for dim in spec.shape), sizes)
 
 
 def _tensor(spec: Shaped, shape: tuple[int, ...], sizes: Sizes) -> object:
@@ -151,12 +182,17 @@ def _tensor(spec: Shaped, shape: tuple[int, ...], sizes: Sizes) -> object:
         case Normal(_, dtype):
             return torch.randn(shape, dtype=getattr(torch, dtype))
         case Whole(_, high, low):
-            return torch.randint(low, max(_size(high, sizes), low + 1), shape)
+            return torch.randint(low, max(size_of(high, sizes), low + 1), shape)
         case Filled(_, value, dtype):
             return torch.full(shape, value, dtype=getattr(torch, dtype))
         case Lengths(_, of):
-            full = _size(of, sizes)
+            full = size_of(of, sizes)
             return torch.linspace(full, max(full // 2, 1), shape[0]).round().long()
+        case Prompt(_, high, runs):
+            return _prompt(shape, size_of(high, sizes), runs, sizes)
+        case Kinds():
+            places = torch.arange(shape[-1])
+            return ((places > 0) & (places <= sizes["images"])).long().expand(shape).clone()
         case Ring():
             eye = torch.eye(shape[-1])
             ring = (eye + eye.roll(1, 0) + eye.roll(-1, 0)).clamp(max=1)
@@ -170,8 +206,23 @@ def _tensor(spec: Shaped, shape: tuple[int, ...], sizes: Sizes) -> object:
             return torch.nn.utils.rnn.pack_padded_sequence(values, lengths, batch_first=True)
 
 
-def _size(dim: Dim, sizes: Sizes) -> int:
-    return dim if isinstance(dim, int) else sizes[dim]
+def _prompt(
+    shape: tuple[int, ...], high: int, runs: tuple[tuple[int, str], ...], sizes: Sizes
+) -> torch.Tensor:
+    special = {token for token, _ in runs}
+    word = next(number for number in range(len(special) + 1) if number not in special)
+    words = torch.randint(0, high, shape)
+    start = 1
+    for token, count in runs:
+        words = torch.where(words == token, word, words)
+        words[..., start : start + sizes[count]] = token
+        start += sizes[count] + 1
+    return words
+
+
+def size_of(dim: Dim, sizes: Sizes) -> int:
+    """The number that a dimension stands for; `batch*patches` is a product of named sizes."""
+    return dim if isinstance(dim, int) else math.prod(sizes[name] for name in dim.split("*"))
 
 
 def _grouped(kind: str, keys: tuple[str, ...], values: list[object]) -> object:
@@ -187,7 +238,7 @@ def volume(spec: Spec, sizes: Sizes) -> int:
     """How many numbers a value of this kind holds."""
     if isinstance(spec, Group):
         return sum(volume(item, sizes) for item in spec.items)
-    return math.prod(_size(dim, sizes) for dim in getattr(spec, "shape", ()))
+    return math.prod(size_of(dim, sizes) for dim in getattr(spec, "shape", ()))
 
 
 def reshaped(spec: Spec, shape: Shape) -> Spec:

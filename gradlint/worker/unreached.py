@@ -11,7 +11,7 @@ from torch import nn
 
 from gradlint.protocol.nodes import Parameter, Stop
 from gradlint.protocol.span import Span
-from gradlint.worker.call import GradFn
+from gradlint.worker.call import Call, GradFn, is_leaf, parameter_of
 from gradlint.worker.construction import Construction
 from gradlint.worker.mentions import Mentions
 from gradlint.worker.recording import LOSS, Forward
@@ -51,6 +51,39 @@ def kept_calls(forward: Forward) -> frozenset[str]:
     held = [tensor for module in forward.model.modules() for tensor in _held(vars(module))]
     nodes = [tensor.grad_fn for tensor in (*forward.outputs, *held)]
     return frozenset(id_ for node in nodes for id_ in _owners(forward, node))
+
+
+def replaced_calls(forward: Forward) -> frozenset[str]:
+    """The calls of modules whose result a new constant that requires a gradient has replaced.
+
+    So does attention whose kernel is missing: it gives zeros, whatever it was given.
+    """
+    held = (tensor for module in forward.model.modules() for tensor in _held(vars(module)))
+    own = (*forward.model.parameters(), *forward.inputs.values(), *held)
+    known = {id(tensor) for tensor in own}
+    paths: set[str] = set()
+    for node, target in forward.recorder.owner.items():
+        for ahead, _ in node.next_functions:
+            leaf = parameter_of(ahead) if ahead is not None else None
+            if leaf is not None and id(leaf) not in known and _is_constant(leaf):
+                paths.add(_around(forward.calls[target]))
+    return frozenset(
+        call.id for call in forward.calls.values() if any(_within(call.path, p) for p in paths)
+    )
+
+
+def _is_constant(tensor: torch.Tensor) -> bool:
+    return tensor.numel() > 1 and bool((tensor == tensor.flatten()[0]).all())
+
+
+def _around(call: Call) -> str:
+    """The path of the module whose forward made a call."""
+    leaf = call.module is not None and is_leaf(call.module)
+    return call.path.rpartition(".")[0] if leaf else call.path
+
+
+def _within(path: str, module: str) -> bool:
+    return not module or path == module or path.startswith(f"{module}.")
 
 
 def _held(value: object, depth: int = _NEST) -> Iterator[torch.Tensor]:

@@ -6,6 +6,8 @@ import re
 
 # Small values in proportion: 64 divides by 4 heads, images of 32 pixels by patches of 4.
 _USUAL: tuple[tuple[str, str], ...] = (
+    (r".*per_tok(en)?|.*top_?k", "2"),
+    (r"\w+_token_(id|index)", "4"),
     (r".*(dropout|drop|pdrop).*|p", "0.1"),
     (r".*(eps|epsilon)", "1e-5"),
     (r".*(init_std|initializer_range|std)", "0.02"),

@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator
 
 from torch import nn
 
-from gradlint.worker.facts import channels_of
+from gradlint.worker.facts import Facts, channels_of
 from gradlint.worker.role import Role
-from gradlint.worker.specs import Dim, Grid, Normal, Spec, Whole
+from gradlint.worker.specs import PACKED, Dim, Extents, Grid, Kinds, Normal, Spec, Whole
 
 _IMAGE = re.compile(r"(\w*_)?(images?|imgs?|pixel_values|pixels|picture|photo)(_?\w)?")
 _GRID = re.compile(r"(\w+_)?grid_(thw|hws?)")
 _PATCHES = re.compile(r"(pixel|patch|image)\w*_position\w*")
 _FEATURES = re.compile(r"\w+_(feats?|features|embeds?|embeddings|hidden_states)")
+_KINDS = re.compile(r"(\w+_)?token_type_ids")
+_EXTENTS = re.compile(r"(image|original|target)_sizes")
+_SEEING = re.compile(r"patch|vis|image")
 _PLACES = re.compile(r"(\w+_)?(pos|bbox(es)?|boxes)")
 _SPECTRUM = re.compile(r"input_(values|features)|(mel_?)?spec(trogram)?s?|mels?")
 
@@ -27,16 +30,26 @@ def is_image(name: str) -> bool:
 
 def packed_patches(role: Role) -> Iterator[Spec]:
     """The patches of all images in one row, where `forward` must be told how many each has."""
-    told = any(_GRID.fullmatch(name.lower()) for name in role.forward.required)
-    if not told or _GRID.fullmatch(role.lower) or (role.index and not is_image(role.lower)):
+    image = is_image(role.lower)
+    beside = role.forward.optional if image else ()
+    told = any(_GRID.fullmatch(name.lower()) for name in (*role.forward.required, *beside))
+    if not told or _GRID.fullmatch(role.lower) or (role.index and not image):
         return
-    layer = role.facts.first(nn.Conv2d, nn.Conv3d, nn.Linear)
+    layer = _first_of_patches(role.facts)
     if isinstance(layer, (nn.Conv2d, nn.Conv3d)):
         whole = (layer.in_channels, *layer.kernel_size)
-        yield Normal(("patches", math.prod(whole)))
-        yield Normal(("patches", *whole))
+        yield Normal((*PACKED, math.prod(whole)))
+        yield Normal((*PACKED, *whole))
     elif isinstance(layer, nn.Linear):
-        yield Normal(("patches", layer.in_features))
+        yield Normal((*PACKED, layer.in_features))
+
+
+def _first_of_patches(facts: Facts) -> nn.Module | None:
+    """The layer that embeds patches, by its place in the model, or the first that might."""
+    kinds = (nn.Conv2d, nn.Conv3d, nn.Linear)
+    parts = facts.model.named_modules()
+    named = (part for path, part in parts if isinstance(part, kinds) and _SEEING.search(path))
+    return next(named, facts.first(*kinds))
 
 
 def _image(role: Role) -> Iterator[Spec]:
@@ -45,12 +58,23 @@ def _image(role: Role) -> Iterator[Spec]:
         yield Normal(("batch", channels_of(layer), "height", "width"))
 
 
+def _extents(role: Role) -> Iterator[Spec]:
+    yield Extents()
+
+
+def _kinds(role: Role) -> Iterator[Spec]:
+    yield Kinds(("batch", "time"))
+
+
 def _spectrum(role: Role) -> Iterator[Spec]:
     """A spectrogram that is taken for an image of one channel: a row for each frame."""
     layer, bins = role.facts.first(nn.Conv2d), role.facts.number("num_mel_bins", "n_mels")
     if isinstance(layer, nn.Conv2d) and layer.in_channels == 1 and bins:
         frames: Dim = role.facts.number("max_length", "max_frames") or "time"
         yield Normal(("batch", frames, bins))
+    signal = role.facts.first(nn.Conv1d)
+    if role.index and isinstance(signal, nn.Conv1d) and role.consumer() is None:
+        yield Normal(("batch", signal.in_channels, "length"))
 
 
 def _grid(role: Role) -> Iterator[Spec]:
@@ -74,9 +98,12 @@ def _places(role: Role) -> Iterator[Spec]:
 
 
 Idea = tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]]
+KINDS: Idea = (_KINDS, _kinds)
+"""The names of the kinds of tokens, and what they may be."""
 IMAGES: Idea = (_IMAGE, _image)
 """The names of images, and ideas for them."""
 VISION: tuple[Idea, ...] = (
+    (_EXTENTS, _extents),
     (_SPECTRUM, _spectrum),
     (_GRID, _grid),
     (_PATCHES, _patches),

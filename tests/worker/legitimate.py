@@ -214,6 +214,31 @@ class Logged(nn.Module):
         return out
 
 
+class MissingKernel(nn.Module):
+    """Attention that gives zeros in place of what a missing kernel would compute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = _WithoutKernel()
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.head(x + self.attention(x))
+        return out
+
+
+class _WithoutKernel(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.out = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        query, _ = self.query(x), self.key(x)
+        out: torch.Tensor = self.out(torch.zeros_like(query).requires_grad_())
+        return out
+
+
 class HiddenTeacher(nn.Module):
     """A teacher in a list of one, so that it is neither trained nor saved."""
 
@@ -240,5 +265,6 @@ LEGITIMATE: tuple[type[nn.Module], ...] = (
     ManyHeads,
     Sampled,
     Logged,
+    MissingKernel,
     HiddenTeacher,
 )

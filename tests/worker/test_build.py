@@ -335,6 +335,25 @@ class TestConstructorErrors:
         built = build(module_of(source), request("Net(64, 48)", built_from=BuiltFrom.NAMES))
         assert built.candidate.constructor in ("Net(48, 48)", "Net(64, 64)")
 
+    def test_what_a_configuration_leaves_unset_is_given_where_forward_reads_it(self) -> None:
+        source = """
+            class Config:
+                def __init__(self, top_k=None):
+                    self.top_k = top_k
+
+            class Net(nn.Module):
+                def __init__(self, config):
+                    super().__init__()
+                    self.config = config
+                    self.chosen = config.top_k
+                    self.layer = nn.Linear(3, 4)
+
+                def forward(self, x):
+                    return self.layer(x).topk(self.chosen).values
+        """
+        built = build(module_of(source), request("Net(Config())"))
+        assert built.candidate.constructor == "Net(Config(top_k=2))"
+
     def test_sizes_of_the_user_are_not_made_to_fit(self) -> None:
         source = LINEAR.replace("self.layer(x)", "self.layer(x @ torch.ones(3, 7))")
         with pytest.raises(UserError) as caught:

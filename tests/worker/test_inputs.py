@@ -243,7 +243,7 @@ CASES = {
             "return self.c(pixel_values).flatten(1) + torch.cat([self.p.weight[:i] for i in n])",
             "pixel_values, grid_thw",
         ),
-        ("float32[128,3,14,14]", "int64[2,3]"),
+        ("float32[512,3,14,14]", "int64[8,3]"),
     ),
     "an optional argument is given without which forward raises": (
         net(
@@ -279,6 +279,29 @@ CASES = {
             "assert not (x >= 40).any(); return self.e(x)",
         ),
         ("int64[8,32]",),
+    ),
+    "a text has a place for each feature of an image": (
+        net(
+            "from types import SimpleNamespace as S; self.e = nn.Embedding(50, 8); "
+            "self.config = S(image_token_id=40); self.v = nn.Conv2d(3, 8, 16, 16)",
+            "if pixel_values is None: return self.e(input_ids); "
+            "f = self.v(pixel_values).flatten(2).transpose(1, 2).reshape(-1, 8); "
+            "m = input_ids == 40; n = int(m.sum()); "
+            "error = ValueError(f'no match, tokens: {n}, features: {len(f)}'); "
+            "exec('if n != len(f): raise error'); "
+            "return self.e(input_ids).masked_scatter(m[..., None], f)",
+            "input_ids, pixel_values=None",
+        ),
+        ("int64[8,37]", "pixel_values: float32[8,3,32,32]"),
+    ),
+    "several sequences run side by side": (
+        net(
+            "self.a = nn.Linear(5, 8); self.b = nn.Linear(3, 8)",
+            "both = torch.stack((self.a(states), self.b(actions)), 1); "
+            "return both.permute(0, 2, 1, 3).flatten(1, 2)",
+            "states, actions",
+        ),
+        ("float32[8,32,5]", "float32[8,32,3]"),
     ),
     "a mask masks nothing": (
         net(

@@ -1,0 +1,53 @@
+"""What a configuration leaves unset although `forward` reads it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from torch import nn
+
+from gradlint.protocol.wire import Candidate
+from gradlint.worker.attempt import frames_of, tried
+from gradlint.worker.usual import usual
+
+
+def completed(candidate: Candidate, model: nn.Module, error: BaseException) -> Iterator[Candidate]:
+    """The candidate with a usual value for what its configuration has as None, where that failed.
+
+    The configuration is the first call among the arguments of the constructor; what the failing
+    line reads is `config.NAME`, or an attribute that a constructor has set to that.
+    """
+    frames = [frame for frame in frames_of(error) if frame.users]
+    names = (name for frame in reversed(frames) for name in _unset(model, frame.file, frame.text))
+    for name in dict.fromkeys(names):
+        tree = ast.parse(candidate.constructor.strip(), mode="eval").body
+        inner = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node is not tree)
+        call = next(inner, None)
+        if call is not None and name not in {word.arg for word in call.keywords}:
+            value = ast.parse(usual(name), mode="eval").body
+            call.keywords = [*call.keywords, ast.keyword(name, value)]
+            yield replace(candidate, constructor=ast.unparse(tree))
+
+
+def _unset(model: nn.Module, file: str, line: str) -> Iterator[str]:
+    """The entries of the model's configuration that are None and that a line of `file` reads."""
+    values = getattr(getattr(model, "config", None), "__dict__", {})
+    read = re.findall(r"\bconfig\.(\w+)", line)
+    for owner in {type(module): module for module in model.modules()}.values():
+        source = _constructor(type(owner), file)
+        for attribute in re.findall(r"\bself\.(\w+)", line) if source else ():
+            if getattr(owner, attribute, 0) is None:
+                read += re.findall(rf"self\.{attribute} = (?:self\.)?config\.(\w+)", source)
+    yield from (name for name in read if values.get(name, 0) is None)
+
+
+def _constructor(kind: type, file: str) -> str:
+    """The source of the constructor of a class, "" where that is not in `file`."""
+    code = getattr(kind.__init__, "__code__", None)  # type: ignore[misc]
+    if code is None or code.co_filename != file:
+        return ""
+    return str(tried(lambda: inspect.getsource(code)).value)
