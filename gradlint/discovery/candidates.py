@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gradlint.discovery.elsewhere import elsewhere
-from gradlint.discovery.factories import factories
+from gradlint.discovery.factories import alternatives, factories
 from gradlint.discovery.frameworks import Base, base_kind
 from gradlint.discovery.outline import Scope
 from gradlint.discovery.parameters import required_parameters
@@ -50,7 +50,12 @@ class Candidates:
         configured = tuple(_by_config_class(reading, name))
         if not (configured or others) and required_parameters(reading, name):
             others = tuple(elsewhere(reading, name))
-        building = (*configured, *others, *_by_signature(reading, name))
+        building = (
+            *configured,
+            *others,
+            *_by_signature(reading, name),
+            *alternatives(reading, name),
+        )
         found = (
             *(self._by_get_inputs(name, building) if root else ()),
             *_by_example(reading, name, building),

@@ -105,7 +105,7 @@ def _in_sight(reading: Reading, file: OtherFile, placed: Placed) -> bool:
     What that file itself defines is not, because it is not imported for it.
     """
     closed = file.tracer.close(placed)
-    if closed is None:
+    if closed is None or _is_still_none(placed, closed):
         return False
     bound = {name for name, _ in closed.bindings}
     return all(
@@ -115,6 +115,12 @@ def _in_sight(reading: Reading, file: OtherFile, placed: Placed) -> bool:
         or (name in reading.module.classes and name not in file.outline.defined)
         for name in _names(closed)
     )
+
+
+def _is_still_none(placed: Placed, closed: Closed) -> bool:
+    """Whether a variable is None only until something that is not in sight gives it a value."""
+    text = dict(closed.bindings).get(closed.texts[0], closed.texts[0])
+    return text == "None" and isinstance(placed.expression, ast.Name)
 
 
 def _names(closed: Closed) -> Iterator[str]:

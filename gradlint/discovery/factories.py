@@ -1,4 +1,4 @@
-"""Functions of a file that return one of its models and can be called without arguments."""
+"""Functions and class methods of a file that return one of its models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterator
 
 from gradlint.discovery.bindings import Placed
+from gradlint.discovery.expressions import walk
+from gradlint.discovery.names import conventional
 from gradlint.discovery.outline import Function, Scope
+from gradlint.discovery.parameters import without_defaults
 from gradlint.discovery.reading import Reading
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
@@ -17,7 +20,8 @@ _SIZES = (
     "atto femto pico nano micro mini xxs xs xxsmall xsmall tiny small s m medium base b l large"
     " xl xlarge huge giant"
 ).split()
-_UNTRIED = re.compile(r"_*(test|train|main|load|run|eval|get_data|download)(_\w+)?")
+_SOME_NAME = "base"
+_UNTRIED = re.compile(r"_*(test|train|main|load|run|eval|get_data|download|from_pretrained)(_\w+)?")
 
 
 def factories(reading: Reading) -> dict[str, tuple[Candidate, ...]]:
@@ -38,6 +42,40 @@ def factories(reading: Reading) -> dict[str, tuple[Candidate, ...]]:
         for model in dict.fromkeys(returned_models(reading, scope)):
             found.setdefault(model, []).append(function)
     return {model: _candidates(functions) for model, functions in found.items()}
+
+
+def alternatives(reading: Reading, name: str) -> Iterator[Candidate]:
+    """The class methods that construct a model, as `Net.from_name("small")`, with usual values.
+
+    Those that load something are left out.
+    """
+    for scope in reading.model_classes[name].children:
+        function = scope.function
+        if function is None or _UNTRIED.fullmatch(function.name) or not _is_alternative(scope):
+            continue
+        needed = without_defaults(function.args)
+        words = (f"{item.name}={conventional(item.name) or _SOME_NAME!r}" for item in needed)
+        yield Candidate(BuiltFrom.NAMES, f"{name}.{function.name}({', '.join(words)})")
+
+
+def _is_alternative(scope: Scope) -> bool:
+    """Whether a method is a class method that returns an instance made of what it is given."""
+    decorators = getattr(scope.node, "decorator_list", ())
+    made = {
+        target.id
+        for node in walk(scope.node)
+        if isinstance(node, ast.Assign) and _makes_own(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return any(ast.unparse(item) == "classmethod" for item in decorators) and any(
+        _makes_own(value) or (isinstance(value, ast.Name) and value.id in made)
+        for value in scope.returns
+    )
+
+
+def _makes_own(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and ast.unparse(value.func) == "cls"
 
 
 def returned_models(reading: Reading, scope: Scope, depth: int = 0) -> Iterator[str]:

@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gradlint.discovery.expressions import walk
 from gradlint.discovery.outline import Scope
+
+Route = list[tuple[str, bool]]
+"""The names that lead to a part, each with whether it is read as an item."""
 
 
 @dataclass(slots=True)
 class Parts:
     """What is read of a value, by name.
 
-    `as_mapping` where it is read as items, not attributes; `counted` where it is the length of a
-    `range`.
+    `as_mapping` and `as_object` say whether it is read as items and as attributes; `counted` that
+    it is the length of a `range`.
     """
 
     inner: dict[str, Parts] = field(default_factory=dict)
     as_mapping: bool = False
+    as_object: bool = False
     counted: bool = False
 
-    def at(self, path: list[tuple[str, bool]]) -> Parts:
+    def at(self, path: Route) -> Parts:
         """The part at the end of a path, made where it is not there yet."""
         here = self
         for name, as_mapping in path:
             here.as_mapping |= as_mapping
+            here.as_object |= not as_mapping
             here = here.inner.setdefault(name, Parts())
         return here
+
+    def add(self, other: Parts) -> None:
+        """Take up what is read of the same value elsewhere."""
+        self.as_mapping |= other.as_mapping
+        self.as_object |= other.as_object
+        self.counted |= other.counted
+        for name, part in other.inner.items():
+            self.inner.setdefault(name, Parts()).add(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +85,55 @@ class Keeping:
     def parts(self) -> Parts:
         """What the class reads of it: `cfg.model.dim` is `dim` inside of `model`."""
         found = Parts()
-        for node in walk(self.owner.node):
-            path = self._path(node)
+        for node, aliases in self._nodes():
+            path = self._path(node, aliases)
             if path is not None:
                 found.at(path)
-        for node in walk(self.owner.node):
+        for node, aliases in self._nodes():
             match node:
                 case ast.Call(func=ast.Name(id="range"), args=[*counts]):
                     inside = (node for count in counts for node in walk(count))
-                    for path in filter(None, map(self._path, inside)):
+                    for path in filter(None, (self._path(each, aliases) for each in inside)):
                         found.at(path).counted = True
-                case ast.Call(func=callee) if path := self._path(callee):
+                case ast.Call(func=callee) if path := self._path(callee, aliases):
                     _forget(found, [name for name, _ in path])
+        for node, aliases in self._nodes():
+            if path := self._asked_for(node, aliases):
+                _forget(found, [name for name, _ in path])
+        return found
+
+    def _asked_for(self, node: ast.AST, aliases: Mapping[str, Route]) -> Route:
+        """A part that may be missing, because the class asks whether it is there; [] for none."""
+        match node:
+            case (
+                ast.Call(
+                    func=ast.Attribute(value=owner, attr="get"),
+                    args=[ast.Constant(value=str(key)), *_],
+                )
+                | ast.Call(func=ast.Name(id="hasattr"), args=[owner, ast.Constant(value=str(key))])
+            ):
+                path = self._path(owner, aliases)
+                return [] if path is None else [*path, (key, True)]
+            case _:
+                return []
+
+    def _nodes(self) -> Iterator[tuple[ast.AST, Mapping[str, Route]]]:
+        """The nodes of the class, and the names that parts have where each stands."""
+        for node in walk(self.owner.node):
+            yield node, {}
+        init = self.owner.method("__init__")
+        if init is not None and (aliases := self._aliases(init.node)):
+            for node in walk(init.node):
+                yield node, aliases
+
+    def _aliases(self, init: ast.AST) -> dict[str, Route]:
+        """The constructor's own names for parts, as in `model = config.model`."""
+        found: dict[str, Route] = {}
+        for statement in getattr(init, "body", ()):
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=alias)], value=value):
+                    if path := self._path(value, found):
+                        found[alias] = path
         return found
 
     def _means(self, node: ast.AST) -> bool:
@@ -93,13 +143,15 @@ class Keeping:
             case _:
                 return False
 
-    def _path(self, node: ast.AST) -> list[tuple[str, bool]] | None:
+    def _path(self, node: ast.AST, aliases: Mapping[str, Route]) -> Route | None:
         """The names by which a part is reached, None for what is no part of the parameter."""
-        path: list[tuple[str, bool]] = []
+        path: Route = []
         while True:
             match node:
                 case ast.Name(id=name) if name == self.name:
                     return path[::-1]
+                case ast.Name(id=name) if name in aliases:
+                    return [*aliases[name], *path[::-1]]
                 case _ if self._means(node):
                     return path[::-1]
                 case ast.Attribute(value=inner, attr=attr):
@@ -134,8 +186,9 @@ def _choices(value: ast.expr) -> Iterator[str]:
 
 
 def _forget(parts: Parts, path: list[str]) -> None:
-    """Leave out what is called: a method of a value, such as `get` or `items`, is no part of it."""
+    """Leave out a part: one that may be missing, or a method such as `get` or `items`."""
     for name in path[:-1]:
         parts = parts.inner.get(name, Parts())
     if path and not parts.inner.get(path[-1], Parts()).inner:
         parts.inner.pop(path[-1], None)
+        parts.as_mapping |= path[-1] in ("get", "items", "keys", "values")

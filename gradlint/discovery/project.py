@@ -78,28 +78,38 @@ class Project:
             self._parsed[path] = _read(path)
         return self._parsed[path]
 
-    def value(self, name: str) -> str | None:
-        """What an option or a setting of this name has as its value anywhere in the project."""
+    def value(self, name: str, within: str = "") -> str | None:
+        """What an option or a setting of this name has as its value anywhere in the project.
+
+        What is assigned to it as an attribute of `within` counts most, as in `cfg.model.depth`.
+        """
         if self._options is None:
             self._options = {}
             for file in self.naming(r"\.add_argument\("):
                 for option, value in namespace(file.outline).items():
                     if (text := _literal(value)) is not None:
                         self._options.setdefault(option, text)
-        return self._options.get(name) or self._setting(name) or self._assigned(name)
+        particular = self._assigned(rf"{within}\.{name}") if within else None
+        found = particular or self._options.get(name) or self._setting(name)
+        return found or self._assigned(name)
 
     def _assigned(self, name: str) -> str | None:
-        """What a Python file that is called after settings gives the name, as in `hparams.py`."""
+        """What a Python file that is called after settings gives the name, as in `hparams.py`.
+
+        The first value of several, though not 1, which is what tests take for a size.
+        """
         pattern = re.compile(
-            rf"\b{name}[\"']?[ \t]*(?::[ \t]*\w+[ \t]*)?[=:][ \t]*([^#\n=][^#\n]*)"
+            rf"\b{name}[\"']?[ \t]*(?::[ \t]*\w+[ \t]*)?[=:][ \t]*"
+            r"([\[(][-\d., ]+[\])]|[^#\n=][^#\n]*)"
         )
-        for path, text in self.texts().items():
-            if path.suffix == ".py" and _SETTING_FILE.search(path.stem):
-                for found in pattern.finditer(text):
-                    value = _scalar(found[1].rstrip(" \t,)}"))
-                    if value is not None and value != "0":
-                        return value
-        return None
+        values = [
+            value
+            for path, text in self.texts().items()
+            if path.suffix == ".py" and _SETTING_FILE.search(path.stem)
+            for found in pattern.finditer(text)
+            if (value := _scalar(found[1].rstrip(" \t,}"))) not in (None, "0")
+        ]
+        return next((value for value in values if value != "1"), values[0] if values else None)
 
     def _setting(self, name: str) -> str | None:
         if self._settings is None:
@@ -189,7 +199,7 @@ def _literal(value: ast.expr) -> str | None:
 
 
 def _entries(path: Path, text: str) -> Iterator[tuple[str, str]]:
-    """The keys of a settings file that have a number, a flag, a word or a list of numbers."""
+    """The keys of a settings file that have a number, a flag, a word or lists of numbers."""
     if path.suffix == ".json":
         yield from _of_json(text)
         return
@@ -208,13 +218,21 @@ def _of_json(text: str) -> Iterator[tuple[str, str]]:
         if isinstance(item, dict):
             waiting.extend(item.values())
             for key, value in item.items():
-                if isinstance(key, str) and isinstance(value, bool | int | float):
+                word = isinstance(value, str) and re.fullmatch(r"[\w-]{1,30}", value)
+                if isinstance(key, str) and (word or _is_numeric(value)):
                     yield key, repr(value)
+
+
+def _is_numeric(value: object) -> bool:
+    """Whether a value is a number, a flag or a list of such, however deep."""
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_numeric, value))
+    return isinstance(value, bool | int | float)
 
 
 def _scalar(text: str) -> str | None:
     bare = text.strip("'\"")
-    if _NUMBER.fullmatch(text) or re.fullmatch(r"\[[-\d., ]+\]", text):
+    if _NUMBER.fullmatch(text) or re.fullmatch(r"[\[(][-\d., ]+[\])]", text):
         return text if _is_literal(text) else None
     if bare.lower() in ("true", "false"):
         return bare.capitalize()

@@ -108,6 +108,7 @@ class Filling:
             or self._class(parameter, usage, annotation)
             or self._part(parameter)
             or self._wrapped(parameter)
+            or self.namespace(parameter, _SETTINGS)
             or self._by_name(parameter, usage, annotation)
             or self.namespace(parameter)
             or last_resort(annotation)
@@ -266,31 +267,44 @@ class Filling:
             return f"{torch_nn(self.reading)}.Identity"
         return "dict()" if usage.spread else shaped("64", usage, None)
 
-    def namespace(self, parameter: Parameter) -> str | None:
-        """A namespace or mapping with everything that is read from the parameter in this class."""
+    def namespace(self, parameter: Parameter, least: int = 1) -> str | None:
+        """A namespace or mapping with everything that is read from the parameter in this class.
+
+        None where that is less than `least` things.
+        """
         if parameter.annotation is not None and not _CONFIG.fullmatch(parameter.name):
             return None
         if self.scope is None:
             return None
         parts = Keeping.of(self.scope, parameter.name).parts()
         usage = self.usages.get(parameter.name, Usage())
-        if not parts.inner or usage.listed or "shape" in parts.inner:
+        if usage.listed or "shape" in parts.inner:
             return None
-        for name, inner in self._handed_on(parameter.name):
-            parts.inner.setdefault(name, inner)
+        if len(parts.inner) >= least or _CONFIG.fullmatch(parameter.name):
+            for other in self._handed_on(parameter.name):
+                parts.add(other)
+        if len(parts.inner) < least:
+            return None
         return self._filled(parts)
 
-    def _filled(self, parts: Parts) -> str:
+    def _filled(self, parts: Parts, within: str = "") -> str:
         """An expression for an object of these parts, each with the value the project gives it."""
         values = {
-            name: self._filled(inner) if inner.inner else self._setting(name, inner.counted)
+            name: self._filled(inner, name)
+            if inner.inner
+            else self._setting(name, inner.counted, within)
             for name, inner in parts.inner.items()
         }
         words = ", ".join(f"{name}={value}" for name, value in values.items())
-        return f"dict({words})" if parts.as_mapping else f"{_NAMESPACE}({words})"
+        if not parts.as_mapping:
+            return f"{_NAMESPACE}({words})"
+        return f"{_ATTRIBUTES}({words})" if parts.as_object else f"dict({words})"
 
-    def _setting(self, name: str, counted: bool) -> str:
-        """The value of a setting: a configuration class's, the project's, or the usual one."""
+    def _setting(self, name: str, counted: bool, within: str = "") -> str:
+        """The value of a setting: a configuration class's, the project's, or the usual one.
+
+        `within` is the name of the part of the configuration in which it stands, "" at the top.
+        """
         for scope in self.reading.outline.classes:
             if re.search(r"(Config|Cfg|Args|Params|Options|Settings)$", scope.name):
                 bound = scope.bindings.get(f"self.{name}", []) or scope.bindings.get(name, [])
@@ -302,19 +316,23 @@ class Filling:
                     if text != "0":  # because what is counted later begins with it
                         return text
         usual = conventional(name) or ("2" if counted else "64")
-        return self.reading.project.value(name) or usual
+        return self.reading.project.value(name, within) or usual
 
-    def _handed_on(self, name: str) -> Iterator[tuple[str, Parts]]:
+    def _handed_on(self, name: str) -> Iterator[Parts]:
         """What other model classes of the file read from a configuration of the same name."""
         for other, scope in self.reading.model_classes.items():
             init = scope.method("__init__")
             if other == self.name or init is None or init.function is None:
                 continue
             if any(item.arg == name for item in init.function.args.args):
-                yield from Keeping.of(scope, name).parts().inner.items()
+                yield Keeping.of(scope, name).parts()
 
 
 _NAMESPACE = "__import__('types').SimpleNamespace"
+_ATTRIBUTES = "type('Settings', (dict,), {'__getattr__': dict.get})"
+"""A mapping whose items are attributes, too."""
+_SETTINGS = 2
+"""Things that are read from a parameter from which on it holds settings, whatever its name is."""
 _TELLING = 5
 """Letters of a parameter's name from which on it says which class it takes an instance of."""
 

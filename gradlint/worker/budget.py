@@ -8,9 +8,13 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from types import FrameType
 
 _AGAIN = 1.0  # seconds, because an exception is lost where Python runs a destructor
+_IMPORTS = 8.0  # seconds more, because a module whose import was interrupted stays half a module
+_WORKER = str(Path(__file__).parent)
 
 
 class OutOfTimeError(BaseException):
@@ -36,6 +40,8 @@ class Budget:
     def enforced(self) -> Iterator[None]:
         """Within it, Python code is interrupted when the time is over; one torch call is not.
 
+        An import is left some seconds more to end in.
+
         Where there are no such timers, or outside of the main thread, nothing is interrupted. A
         budget around this one goes on afterwards.
 
@@ -47,7 +53,7 @@ class Budget:
         if math.isinf(left) or not main or not hasattr(signal, "setitimer"):
             yield
             return
-        before = signal.signal(signal.SIGALRM, _interrupt)
+        before = signal.signal(signal.SIGALRM, partial(_interrupt, self._end + _IMPORTS))
         rest, again = signal.setitimer(signal.ITIMER_REAL, max(left, 1e-3), _AGAIN)
         end = time.monotonic() + rest
         try:
@@ -58,5 +64,15 @@ class Budget:
             signal.setitimer(signal.ITIMER_REAL, around, again)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise OutOfTimeError
+def _interrupt(last: float, number: int, frame: FrameType | None) -> None:
+    if time.monotonic() >= last or not _imports(frame):
+        raise OutOfTimeError
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether what the worker called waits for an import."""
+    while frame is not None and not frame.f_code.co_filename.startswith(_WORKER):
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

@@ -189,9 +189,15 @@ def _callables(case: Construction) -> Iterator[Candidate]:
             yield case.having(name, "PassThrough()")
 
 
+_NOT_A_MODULE = re.compile(
+    r"is not a Module subclass|should be called with an iterable|"
+    r"has no attribute '(parameters|named_\w+|modules|children|state_dict|train|eval)'"
+)
+
+
 def _modules(case: Construction) -> Iterator[Candidate]:
     """A module, or a list of them, is wanted: of the class that is named alike, or any."""
-    if not re.search(r"is not a Module subclass|should be called with an iterable", case.text):
+    if not _NOT_A_MODULE.search(case.text):
         return
     for name in suspects(case, object):
         listed = re.search(rf"ModuleList\((self\.)?{name}\)", case.innermost())
@@ -314,7 +320,9 @@ def _choices(case: Construction) -> Iterator[Candidate]:
         f"{case.text} {case.line()}",
     )
     named = (case.classes.get(word) for word in re.findall(r"[A-Za-z_]\w*", case.line()))
+    listed = re.search(r"(?:one of|choose from|available\W+(?:\w+\W+)?)[\s:]+(.*)", case.text)
     options = _QUOTED.findall(f"{case.text} {case.line()}")
+    options += re.findall(r"(?<![\w.\-])[\w.\-]+(?=,|$)", listed[1]) if listed else []
     options += [value for value in named if isinstance(value, str) and value]
     numbers = re.findall(r"\b\d+\b", lists[1]) if lists else []
     bad = [n for n, v in texts.items() if isinstance(v, str) and (v in case.text or n in case.text)]

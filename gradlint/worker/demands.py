@@ -86,6 +86,20 @@ def _floating(case: Construction) -> Iterator[Candidate]:
                 yield case.having(name, re.sub(r"\d+", "1.0", text))
 
 
+_TOO_SMALL = re.compile(
+    r"more than 1 value per channel|greater than actual input size|[Oo]utput size is too small"
+)
+_SIDE = re.compile(r"\b(\w*(?:image|img|input|crop)_?size|resolution)=(\d+)\b")
+
+
+def _enlarged(case: Construction) -> Iterator[Candidate]:
+    """The constructor runs its layers on an image, of which nothing is left."""
+    if _TOO_SMALL.search(case.text):
+        for side in (64, 224):
+            new = _SIDE.sub(rf"\1={side}", case.candidate.constructor)
+            yield replace(case.candidate, constructor=new)
+
+
 _SPREAD = re.compile(r"\b(?:(\w+)_)?(?:kwargs|args|params|config|cfg|opts)\b")
 
 
@@ -153,6 +167,7 @@ def _callable(target: object) -> Callable[..., object]:
 
 DEMANDS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _advised,
+    _enlarged,
     _demanded,
     _typed,
     _particular,

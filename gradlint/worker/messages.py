@@ -291,7 +291,7 @@ def _scalars(case: Case) -> Iterator[Guess]:
     line = frame.text if frame else ""
     if re.search(
         r"oolean value of Tensor|interpreted as an integer|can be converted to (an index|Python)|"
-        r"must be (int|tuple of ints|bool|float)|converted to a scalar",
+        r"must be (int|tuple of ints|bool|float)|converted to a scalar|iterable of 'int'",
         text,
     ):
         for item in case.blamed():
@@ -332,6 +332,13 @@ _PAIRS = (
     rf"(?:got|given|received|input)\D{{0,40}}?(\d+)\D{{0,40}}?{_WANTED}\D{{0,30}}?(\d+)",
     r"(\d+)\s*(?:!=|vs\.?|and|but|instead of|doesn't match)\s*\D{0,12}?(\d+)",
 )
+
+
+def _sides(case: Case) -> Iterator[Guess]:
+    """Both sides of an image are told, as in `input size must be (299, 299)`."""
+    found = re.search(rf"{_WANTED}\D{{0,20}}\(?(\d+)(?:, ?| ?[x×*] ?)(\d+)\b", case.failure.text)
+    if found and uses(case.guess, "height"):
+        yield case.guess.sized(height=int(found[1]), width=int(found[2]))
 
 
 def _numbers(case: Case) -> Iterator[Guess]:
@@ -384,6 +391,7 @@ MESSAGES: tuple[Repair, ...] = (
     _dimensions,
     _divisible,
     _split,
+    _sides,
     _numbers,
 )
 """The repairs, the most specific first."""

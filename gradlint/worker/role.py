@@ -35,6 +35,18 @@ class Role:
                 return module
         return None
 
+    def inward(self) -> Role:
+        """The role of this argument where it is taken apart, if it is the only one handed on."""
+        consumer = self.consumer()
+        while isinstance(consumer, nn.Sequential) and len(consumer):
+            consumer = consumer[0]
+        if consumer is None or type(consumer).__module__.startswith("torch.nn."):
+            return self
+        forward = Forward.of(consumer)
+        if len(forward.required) != 1:
+            return self
+        return Role(Facts(consumer), forward, forward.required[0], 0).inward()
+
     def main(self) -> Spec:
         """What the layer takes that this argument meets first, as far as that is known."""
         consumer = self.consumer()

@@ -32,7 +32,7 @@ from gradlint.worker.specs import (
 )
 from gradlint.worker.states import own_states
 from gradlint.worker.vision import IMAGES, KINDS, VISION, is_image, packed_patches
-from gradlint.worker.wiring import WIRING, features, is_wiring
+from gradlint.worker.wiring import WIRING, features, graph, is_wiring
 
 
 def ideas_for(facts: Facts, forward: Forward, name: str, index: int) -> tuple[Spec, ...]:
@@ -54,11 +54,14 @@ def _ideas(role: Role) -> Iterator[Spec]:
         yield Group("dict", tuple(_part(role, key, i) for i, key in enumerate(keys)), keys)
     yield from (Constant(choice) for choice in role.forward.choices(role.name))
     yield from features(role)
-    parts = () if is_wiring(role.lower) else role.forward.unpacked(role.name)
+    inward = role.inward()
+    parts = () if is_wiring(role.lower) else inward.forward.unpacked(inward.name)
+    if any(is_wiring(part.lower()) for part in parts):
+        yield graph(inward, parts)
     if len(parts) > 1:
         hidden = _hidden(role) if _HIDDEN.fullmatch(role.lower) else ()
         yield from (idea for idea in hidden if isinstance(idea, Group))
-        yield Group("tuple", tuple(_part(role, part, i) for i, part in enumerate(parts)))
+        yield Group("tuple", tuple(_part(inward, part, i) for i, part in enumerate(parts)))
     yield from _by_name(role)
 
 

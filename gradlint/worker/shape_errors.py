@@ -341,6 +341,11 @@ def _same_rank(case: Case, parts: list[torch.Tensor]) -> Iterator[Guess]:
                 if shape and own:
                     yield from reshape(case, item, (*shape[:-1], own[-1]))
                 yield case.guess.having(item.name, model.spec)
+    most, least = max(part.dim() for part in parts), min(part.dim() for part in parts)
+    for part, item in named:
+        sizes: Shape = getattr(item.spec, "shape", ())
+        if part.dim() == most > least and len(sizes) > 1:
+            yield from reshape(case, item, (sizes[0], *sizes[2:]))
 
 
 def _view(case: Case) -> Iterator[Guess]:

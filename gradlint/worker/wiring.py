@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 
 from gradlint.worker.role import Role
-from gradlint.worker.specs import Normal, Ring, Spec, Whole
+from gradlint.worker.specs import Group, Normal, Ring, Spec, Whole
 
 _EDGES = re.compile(r"(\w+_)?edge_index\w*|edges|edge_list")
-_ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support")
+_ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support|connectivity\w*")
 _NODES = re.compile(r"x|features?|nodes?|node_features|feat|h|inputs?")
 _CLOUD = frozenset({"z", "batch"})
 """Arguments beside the places of the atoms of molecules or of the points of clouds."""
@@ -31,6 +31,17 @@ def features(role: Role) -> Iterator[Spec]:
     if is_graph(role) and first and not is_wiring(role.lower):
         yield Normal(("nodes", _width(role)))
         yield Normal(("nodes", "time", _width(role)))
+
+
+def graph(role: Role, parts: tuple[str, ...]) -> Group:
+    """An argument that is unpacked into these parts, some of them edges, others on the nodes."""
+    return Group("tuple", tuple(_of_graph(role, part.lower()) for part in parts))
+
+
+def _of_graph(role: Role, name: str) -> Spec:
+    kinds = (kind for pattern, kind in WIRING if pattern.fullmatch(name))
+    known = (spec for kind in kinds for spec in kind(role))
+    return next(known, Normal(("nodes", _width(role))))
 
 
 def _width(role: Role) -> int:

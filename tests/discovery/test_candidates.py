@@ -743,3 +743,51 @@ class Net(nn.Module):
         return self.layer(x)
 """)
     assert _first(program).constructor == "Net(64)"
+
+
+_CHOSEN = """
+class Net(nn.Module):
+    def __init__(self, h):
+        super().__init__()
+        part = h.model.wide
+        self.layers = nn.ModuleList(nn.Linear(part.size, part.size) for _ in range(part.depth))
+        self.kernels = h.kernels
+        self.gate = h.gates["open"] if h.gates.get("open") is not None else None
+        self.last = h.gates["size"]
+    def forward(self, x): return x
+"""
+_DEFAULTS = "cfg.model.thin.depth = 110\ncfg.model.wide.depth = 28\ncfg.size = 1\ncfg.size = 768\n"
+
+
+def test_settings_under_a_name_of_their_own_are_those_that_the_project_assigns(read: Read) -> None:
+    others = {"config.py": _DEFAULTS, "config.json": '{"kernels": [[3, 5], [7]]}'}
+    program = read(_IMPORTS + _CHOSEN, others=others)
+    settings = eval(_first(program).constructor.removeprefix("Net(").removesuffix(")"))
+    assert vars(settings.model.wide) == {"size": 768, "depth": 28}
+    assert settings.kernels == [[3, 5], [7]]
+    assert settings.gates == {"size": 768}
+    assert settings.gates.get("open") is None
+
+
+def test_a_variable_that_is_none_until_later_says_nothing_of_an_argument(read: Read) -> None:
+    others = {"train.py": "from model import Net\nn = None\ndef main():\n    net = Net(n, 4)\n"}
+    program = read(_IMPORTS + _NET, others=others)
+    assert _first(program) == Candidate(BuiltFrom.NAMES, "Net(n_hidden=4, n_in=64)")
+
+
+def test_a_class_method_that_constructs_is_tried_and_one_that_loads_is_not(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self, sizes=None):
+        super().__init__()
+    @classmethod
+    def from_name(cls, model_name, in_channels=3):
+        model = cls([in_channels])
+        return model
+    @classmethod
+    def from_pretrained(cls, model_name):
+        return cls.from_name(model_name)
+    def forward(self, x): return x
+""")
+    constructors = [candidate.constructor for candidate in _model(program).candidates]
+    assert constructors == ["Net()", "Net.from_name(model_name='base')"]

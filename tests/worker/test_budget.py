@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import time
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +53,11 @@ def test_nothing_is_left_of_a_budget_that_was_spent() -> None:
 
 def test_half_of_what_is_left_is_no_more_than_that() -> None:
     assert 4.0 < Budget(10.0).half().left() <= 5.0
+
+
+def test_an_import_is_left_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tedious.py").write_text("import time\ntime.sleep(1.3)\nwhole = True\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with contextlib.suppress(OutOfTimeError), Budget(0.05).enforced():
+        import_module("tedious")
+    assert sys.modules.pop("tedious").whole

@@ -281,6 +281,17 @@ GUARDED = {
         "Net(layer=64)",
     ),
     "a mapping to be spread": ("dict(**options)", "options", "Net(options=64)"),
+    "a module to be copied with its parameters": ("list(net.parameters())", "net", "Net(net=64)"),
+    "an image of which something is left": (
+        "nn.Conv2d(3, 4, 50)(torch.zeros(1, 3, opt.image_size, 64))",
+        "opt",
+        "Net(opt=SimpleNamespace(image_size=32))",
+    ),
+    "one of the names that are listed": (
+        "known = [f'net{i}' for i in '01']; assert kind in known, f'kind: one of {known[0]}, net1'",
+        "kind",
+        "Net(kind='base')",
+    ),
     "words of a base": ("(lambda *, wide: wide)(**words)", "**words", "Net(wide=4)"),
 }
 

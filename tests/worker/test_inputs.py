@@ -69,6 +69,33 @@ CASES = {
         ),
         ("float32[32,5]", "int64[2,96]"),
     ),
+    "a graph comes as a pair that another module takes apart": (
+        "class Layer(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.w = nn.Parameter(torch.ones(5, 4))\n"
+        "    def forward(self, data):\n"
+        "        nodes, edge_index = data\n"
+        "        h = nodes @ self.w\n"
+        "        return h.index_add(0, edge_index[1], h[edge_index[0]])\n"
+        + net("self.layers = nn.Sequential(Layer())", "return self.layers(data)", "data"),
+        ("(float32[32,5], int64[2,96])",),
+    ),
+    "an image has the sides that the message tells": (
+        net(
+            "self.l = nn.Conv2d(3, 4, 3)",
+            "assert x.shape[2:] == (43, 47), 'input size must be (43, 47)'; return self.l(x)",
+        ),
+        ("float32[8,3,43,47]",),
+    ),
+    "what is concatenated with something of fewer dimensions has fewer": (
+        net(
+            "self.e = nn.Embedding(9, 8); self.g = nn.GRU(16, 8)",
+            "return self.g(torch.cat([self.e(word).unsqueeze(0), state[-1:]], 2), state)[0]",
+            "word, state",
+        ),
+        ("int64[8]", "float32[1,8,8]"),
+    ),
     "a mask that is inverted is one of flags": (
         net(
             "self.e = nn.Embedding(50, 8)",
