@@ -10,7 +10,7 @@ from gradlint.theory.activations import (
     respond,
     sigmoid,
 )
-from gradlint.theory.elementwise import apply, passing, scalar_of, shift
+from gradlint.theory.elementwise import apply, masked, passing, scalar_of, shift
 from gradlint.theory.moments import (
     FEATURE,
     POSITION,
@@ -152,7 +152,7 @@ def _with_scalar(call: Call, sign: float) -> Step:
     if not call.operands:
         return Step(call.first.sized(call.shape), ())
     if number is None:
-        return Step(replace(call.operands[0].moments, shape=call.shape), (Gain(1.0),))
+        return masked(call)
     backwards = call.name.startswith("rsub") or _number_first(call)
     slope = sign if backwards and sign < 0 else 1.0
     offset = number if backwards or sign > 0 else -number

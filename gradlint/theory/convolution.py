@@ -94,6 +94,11 @@ def _taps(
     inner, outer = shape[-len(kernels) :], call.shape[-len(kernels) :]
     stride = call.layer.setting("stride", 0.0)
     dilation = max(int(call.layer.setting("dilation", 1.0)), 1)
+    if len(shape) != len(call.shape):  # an input in another shape: its borders are not known
+        inner = tuple(
+            (o - 1) * int(stride or 1) + dilation * (k - 1) + 1
+            for o, k in zip(outer, kernels, strict=False)
+        )
     return tuple(
         _axis(i, o, k, int(stride), dilation, transposed=transposed)
         for i, o, k in zip(inner, outer, kernels, strict=False)

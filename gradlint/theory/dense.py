@@ -116,9 +116,12 @@ def embedding(call: Call) -> Step:
 
 
 def product_of_matrices(call: Call) -> Step:
-    """A B with n terms in each sum: q' = n q_A q_B, gains n q_B and n q_A.
+    """A B with n terms in each sum: q' = n q_A q_B + n (n - 1) x_A x_B, gains n q_B and n q_A.
 
-    The parts that all places share add up coherently: n^2 (m_A m_B)^2 in all.
+    x is what two elements along the summed axis have in common: m^2 for features, p for positions,
+    as where attention mixes values that are alike. Two rows of A meet the same B: p' has p_A q_B.
+    Gradients of logits sum to 0, so that what all keys share gives none to queries, and what all
+    values share none to the weights, as far as it passes their softmax.
     """
     if len(call.operands) < 2:
         factor = 1.0
@@ -129,20 +132,50 @@ def product_of_matrices(call: Call) -> Step:
     count = _terms(one.shape, two.shape, call.shape)
     if first.constant != second.constant:
         return _times_constant(call, count)
-    mean = count * one.mean * two.mean
+    own, other = _common(two, two.axes[-2:-1])
+    keys = two.axes[-1:] == POSITION
     after = Moments(
-        bounded(count * one.square * two.square + mean * mean * (1.0 - 1.0 / count)),
-        count * one.shared * two.shared,
-        count * one.local * two.local,
-        mean,
+        bounded(count * one.square * two.square + _pairs(one, count, one.square) * own),
+        count * one.shared * two.shared + _pairs(one, count, one.shared) * other,
+        count * one.local * two.square + _pairs(one, count, one.local) * own,
+        count * one.mean * two.mean,
         call.shape,
         _product_axes(call.shape),
+        alike=two.local_correlation if keys else 0.0,
     )
-    places = one.shape[-2] if len(one.shape) >= 2 else 1
-    tokens = two.axes[-2:-1] == POSITION
-    lands = spread_by(places, one.local / one.square) if tokens else None
-    gains = (Gain(count * two.square), Gain(count * one.square, lands=lands))
+    weighed = two.axes[-2:-1] == POSITION and _is_weighing(one, count)
+    lands = SCATTERED if keys else None
+    if weighed:
+        lands = spread_by(one.shape[-2], count, count * one.square, one.local / one.square)
+    apart = two.square - two.local if weighed or (keys and call.competing) else two.square
+    gains = (Gain(count * max(apart, 0.0)), Gain(count * one.square, lands=lands))
     return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 2))
+
+
+def _pairs(one: Moments, count: float, same: float) -> float:
+    """E of the sum over pairs of different elements of a row, or of one from each of two rows.
+
+    What is left of 1 where rows sum to 1, as weights of attention do; `same` is E of one pair of
+    equal places.
+    """
+    if _is_weighing(one, count):
+        return max(1.0 - count * same, 0.0)
+    return count * (count - 1.0) * _common(one, one.axes[-1:])[0]
+
+
+def _is_weighing(one: Moments, count: float) -> bool:
+    """Whether rows sum to 1."""
+    return abs(count * one.mean - 1.0) < 1e-6
+
+
+def _common(part: Moments, role: str) -> tuple[float, float]:
+    """E of the product of two elements along an axis of this role, of one input and of two."""
+    match role:
+        case "s":
+            return part.local, part.local * max(part.shared / part.square, 0.0)
+        case "b":
+            return part.shared, part.shared
+    return part.mean**2, part.mean**2
 
 
 def _times_constant(call: Call, count: float) -> Step:

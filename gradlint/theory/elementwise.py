@@ -209,6 +209,33 @@ def passing(call: Call) -> Step:
     return Step(call.first.sized(call.shape), (Gain(1.0),) * len(call.operands))
 
 
+_HIDDEN = -1e4
+"""Below this a logit is meant to have no weight."""
+
+
+def masked(call: Call) -> Step:
+    """A copy of which some elements are hidden, as from the softmax that follows."""
+    step, hidden = passing(call), _hidden_share(call)
+    if not 0.0 < hidden < 1.0:
+        return step
+    return replace(step, moments=replace(step.moments, visible=1.0 - hidden, curve=None))
+
+
+def _hidden_share(call: Call) -> float:
+    """Of a choice between logits and a very negative number, or of the sum with a mask of such."""
+    setting = call.layer.setting
+    match call.name:
+        case "where" if min(setting("argument2"), setting("argument2.mean")) < _HIDDEN:
+            return 1.0 - setting("argument0.mean", 1.0)
+        case "masked_fill" if setting("argument2", setting("value")) < _HIDDEN:
+            return setting("argument1.mean", setting("mask.mean"))
+    for name in ("argument0", "argument1", "other"):
+        mean, square = setting(f"{name}.mean"), setting(f"{name}.square")
+        if mean < 0.0 and square > _HIDDEN**2:
+            return min(mean * mean / square, 1.0)
+    return 0.0
+
+
 def moving(call: Call) -> Step:
     """Elements in other places, so that they are no longer those of the tensor they come from."""
     step = passing(call)

@@ -43,6 +43,8 @@ class Moments:
     set while the tensor is an elementwise function of a Gaussian one. `single` is E z^2 at the one
     position of a token that was joined alone, such as a class token, while it is known to differ.
     `parts` are the tensors whose features were joined to this one, which differ in their moments.
+    `visible` is the share of the elements that a mask does not hide, which the moments are of.
+    `alike` is the correlation of two features of one place, as of the logits of two keys.
     """
 
     square: float
@@ -55,6 +57,8 @@ class Moments:
     curve: Curve | None = None
     single: float | None = None
     parts: tuple[Moments, ...] = ()
+    visible: float = 1.0
+    alike: float = 0.0
 
     @property
     def variance(self) -> float:
@@ -205,6 +209,7 @@ def through(
         before.axes,
         spread,
         curve,
+        alike=before.alike,
     )
 
 

@@ -83,13 +83,13 @@ def gathered(count: float, likeness: float) -> Landing:
     return Landing(one=(1.0, APART), alike=(grown, APART))
 
 
-def spread_by(weights: float, likeness: float) -> Landing:
-    """Values that positions mix by weights, as in attention; `weights` is their number.
+def spread_by(queries: int, keys: float, peak: float, likeness: float) -> Landing:
+    """Values that positions mix by weights that sum to 1, as in attention; peak is E sum A_ij^2.
 
     The gradient of a value is sum_i A_ij g_i. With likeness = E[A_ij A_i'j] / E A_ij^2 the part of
-    g that is the same at all i arrives with 1 + (n - 1) likeness, and all j get nearly the same.
+    g that is the same at all i arrives with 1 + (n - 1) likeness. As rows sum to 1, of that all
+    values share 1 over this factor and the peak, and 1 / (N peak) of gradients that differ.
     """
-    likeness = min(max(likeness, 0.0), 1.0)
-    grown = 1.0 + (weights - 1.0) * likeness
-    same = Places(alike=likeness)
-    return Landing((1.0, same), (grown, Places(alike=weights * likeness / grown)), (1.0, same))
+    grown = 1.0 + (queries - 1.0) * min(max(likeness, 0.0), 1.0)
+    same = Places(alike=min(1.0 / (keys * peak), 1.0))
+    return Landing((1.0, same), (grown, Places(alike=min(1.0 / (peak * grown), 1.0))), (1.0, same))

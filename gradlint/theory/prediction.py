@@ -97,6 +97,7 @@ class _Forward:
         self._split: set[str] = set()
         sources: tuple[Input | Parameter, ...] = (*graph.inputs, *graph.parameters)
         self._sources = {node.id: node for node in sources}
+        self._competing = _competing(graph)
         for layer in graph.layers:
             self._run(layer, graph.arriving(layer.id))
 
@@ -117,7 +118,7 @@ class _Forward:
             self._constant.add(layer.id)
         if name in _SPLITTING:
             self._split.add(layer.id)
-        call = Call(layer, name, operands, weights)
+        call = Call(layer, name, operands, weights, layer.id in self._competing)
         self.operands[layer.id] = operands
         self.steps[layer.id] = self._step(call)
         if name in ("rnn", "lstm", "gru"):
@@ -149,6 +150,8 @@ class _Forward:
             return Operand(edge.source, step.moments, edge.source in self._constant, parts)
         source = self._sources.get(edge.source)
         if isinstance(source, Input):
+            if name in _ARITHMETIC and not source.dtype.startswith(_CONTINUOUS):
+                return None  # because the settings tell of the numbers that were made from it
             moments = Moments(
                 1.0, 0.0, 0.0, 0.0, source.shape, default_axes(len(source.shape), source.dtype)
             )
@@ -158,6 +161,20 @@ class _Forward:
         return None
 
 
+def _competing(graph: LayerGraph) -> set[str]:
+    """The layers whose outputs a softmax weighs, directly or behind a scale, a mask or a copy."""
+    found: set[str] = set()
+    for layer in reversed(graph.layers):
+        name = name_of(layer)
+        if name == "softmax" or (layer.id in found and name in _SCALING):
+            found.update(edge.source for edge in graph.arriving(layer.id)[:1])
+    return found
+
+
+_SCALING = frozenset(
+    "mul imul rmul multiply div truediv itruediv idiv divide add iadd where masked_fill to float "
+    "view reshape clone contiguous type type_as".split()
+)
 _SPLITTING = frozenset("chunk split unbind tensor_split splitwithsizes split_with_sizes".split())
 _WEIGHTED = frozenset(
     "linear embedding conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
@@ -175,6 +192,7 @@ _ARITHMETIC = frozenset(
 )
 
 
+_CONTINUOUS = ("float", "bfloat", "complex")
 _MASKING = 1e12
 """The mean square of constants that hide what they are added to, as masks of attention do."""
 

@@ -27,15 +27,16 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: its layer, its plain name, the tensors and the parameters that it takes.
+    """One call: its layer, its plain name, the tensors and the parameters that it takes, in order.
 
-    In order.
+    `competing` says that a softmax follows, so that what its elements share has no effect.
     """
 
     layer: Layer
     name: str
     operands: tuple[Operand, ...]
     parameters: tuple[Parameter, ...]
+    competing: bool = False
 
     @property
     def first(self) -> Moments:

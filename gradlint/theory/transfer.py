@@ -57,10 +57,10 @@ TRANSFERS: dict[str, Transfer] = {
     ),
     **_named(
         elementwise.passing,
-        "identity contiguous to float double half bfloat16 type type_as clone alias masked_fill "
-        "where "
-        "triu tril checkpoint detach data copyslices",
+        "identity contiguous to float double half bfloat16 type type_as clone alias triu tril "
+        "checkpoint detach data copyslices",
     ),
+    **_named(elementwise.masked, "masked_fill where"),
     **_named(
         spectral.fourier,
         "fft_fft fft_fft2 fft_fftn fft_rfft fft_rfft2 fft_rfftn fft_ifft fft_ifft2 fft_ifftn "

@@ -118,8 +118,8 @@ def call_settings(
 ) -> tuple[tuple[str, Setting], ...]:
     """Plain arguments as they are; of constant tensors their shape, mean and mean square.
 
-    A tensor is constant if no gradient flows to it and no input has a part in it: `origin` names
-    the inputs that it comes from.
+    A tensor is constant if no gradient flows to it and no input has a part in it but whole numbers,
+    such as positions: `origin` names the others that it comes from.
     """
     named = [(f"argument{index}", value) for index, value in enumerate(args)]
     named += list(kwargs.items())
@@ -132,24 +132,28 @@ def call_settings(
 
 
 def _is_constant(value: object) -> TypeGuard[torch.Tensor]:
-    """Whether the value is a tensor of numbers that no gradient flows to, such as a buffer."""
+    """Whether the value is a tensor that no gradient flows to, such as a buffer or a mask."""
     return (
         type(value) is torch.Tensor
         and not value.requires_grad
-        and value.is_floating_point()
+        and (value.is_floating_point() or value.dtype is torch.bool)
         and value.numel() > 0
     )
 
 
+_HIDING = 1e30
+"""What stands for infinity in a mean square, because a mask may hold it."""
+
+
 def _statistics(name: str, tensor: torch.Tensor) -> list[tuple[str, Setting]]:
     with torch._C.DisableTorchFunction(), torch.no_grad():
-        finite = tensor[torch.isfinite(tensor)].double()
-        if not finite.numel():
+        known = tensor[~torch.isnan(tensor)].double().clamp(-_HIDING, _HIDING)
+        if not known.numel():
             return []
         return [
             (f"{name}.shape", ",".join(map(str, tensor.shape))),
-            (f"{name}.mean", float(finite.mean())),
-            (f"{name}.square", float(finite.square().mean())),
+            (f"{name}.mean", float(known.mean())),
+            (f"{name}.square", float(known.square().mean())),
         ]
 
 

@@ -68,6 +68,7 @@ class Recorder(TorchFunctionMode):
         self._inside_leaf = 0
         self._counts: dict[str, int] = {}
         self._origins: dict[int, tuple[torch.Tensor, frozenset[str]]] = {}
+        self._whole: set[str] = set()
         self.stops: dict[str, Stopped] = {}
         self._switches = Switches(source.locate if source else lambda _: None)
 
@@ -75,6 +76,8 @@ class Recorder(TorchFunctionMode):
         """Declare the input tensors, by node id."""
         for id_, tensor in inputs.items():
             self._origins[id(tensor)] = (tensor, frozenset({id_}))
+            if not tensor.is_floating_point() and not tensor.is_complex():
+                self._whole.add(id_)
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[Recorder]:
@@ -194,7 +197,7 @@ class Recorder(TorchFunctionMode):
         call.shape, call.dtype = shape_of(made[0]), dtype_of(made[0])
         if self._source:
             call.settings = (
-                module_settings(module) if module else call_settings(*arguments, self._origin)
+                module_settings(module) if module else call_settings(*arguments, self._signal)
             )
         if self._observe:
             self._observe(id_, made[0].detach())
@@ -281,6 +284,10 @@ class Recorder(TorchFunctionMode):
     def _origin(self, tensor: torch.Tensor) -> frozenset[str]:
         known = self._origins.get(id(tensor))
         return known[1] if known and known[0] is tensor else frozenset()
+
+    def _signal(self, tensor: torch.Tensor) -> frozenset[str]:
+        """The origins whose values vary continuously."""
+        return self._origin(tensor) - self._whole
 
     def _keys(self, tensor: torch.Tensor) -> Iterator[GradFn | str | int]:
         if tensor.grad_fn is not None:
