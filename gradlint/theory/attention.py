@@ -53,18 +53,14 @@ def competition(count: float, variance: float) -> Competition:
 @lru_cache(maxsize=1024)
 def competition_of_earlier(count: float, variance: float) -> Competition:
     """Under a causal mask: the mean over queries, of which the i-th sees i keys."""
-    total, peak, slope, first = 0, 0.0, 0.0, 1
-    while first <= count:  # in runs of queries, because equal layers need not be summed one by one
-        last = min(first + first // 8, count)
-        among = competition(math.sqrt(first * last), variance)
-        number = last - first + 1
-        total, peak, slope = (
-            total + number,
-            peak + number * among.peak,
-            slope + number * among.slope,
-        )
+    peak = slope = 0.0
+    first = 1
+    while first <= count:  # in runs of queries, because many that see nearly as much are alike
+        last = min(first + first // 8, int(count))
+        among, share = competition(math.sqrt(first * last), variance), (last - first + 1) / count
+        peak, slope = peak + share * among.peak, slope + share * among.slope
         first = last + 1
-    return Competition(peak / total, slope / total)
+    return Competition(peak, slope)
 
 
 def softmax(call: Call) -> Step:

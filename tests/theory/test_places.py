@@ -146,13 +146,13 @@ def first(net: Network) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    ("factors", "likeness"),
+    ("own", "common"),
     [
-        pytest.param(lambda: torch.randn(TOKENS, TOKENS), 0.0, id="random"),
-        pytest.param(
-            lambda: torch.ones(TOKENS, TOKENS) + torch.randn(TOKENS, TOKENS), 0.5, id="half alike"
-        ),
-        pytest.param(lambda: torch.ones(TOKENS, TOKENS), 1.0, id="even"),
+        pytest.param(0.0, 0.0, id="even weights"),
+        pytest.param(1.0, 0.0, id="weights of their own"),
+        pytest.param(0.7, 0.7, id="weights half alike"),
+        pytest.param(0.0, 1.0, id="the same weights"),
+        pytest.param(6.0, 0.0, id="single winners"),
     ],
 )
 @pytest.mark.parametrize(
@@ -164,21 +164,22 @@ def first(net: Network) -> tuple[float, float]:
     ],
 )
 def test_mixing_positions_by_weights_adds_up_what_they_share(
-    factors: Callable[[], torch.Tensor],
-    likeness: float,
-    places: Places,
-    gradient: Callable[[], torch.Tensor],
+    own: float, common: float, places: Places, gradient: Callable[[], torch.Tensor]
 ) -> None:
     torch.manual_seed(0)
-    energies, shares = [], []
+    peaks, products, energies, shares = [], [], [], []
     for _ in range(200):
-        weights, before = factors(), gradient()
+        logits = own * torch.randn(TOKENS, TOKENS) + common * torch.randn(TOKENS)
+        weights, before = logits.softmax(-1), gradient()
         after = weights.T @ before
-        scale = before.square().sum() * TOKENS * (2.0 if likeness == 0.5 else 1.0)
-        energies.append(float(after.square().sum() / scale))
+        peaks.append(float(weights.square().sum(-1).mean()))
+        products.append(float(weights.sum(0).square().sum()) / TOKENS)
+        energies.append(float(after.square().sum() / before.square().sum()))
         shares.append(float(after.sum(0).square().sum() / after.square().sum() / TOKENS))
-    extra, after_places = spread_by(TOKENS, likeness).apply(places)
-    assert extra == pytest.approx(statistics.fmean(energies), rel=0.1)
+    peak = statistics.fmean(peaks)
+    likeness = (statistics.fmean(products) / peak - 1.0) / (TOKENS - 1)
+    extra, after_places = spread_by(TOKENS, TOKENS, peak, likeness).apply(places)
+    assert extra * peak == pytest.approx(statistics.fmean(energies), rel=0.1)
     shared = after_places.alike + (1.0 - after_places.alike) / TOKENS
     assert shared == pytest.approx(statistics.fmean(shares), abs=0.1)
 
