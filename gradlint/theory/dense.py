@@ -129,21 +129,22 @@ def product_of_matrices(call: Call) -> Step:
         return Step(after, (Gain(factor),) * len(call.operands))
     first, second = call.operands[:2]
     one, two = first.moments, second.moments
-    count = _terms(one.shape, two.shape, call.shape)
+    count, along, across, free = _summed(call, one, two)
     if first.constant != second.constant:
         return _times_constant(call, count)
-    own, other = _common(two, two.axes[-2:-1])
-    keys = two.axes[-1:] == POSITION
+    own, other = _common(two, across)
+    beside = _common(one, along)[0]
+    keys = free == POSITION
     after = Moments(
-        bounded(count * one.square * two.square + _pairs(one, count, one.square) * own),
-        count * one.shared * two.shared + _pairs(one, count, one.shared) * other,
-        count * one.local * two.square + _pairs(one, count, one.local) * own,
+        bounded(count * one.square * two.square + _pairs(one, count, one.square, beside) * own),
+        count * one.shared * two.shared + _pairs(one, count, one.shared, beside) * other,
+        count * one.local * two.square + _pairs(one, count, one.local, beside) * own,
         count * one.mean * two.mean,
         call.shape,
         _product_axes(call.shape),
         alike=two.local_correlation if keys else 0.0,
     )
-    weighed = two.axes[-2:-1] == POSITION and _is_weighing(one, count)
+    weighed = across == POSITION and _is_weighing(one, count)
     lands = SCATTERED if keys else None
     if weighed:
         lands = spread_by(one.shape[-2], count, count * one.square, one.local / one.square)
@@ -152,15 +153,15 @@ def product_of_matrices(call: Call) -> Step:
     return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 2))
 
 
-def _pairs(one: Moments, count: float, same: float) -> float:
+def _pairs(one: Moments, count: float, same: float, beside: float) -> float:
     """E of the sum over pairs of different elements of a row, or of one from each of two rows.
 
-    What is left of 1 where rows sum to 1, as weights of attention do; `same` is E of one pair of
-    equal places.
+    What is left of 1 where rows sum to 1, as weights of attention do. `same` is E of a pair of
+    equal places, `beside` that of two places of one row.
     """
     if _is_weighing(one, count):
         return max(1.0 - count * same, 0.0)
-    return count * (count - 1.0) * _common(one, one.axes[-1:])[0]
+    return count * (count - 1.0) * beside
 
 
 def _is_weighing(one: Moments, count: float) -> bool:
@@ -187,6 +188,35 @@ def _times_constant(call: Call, count: float) -> Step:
     kept = Gain(count * signal.square, along=0.0)
     gains = tuple(kept if operand.constant else gain for operand in call.operands)
     return Step(after, gains)
+
+
+def _summed(call: Call, one: Moments, two: Moments) -> tuple[float, str, str, str]:
+    """The number of terms in each sum, the roles of the summed axis, and that of B's free axis."""
+    equation = dict(call.layer.settings).get("argument0")
+    if isinstance(equation, str) and equation.count(",") == equation.count("->") == 1:
+        left, _, out = equation.replace(" ", "").partition("->")
+        first, second = left.split(",")
+        sizes = _sizes(first, one)
+        joint = [letter for letter in sizes if letter in second and letter not in out]
+        if joint:
+            largest = max(joint, key=lambda letter: sizes[letter][0])
+            count = math.prod(sizes[letter][0] for letter in joint)
+            others = _sizes(second, two)
+            free = [others[letter][1] for letter in out if letter in others and letter not in first]
+            return float(count), sizes[largest][1], others[largest][1], "".join(free[-1:])
+    return (
+        _terms(one.shape, two.shape, call.shape),
+        one.axes[-1:],
+        two.axes[-2:-1],
+        two.axes[-1:],
+    )
+
+
+def _sizes(letters: str, part: Moments) -> dict[str, tuple[int, str]]:
+    """Size and role of the axis behind each letter, those behind dots left out."""
+    named = letters.rpartition(".")[2]
+    sizes = part.shape[-len(named) :], part.axes[-len(named) :]
+    return dict(zip(named, zip(*sizes, strict=False), strict=False))
 
 
 def _terms(one: tuple[int, ...], two: tuple[int, ...], out: tuple[int, ...]) -> float:

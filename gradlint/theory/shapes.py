@@ -107,6 +107,8 @@ def selected(call: Call) -> Step:
     after = replace(before, shape=call.shape, axes=axes, spread=(), curve=None, parts=())
     if 1 < after.count(POSITION) < before.count(POSITION):
         after = replace(after, single=None)  # because the token was left out, as for its patches
+    if call.name.startswith("split") and len(call.shape) == len(before.shape):
+        return Step(after, (Gain(1.0),))  # because the shape is that of the first of its parts
     if after.count(POSITION) <= 1:
         after = replace(after, local=after.square)
         if before.count(POSITION) > 1:

@@ -70,12 +70,15 @@ class Heads(nn.Module):
         if self.way.startswith("fused"):
             mask = seen if self.way.endswith("masked") else None
             return scaled_dot_product_attention(q, k, v, mask, scale=self.scale)
+        if self.way == "by letters":
+            logits = torch.einsum("bhqd,bhkd->bhqk", q, k) * self.scale
+            return torch.einsum("bhqk,bhkd->bhqd", logits.softmax(-1), v)
         logits = q @ k.transpose(-1, -2) * self.scale
         if self.way.endswith("filled"):
             logits = logits.masked_fill(~seen, -math.inf)
         if self.way.endswith("chosen"):
             logits = torch.where(seen, logits, torch.finfo(logits.dtype).min)
-        if self.way.endswith("added"):
+        if self.way.endswith("added", "by letters"):
             logits = logits + torch.where(seen, 0.0, torch.finfo(logits.dtype).min)
         return logits.softmax(-1) @ v
 
@@ -96,7 +99,7 @@ def gap(net: Network, seeds: int = 5) -> float:
     return max(abs(prediction.decades(node) - statistics.median(found[node])) for node in trunk)
 
 
-WAYS = ("fused", "fused, masked", "spelled out", "filled", "chosen", "added")
+WAYS = ("fused", "fused, masked", "spelled out", "filled", "chosen", "added", "by letters")
 
 
 @pytest.mark.parametrize("way", WAYS)
