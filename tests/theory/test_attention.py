@@ -78,7 +78,7 @@ class Heads(nn.Module):
             logits = logits.masked_fill(~seen, -math.inf)
         if self.way.endswith("chosen"):
             logits = torch.where(seen, logits, torch.finfo(logits.dtype).min)
-        if self.way.endswith("added", "by letters"):
+        if self.way.endswith("added"):
             logits = logits + torch.where(seen, 0.0, torch.finfo(logits.dtype).min)
         return logits.softmax(-1) @ v
 
