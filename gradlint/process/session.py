@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import final
 
 from gradlint.process.child import Child, Garbage, Gone
+from gradlint.protocol.clock import queued
 from gradlint.protocol.span import Span
 from gradlint.protocol.wire import (
     Closed,
@@ -42,6 +43,8 @@ PIPES_LOST = 113
 STACK_SIGNAL: int = getattr(signal, "SIGUSR2", 0)
 """What makes a process write down where it is, 0 where the system has no such signal."""
 
+_LONGEST = 4.0  # times a limit, however little of it the process had a processor
+_TICK = 0.01  # seconds that are not worth to wait for
 _CLOSE_SECONDS = 3.0  # what a busy machine may need to say what the answers rested on
 _STACK_SECONDS = 1.0
 _STACK_FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+) in ', re.MULTILINE)
@@ -65,9 +68,9 @@ class Lost:
 class Session:
     """One file, served by one process; all requests are about it; a context manager.
 
-    `timeout` bounds each answer, in seconds. At its end it calls `ended` with itself and whether
-    the worker can serve another file. After `close`, `closed` is what the answers rested on, None
-    where the process was lost.
+    `timeout` bounds each answer, in seconds in which the process has a processor. At its end it
+    calls `ended` with itself and whether the worker can serve another file. After `close`, `closed`
+    is what the answers rested on, None where the process was lost.
     """
 
     def __init__(
@@ -164,10 +167,9 @@ class Session:
         if self._lost is not None or self._closed:
             return self._lost or Lost(stage, f"the session was closed before {doing}")
         seconds = self._timeout if timeout is None else timeout
-        deadline = time.monotonic() + seconds
         if request is not None:
-            self._child.send(request, deadline)
-        match self._child.receive(deadline):
+            self._child.send(request, time.monotonic() + seconds)
+        match self._answer(seconds):
             case None:
                 return self._late(stage, f"timed out after {seconds:g} s while {doing}")
             case Ended(status=status) | Gone(status=status) as end:
@@ -176,6 +178,17 @@ class Session:
                 return self._garbled(stage, doing)
             case reply:
                 return reply
+
+    def _answer(self, seconds: float) -> Reply | Gone | Garbage | None:
+        """The next reply; None if none came in so many seconds in which the process could run."""
+        start, before = time.monotonic(), queued(self.pid)
+        deadline = start + seconds
+        while True:
+            reply = self._child.receive(deadline)
+            allowed = min(seconds + queued(self.pid) - before, _LONGEST * seconds)
+            if reply is not None or start + allowed - deadline < _TICK:
+                return reply
+            deadline = start + allowed
 
     def _late(self, stage: str, reason: str) -> Lost:
         with contextlib.suppress(OSError):

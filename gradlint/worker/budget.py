@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from gradlint.protocol.clock import now
+
 _AGAIN = 1.0  # seconds, because an exception is lost where Python runs a destructor
 _IMPORTS = 8.0  # seconds more, because a module whose import was interrupted stays half a module
 _WORKER = str(Path(__file__).parent)
@@ -22,15 +24,15 @@ class OutOfTimeError(BaseException):
 
 
 class Budget:
-    """Some seconds of real time, because that is what an answer may take."""
+    """Some seconds of this process, because that is what an answer may take."""
 
     def __init__(self, seconds: float) -> None:
         """Begin to count."""
-        self._end = time.monotonic() + seconds
+        self._end = now() + seconds
 
     def left(self) -> float:
         """The seconds that are left, 0 where none are."""
-        return max(self._end - time.monotonic(), 0.0)
+        return max(self._end - now(), 0.0)
 
     def half(self) -> Budget:
         """Half of what is left, so that something is left for the next attempt."""
@@ -53,7 +55,7 @@ class Budget:
         if math.isinf(left) or not main or not hasattr(signal, "setitimer"):
             yield
             return
-        before = signal.signal(signal.SIGALRM, partial(_interrupt, self._end + _IMPORTS))
+        before = signal.signal(signal.SIGALRM, partial(_interrupt, self._end))
         rest, again = signal.setitimer(signal.ITIMER_REAL, max(left, 1e-3), _AGAIN)
         end = time.monotonic() + rest
         try:
@@ -64,8 +66,11 @@ class Budget:
             signal.setitimer(signal.ITIMER_REAL, around, again)
 
 
-def _interrupt(last: float, number: int, frame: FrameType | None) -> None:
-    if time.monotonic() >= last or not _imports(frame):
+def _interrupt(end: float, number: int, frame: FrameType | None) -> None:
+    late = now() - end
+    if late < 0.0:
+        signal.setitimer(signal.ITIMER_REAL, 1e-3 - late, _AGAIN)
+    elif late >= _IMPORTS or not _imports(frame):
         raise OutOfTimeError
 
 

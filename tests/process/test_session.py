@@ -715,3 +715,22 @@ def test_a_worker_that_cannot_fork_serves_file_after_file(tmp_path: Path) -> Non
     assert closed == Lost("trace", "the process closed the pipes to gradlint while tracing Net")
     reason = "timed out after 0.4 s while tracing Net"
     assert hung == Lost("trace", reason, Span("model.py", 2), late=True)
+
+
+def test_a_process_that_had_to_wait_for_a_processor_is_given_as_much_longer(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+    monkeypatch.setattr(session, "queued", lambda pid: (time.monotonic() - began) / 2)
+    slow = file(tmp_path, "import time\ndef net(): time.sleep(0.6); return 'done'")
+    assert serve(worker, slow, timeout=IMPATIENCE).value == "done"
+
+
+def test_even_a_process_that_only_waits_is_given_up(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "queued", lambda pid: 2 * time.monotonic())
+    endless = file(tmp_path, "def net():\n    while True: pass")
+    lost = serve(worker, endless, timeout=IMPATIENCE).traced
+    assert isinstance(lost, Lost)
+    assert lost.late
