@@ -149,6 +149,7 @@ _PATTERNS = tuple(
         (r"(dim|d|size|hidden|channels?|units|width|features?)_\w+", "64"),
         (r"\w+_(dim|size|features?|channels?|units|planes|width|ch)", "64"),
         (r"(in|out)\d*", "64"),
+        (r"\w+_(idx|index|ind)", "0"),
         (r"\w+_heads", "4"),
         (r"\w+_stride|stride_\w+", "1"),
         (r"(n|num|nb|number)_\w+", "2"),

@@ -166,6 +166,10 @@ class Filling:
 
     def _part(self, parameter: Parameter) -> str | None:
         """An instance of the model class of this file that the parameter is named after."""
+        if conventional(parameter.name) and not self._is_run(parameter):
+            return (
+                None  # because a `scale` that is not called is a number, be there a class `Scale`
+            )
         wanted = parameter.name.replace("_", "").lower()
         for name in self.reading.model_classes:
             if name.lower() == wanted and name != self.name and self.depth < _DEEPEST:
@@ -244,9 +248,13 @@ class Filling:
         words = [f"{item.name}={value}" for item, value in zip(needed, values, strict=True)]
         return f"{written}({', '.join(words)})" if all(values) else None
 
+    def _is_run(self, parameter: Parameter) -> bool:
+        """Whether the class, as far as it is in sight, calls what it is given."""
+        return self.scope is None or Keeping.of(self.scope, parameter.name).is_run
+
     def _wrapped(self, parameter: Parameter) -> str | None:
         """What stands for a module that the model is given and calls: a part, or nothing at all."""
-        if self.scope is None or not Keeping.of(self.scope, parameter.name).is_run:
+        if self.scope is None or not self._is_run(parameter):
             return None
         wanted = parameter.name.replace("_", "").lower()
         for name in self.reading.model_classes:

@@ -60,6 +60,12 @@ def released(error: BaseException) -> None:
         link = link.__cause__ or link.__context__
 
 
+def told(error: BaseException) -> str:
+    """What an error says and on which lines: the same again means that nothing was mended."""
+    lines = [str(line) for _, line in traceback.walk_tb(error.__traceback__)]
+    return f"{error} ({', '.join(lines)})"
+
+
 def _frames_around(step: TracebackType | None) -> Iterator[FrameType]:
     """The frames that a traceback keeps alive: its own, and the callers of its first."""
     outward = step.tb_frame.f_back if step is not None else None

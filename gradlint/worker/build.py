@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
-from gradlint.worker.attempt import released, tried
+from gradlint.worker.attempt import released, told, tried
 from gradlint.worker.budget import Budget, OutOfTimeError
 from gradlint.worker.constructors import (
     by_signature,
@@ -33,7 +33,7 @@ from gradlint.worker.imagined import Imagination
 from gradlint.worker.inputs import Search, TooSlowError
 from gradlint.worker.offline import without_weights
 from gradlint.worker.passing import PassThrough
-from gradlint.worker.refitting import refitted
+from gradlint.worker.refitting import beyond_inputs, refitted
 from gradlint.worker.size import TooLargeError, counted, limited, parameter_limit
 from gradlint.worker.sources import Arguments, arguments, batch_that_runs, evaluated, larger
 from gradlint.worker.specs import described
@@ -247,7 +247,7 @@ def _from(
             error.constructor = _inlined(form)
             # because no other arguments help where a package is not installed
             first = error if isinstance(error.error, ImportError) else first or error
-            now = str(error.error)
+            now = told(error.error)
             new = [
                 (c, now) for c in _repaired(module, form, error, limit) if c.constructor not in seen
             ]
@@ -267,7 +267,8 @@ def _from(
             return _with_inputs(module, form, model, request, limit, budget)
         except UserError as error:
             error.constructor = _inlined(form)
-            first = error if first is None or first.stage == "build" else first
+            early = first is None or first.stage == "build" or beyond_inputs(first.error)
+            first = error if early else first
             changed = (*completed(form, model, error.error), *refitted(form, error.error))
             fits = [c for c in changed if c.constructor not in seen]
             seen.update(item.constructor for item in fits)

@@ -104,15 +104,27 @@ _SPREAD = re.compile(r"\b(?:(\w+)_)?(?:kwargs|args|params|config|cfg|opts)\b")
 
 
 def _keyed(case: Construction) -> Iterator[Candidate]:
-    """A keyword is missing among those that are taken without being named."""
-    key = case.error.args[0] if isinstance(case.error, KeyError) and case.error.args else None
-    if not isinstance(key, str) or not key.isidentifier() or not case.takes_all():
+    """A keyword is missing among those taken without being named, which a prefix may sort.
+
+    As in `Encoder(**enc_kwargs)`, where a `depth` that is demanded has to be called `enc_depth`.
+    """
+    if not case.takes_all():
         return
     lines = " ".join(frame.text for frame in frames_of(case.error) if frame.users)
     prefixes = dict.fromkeys(found[1] for found in _SPREAD.finditer(lines))
-    for name in (f"{prefix}_{key}" if prefix else key for prefix in prefixes):
-        if name not in case.given():
-            yield case.having(name, usual(key))
+    for key in _lacking(case):
+        for name in (f"{prefix}_{key}" if prefix else key for prefix in prefixes):
+            if name not in case.given():
+                yield case.having(name, usual(key))
+
+
+def _lacking(case: Construction) -> list[str]:
+    """The keywords that the error says are missing."""
+    key = case.error.args[0] if isinstance(case.error, KeyError) and case.error.args else None
+    if isinstance(key, str):
+        return [key] if key.isidentifier() else []
+    quoted = re.findall(r"[`'\"](\w+)[`'\"]", case.text) if _DEMAND.search(case.text) else []
+    return [name for name in quoted if name.islower()]
 
 
 def _typed(case: Construction) -> Iterator[Candidate]:
@@ -168,10 +180,10 @@ def _callable(target: object) -> Callable[..., object]:
 DEMANDS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _advised,
     _enlarged,
+    _keyed,
     _demanded,
     _typed,
     _particular,
-    _keyed,
     _unset,
     _floating,
     _matching,

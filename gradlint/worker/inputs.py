@@ -22,6 +22,7 @@ from gradlint.worker.forwards import Forward
 from gradlint.worker.guesses import Guess, first_guess
 from gradlint.worker.multimodal import MODALITIES
 from gradlint.worker.outputs import tensors_of
+from gradlint.worker.refitting import beyond_inputs
 from gradlint.worker.repairs import mismatch, repairs
 from gradlint.worker.restoring import Remembered
 from gradlint.worker.specs import described
@@ -146,6 +147,8 @@ class Search:
             elif guess.volume() > _PACED:
                 pace = max(pace, (time.process_time() - started) / guess.volume())
             errors.append((failure.progress, failure.error, guess))
+            if beyond_inputs(failure.error):
+                break
             case = Case(failure, guess, facts, forward)
             for deduced, better in repairs(case):
                 agenda.add((-failure.progress, not deduced, mismatch(case)), better)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
-from gradlint.worker.attempt import sources_of
+from gradlint.worker.attempt import Frame, sources_of
 from gradlint.worker.case import (
     SIDES,
     Case,
@@ -233,18 +233,24 @@ def _missing(case: Case) -> Iterator[Guess]:
     for name in (name for name in case.forward.optional if name not in given):
         parts = {name.partition("_")[2] for part in given if name.endswith(f"_{part}")}
         spoken = any(re.search(rf"\b{form}\b", f"{text} {line}") for form in (name, *parts))
-        if name in demanded or spoken or (parts and "None" in text and _passed_on(case, name)):
+        users = [frame for frame in case.failure.frames if frame.users]
+        passed = "None" in text and _passed_on(users if parts else users[-_NEAREST:], name)
+        if name in demanded or spoken or passed:
             argument = argument_for(case.facts, case.forward, name, len(given))
             for spec in (argument.spec, *argument.others)[:4]:
                 if spec != Constant(None):
                     yield case.guess.adding(Argument(name, spec, argument.others, keyword=True))
 
 
-def _passed_on(case: Case, name: str) -> bool:
+_NEAREST = 2
+"""Levels of the stack at which the None that a failure is about is passed on by its own name."""
+
+
+def _passed_on(frames: Sequence[Frame], name: str) -> bool:
     """Whether a line on the way to the failure passes on a variable of this name that is None."""
     return any(
-        frame.users and name in frame.variables and frame.variables[name] is None
-        for frame in case.failure.frames
+        name in frame.variables and frame.variables[name] is None
+        for frame in frames
         if re.search(rf"\b{name}\b", frame.text)
     )
 

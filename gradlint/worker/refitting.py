@@ -19,6 +19,8 @@ _DISAGREEING = (
     r"has incorrect size.*?(\d+).*?(\d+)",
     r"invalid for input of size (\d+).*?(\d+)",
 )
+_HOLDER_RUN = re.compile(r"'(?:types\.)?SimpleNamespace' object is not callable")
+_HOLDER = "__import__('types').SimpleNamespace("
 _LARGEST = 4096
 _NARROW = 16
 """How many times narrower a size may become: no more, because it is then a batch that it met."""
@@ -28,12 +30,16 @@ _CHANNELS = re.compile(r"in\w*(channels?|planes|chs?|features?)|channels?_in|c_i
 def refitted(candidate: Candidate, error: BaseException) -> Iterator[Candidate]:
     """The candidate with one size made what another must have been; only where sizes are guessed.
 
-    A block that is given three channels, as the input of a whole model has, may want more.
+    A block that is given three channels, as the input of a whole model has, may want more. What
+    only held settings is made a module where it is called.
     """
     parsed = _call(candidate.constructor)
     if candidate.built_from not in GUESSED or parsed is None:
         return
     text = " ".join(str(error).split())
+    if _HOLDER_RUN.search(text) and _HOLDER in candidate.constructor:
+        yield replace(candidate, constructor=candidate.constructor.replace(_HOLDER, "PassThrough("))
+        return
     for pattern in _DISAGREEING:
         for found in re.finditer(pattern, text):
             one, two = int(found[1]), int(found[2])
@@ -46,6 +52,11 @@ def refitted(candidate: Candidate, error: BaseException) -> Iterator[Candidate]:
             assert isinstance(changed, ast.Call)
             changed.keywords[index].value = ast.Constant(64)
             yield replace(candidate, constructor=ast.unparse(changed))
+
+
+def beyond_inputs(error: BaseException) -> bool:
+    """Whether no inputs help, because what stands for an argument of the constructor is called."""
+    return bool(_HOLDER_RUN.search(str(error)))
 
 
 def _with(candidate: Candidate, had: int, wanted: int) -> Iterator[Candidate]:

@@ -112,7 +112,9 @@ def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
         yield Group("list", (Group("dict", tuple(found.values()), tuple(found)),) * 2)
     elif "Tensor" in inner:
         count = inner.count("Tensor") if kind == "tuple" and "..." not in inner else 2
-        plain = _part(role, re.sub(r"s$", "", role.name), 0)
+        one = Role(role.facts, role.forward, re.sub(r"s$", "", role.name), 0)
+        tensors = (idea for idea in _by_name(one) if not isinstance(idea, (Constant, Group)))
+        plain = next(tensors, role.main())
         if kind != "tuple" and is_image(role.lower):
             plain = Normal((3, "height", "width"))  # because the list is the batch
         yield Group("tuple" if kind == "tuple" else "list", (plain,) * count)

@@ -24,6 +24,7 @@ from gradlint.worker.case import (
     view_sizes,
 )
 from gradlint.worker.convolutions import convolution, ranked
+from gradlint.worker.einsums import einsum
 from gradlint.worker.guesses import Argument, Guess
 from gradlint.worker.layers import recurrent
 from gradlint.worker.specs import SPATIAL, Filled, Group, Normal, Shape, Spec, Whole, reshaped
@@ -74,13 +75,18 @@ def _tokens(case: Case, item: Argument, high: int) -> Iterator[Guess]:
         yield case.guess.having(item.name, Whole(("batch",), high))
 
 
+_FACTORS = re.compile(
+    r"\(\d+x(\d+) and (\d+)x\d+\)|batch2 tensor to be: \[\d+, (\d+)\] but got: \[\d+, (\d+)\]"
+)
+
+
 def _matrix(case: Case) -> Iterator[Guess]:
     """A matrix product whose inner sizes disagree."""
     call, have, want = case.failure.call, 0, 0
-    found = re.search(r"\((\d+)x(\d+) and (\d+)x(\d+)\)", case.failure.text)
+    found = _FACTORS.search(case.failure.text)
     value: object = call.argument(0, "input") if call else None
     if found:
-        have, want = int(found[2]), int(found[3])
+        have, want = (int(size) for size in found.groups() if size)
     elif call and call.name == "linear" and isinstance(value, torch.Tensor) and value.dim():
         weight = call.argument(1, "weight")
         have, want = value.shape[-1], cast(torch.Tensor, weight).shape[-1]
@@ -381,5 +387,6 @@ CALLS: tuple[Repair, ...] = (
     _elementwise,
     _concatenation,
     _view,
+    einsum,
 )
 """The repairs, the most specific first."""

@@ -31,7 +31,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
         "32",
     ),
     (r".*(stride|dilation|cardinality)", "1"),
-    (r".*(padding|idx|index|_id|pad)", "0"),
+    (r".*(padding|idx|index|_ind|_id|pad)", "0"),
     (r".*(alpha|beta|gamma|temperature|tau|lambd\w*|weight)", "1.0"),
     (r".*(lr|learning_rate|decay)", "1e-3"),
 )

@@ -316,6 +316,42 @@ class TestConstructorErrors:
         built = build(module_of(source), request(constructor, built_from=BuiltFrom.NAMES))
         assert isinstance(built.make(), nn.Module)
 
+    def test_what_each_part_demands_in_the_same_words_is_given_by_its_prefix(self) -> None:
+        source = """
+            def named(prefix, words):
+                return {key[4:]: words[key] for key in words if key.startswith(prefix)}
+
+            class Net(nn.Module):
+                def __init__(self, dim, **kwargs):
+                    super().__init__()
+                    enc_kwargs, dec_kwargs = named("enc_", kwargs), named("dec_", kwargs)
+                    self.enc = Part(**enc_kwargs)
+                    self.dec = Part(**dec_kwargs)
+
+                def forward(self, x):
+                    return self.dec(self.enc(x))
+
+            class Part(nn.Linear):
+                def __init__(self, *, depth):
+                    super().__init__(3, 3)
+        """
+        built = build(module_of(source), request("Net(dim=64)", built_from=BuiltFrom.NAMES))
+        assert built.candidate.constructor == "Net(dim=64, enc_depth=2, dec_depth=2)"
+
+    def test_settings_that_are_called_become_a_module(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, body):
+                    super().__init__()
+                    self.body, self.layer = body, nn.Linear(3, body.width)
+
+                def forward(self, x):
+                    return self.layer(self.body(x))
+        """
+        given = "Net(body=__import__('types').SimpleNamespace(width=64))"
+        built = build(module_of(source), request(given, built_from=BuiltFrom.NAMES))
+        assert built.candidate.constructor == "Net(body=PassThrough(width=64))"
+
     def test_what_the_base_makes_of_the_words_handed_on_is_corrected(self) -> None:
         source = """
             class Base(nn.Module):

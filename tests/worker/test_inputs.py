@@ -35,6 +35,27 @@ CASES = {
         net("self.l = nn.Linear(20, 3)", "return self.l(x)"),
         ("float32[8,20]",),
     ),
+    "the letters of an einsum say how many dimensions there are": (
+        net(
+            "self.l = nn.Linear(16, 2)",
+            "layers = torch.stack(tuple(hiddens)); "
+            "return torch.einsum('l b n d, b n l -> b n d', layers, self.l(x))",
+            "x, hiddens: list[torch.Tensor]",
+        ),
+        ("float32[8,32,16]", "[float32[8,32,16], float32[8,32,16]]"),
+    ),
+    "the kinds of the edges of a graph are given where they are looked up": (
+        net(
+            "self.w = nn.Parameter(torch.randn(2, 6, 3))",
+            "return self.sent(x, edge_index, edge_type)\n"
+            "    def sent(self, x, edges, edge_type):\n"
+            "        w = self.chosen(edge_type)\n"
+            "        return torch.bmm(x[edges[0]].unsqueeze(1), w)\n"
+            "    def chosen(self, index): return torch.index_select(self.w, 0, index)",
+            "x, edge_index, edge_type=None",
+        ),
+        ("float32[32,6]", "int64[2,96]", "edge_type: int64[96]"),
+    ),
     "a flattened image is a vector for a view": (
         net("self.l = nn.Linear(784, 3)", "return self.l(x.view(-1, 784))"),
         ("float32[8,784]",),
