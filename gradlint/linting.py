@@ -302,7 +302,7 @@ def open_request(file: FoundFile, program: Program, root: Path, config: Config) 
     )
 
 
-_RELATIVE = re.compile(r"^\s*from\s+(\.+)\s*\w*\s+import\b", re.MULTILINE)
+_RELATIVE = re.compile(r"^\s*from\s+(\.+)\s*[\w.]*\s+import\b", re.MULTILINE)
 
 
 def _levels(text: str) -> int:

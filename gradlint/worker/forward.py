@@ -92,7 +92,9 @@ def run(
         raise UserError("forward", error) from error
     outputs = tuple(tensor for tensor in tensors_of(output) if tensor.requires_grad)
     if not outputs:
-        raise UserError("backward", RuntimeError("no output of forward depends on a parameter"))
+        nothing = "forward returns None" if output is None else ""
+        reason = nothing or "no output of forward depends on a parameter"
+        raise UserError("backward", RuntimeError(reason))
     return Forward(model, recorder, named, outputs, loss_of(output))
 
 
