@@ -41,6 +41,8 @@ def _by_generic(outer: str, inner: ast.expr) -> str | None:
             return "None"
         case "Literal":
             return ast.unparse(items[0])
+        case _ if outer.lower() in _SEQUENCES and _last(items[0]) == "Module":
+            return "[PassThrough(), PassThrough()]"
         case _:
             return None
 

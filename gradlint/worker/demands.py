@@ -149,7 +149,7 @@ def _particular(case: Construction) -> Iterator[Candidate]:
     for call in (node for node in ast.walk(whole) if isinstance(node, ast.Call)):
         function = ast.unparse(call.func)
         kind = tried(evaluated, function, {**case.classes}).value
-        below: list[type] = kind.__subclasses__() if isinstance(kind, type) else []
+        below: list[type] = type.__subclasses__(kind) if isinstance(kind, type) else []
         for other in (other for other in below if other.__name__.lower() in words):
             new = ast.unparse(call).replace(function, _reached(case, other), 1)
             text = ast.unparse(whole).replace(ast.unparse(call), new, 1)

@@ -96,6 +96,8 @@ def _annotated(role: Role, annotation: str) -> Iterator[Spec]:
     inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
     if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
         yield from _grouped(role, group[1].lower(), group[2])
+    elif re.match(r"(ordered|default)?dict\[str,\s*Tensor\]$", inside, re.IGNORECASE):
+        yield Group("dict", (_of_group(role),) * len(_KEYS), _KEYS)
 
 
 _SCALARS: dict[str, Spec] = {
@@ -112,14 +114,25 @@ def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
         yield Group("list", (Group("dict", tuple(found.values()), tuple(found)),) * 2)
     elif "Tensor" in inner:
         count = inner.count("Tensor") if kind == "tuple" and "..." not in inner else 2
-        one = Role(role.facts, role.forward, re.sub(r"s$", "", role.name), 0)
-        tensors = (idea for idea in _by_name(one) if not isinstance(idea, (Constant, Group)))
-        plain = next(tensors, role.main())
+        plain = _of_group(role)
         if kind != "tuple" and is_image(role.lower):
             plain = Normal((3, "height", "width"))  # because the list is the batch
         yield Group("tuple" if kind == "tuple" else "list", (plain,) * count)
+    elif inner == "str" and kind != "tuple":
+        yield Group("list", tuple(map(Constant, _KEYS)))
     elif re.fullmatch(r"int(\s*,\s*(int|\.\.\.))*", inner):
         yield Group("tuple", (Size("height"), Size("width")))
+
+
+_KEYS = ("0", "1")
+"""The names of feature maps, as torchvision's backbones give them."""
+
+
+def _of_group(role: Role) -> Spec:
+    """One of the tensors in a list or a mapping, by the name of one of them."""
+    one = Role(role.facts, role.forward, re.sub(r"s$", "", role.name), 0)
+    tensors = (idea for idea in _by_name(one) if not isinstance(idea, (Constant, Group)))
+    return next(tensors, role.main())
 
 
 _BATCH = re.compile(r"b|bs|n|batch(_?size)?|bsz|\.\.\.|\*\w+", re.IGNORECASE)

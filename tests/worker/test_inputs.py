@@ -44,6 +44,14 @@ CASES = {
         ),
         ("float32[8,32,16]", "[float32[8,32,16], float32[8,32,16]]"),
     ),
+    "feature maps have names, and names are texts": (
+        net(
+            "self.l = nn.Conv2d(16, 2, 1)",
+            "return self.l(maps['0']) + self.l(maps['1']) + len(''.join(names))",
+            "maps: dict[str, torch.Tensor], names: list[str]",
+        ),
+        ("{0: float32[8,16,32,32], 1: float32[8,16,32,32]}", "['0', '1']"),
+    ),
     "the kinds of the edges of a graph are given where they are looked up": (
         net(
             "self.w = nn.Parameter(torch.randn(2, 6, 3))",
