@@ -9,6 +9,7 @@ import math
 import re
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
 from typing import cast
@@ -38,7 +39,7 @@ from gradlint.worker.size import TooLargeError, counted, limited, parameter_limi
 from gradlint.worker.sources import Arguments, arguments, batch_that_runs, evaluated, larger
 from gradlint.worker.specs import described
 from gradlint.worker.unset import completed
-from gradlint.worker.widths import reduced
+from gradlint.worker.widths import reduced, with_heads
 
 __all__ = ["Built", "UserError", "build", "on_cpu"]
 
@@ -269,13 +270,20 @@ def _from(
             error.constructor = _inlined(form)
             early = first is None or first.stage == "build" or beyond_inputs(first.error)
             first = error if early else first
-            changed = (*completed(form, model, error.error), *refitted(form, error.error))
+            changed = _changed(form, model, error.error)
             fits = [c for c in changed if c.constructor not in seen]
             seen.update(item.constructor for item in fits)
             fitted += 1
             late = fitted >= _FITS or time.process_time() > deadline
             queue = [] if late else [*((item, "") for item in fits[:_FITS]), *queue]
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
+
+
+def _changed(form: Candidate, model: nn.Module, cause: BaseException) -> Iterator[Candidate]:
+    """The candidate with other arguments, where those are why no inputs run."""
+    yield from completed(form, model, cause)
+    yield from with_heads(form, cause)
+    yield from refitted(form, cause)
 
 
 def _inlined(form: Candidate) -> str:

@@ -11,7 +11,7 @@ from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.build import build, on_cpu
 from gradlint.worker.failure import UserError
 from gradlint.worker.size import TooLargeError, limited
-from gradlint.worker.widths import narrower
+from gradlint.worker.widths import narrower, with_heads
 from tests.worker.models import module_of, request
 
 LINEAR = """
@@ -501,7 +501,7 @@ class TestSize:
             "hidden_size": 256,
             "intermediate_size": 688,
             "num_attention_heads": 2,
-            "num_key_value_heads": 2,
+            "num_key_value_heads": 1,
             "vocab_size": 1000,
         }
 
@@ -511,6 +511,25 @@ class TestSize:
             "hidden_size": 256,
             "swa_num_attention_heads": 2,
             "o_lora_rank": 64,
+        }
+
+    def test_a_vision_tower_gives_what_the_text_takes(self) -> None:
+        vision = SimpleNamespace(hidden_size=1536, out_hidden_size=4096, model_type="eye")
+        whole = narrower(
+            {"vision_config": vision, "text_config": SimpleNamespace(hidden_size=4096)}
+        )
+        assert whole["vision_config"] == {
+            "model_type": "eye",
+            "hidden_size": 256,
+            "out_hidden_size": 256,
+        }
+
+    def test_a_head_that_is_split_into_less_becomes_smaller(self) -> None:
+        error = RuntimeError("expects sum exactly to 64 (dim -1), but got split_sizes=[8, 12, 12]")
+        wide = Candidate(BuiltFrom.NAMES, "Net(dict(num_heads=2), parts={'num_heads': 1, 'n': 3})")
+        assert {found.constructor for found in with_heads(wide, error)} == {
+            "Net(dict(num_heads=2), parts={'num_heads': 2, 'n': 3})",
+            "Net(dict(num_heads=4), parts={'num_heads': 1, 'n': 3})",
         }
 
     def test_a_special_token_moves_into_the_smaller_vocabulary(self) -> None:

@@ -359,6 +359,14 @@ CASES = {
         ),
         ("float32[8,32,5]", "float32[8,32,3]"),
     ),
+    "windows divide what is left of an image": (
+        net(
+            "self.c = nn.Conv2d(3, 6, 14, 14); self.img_size = 70",
+            "x = self.c(x).flatten(2).mT; n = int(x.shape[1] ** 0.5) // 2; "
+            "return x.view(len(x), 2, n, 2, n, -1)",
+        ),
+        ("float32[8,3,56,56]",),
+    ),
     "a mask masks nothing": (
         net(
             "self.l = nn.Linear(6, 6)",
