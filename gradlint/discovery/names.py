@@ -139,6 +139,7 @@ _PATTERNS = tuple(
         ),
         (r"\w*(dropout|drop)(_p|_prob|_rate|_ratio)?", "0.1"),
         (r"\w*kernel_?sizes?", "3"),
+        (r"(\w+_)?shift(_size)?s?", "0"),
         (r"\w*_?(img|image)_?size", "32"),
         (r"\w*patch_?size", "4"),
         (r"\w*(in|input|img|image)_(channels?|chans?|ch|nc|planes)", "3"),

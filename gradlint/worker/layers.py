@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 
 from torch import nn
@@ -38,7 +39,7 @@ def _of_layer(facts: Facts, layer: nn.Module) -> Spec | None:
             return Normal(("batch", layer.input_size))
         case nn.Linear() | nn.Bilinear():
             # because attention and layer norms stand over sequences
-            sequence = facts.first(nn.MultiheadAttention, nn.LayerNorm) is not None
+            sequence = facts.first(nn.MultiheadAttention, nn.LayerNorm) or asks(facts, layer)
             features = layer.in_features if isinstance(layer, nn.Linear) else layer.in1_features
             return Normal(("batch", *(("time",) if sequence else ()), features))
         case nn.LayerNorm():
@@ -51,6 +52,15 @@ def _of_layer(facts: Facts, layer: nn.Module) -> Spec | None:
             return _image(facts, layer)
         case nn.Module():
             return _transformer(facts)
+
+
+_QUERIES = re.compile(r"(to_|w_?|c_)?(q|qk|kv|qkv|quer(y|ies)|attn)(_?(proj|linear|layer))?")
+
+
+def asks(facts: Facts, layer: nn.Module | None) -> bool:
+    """Whether a layer makes the queries of an attention, which has no choice among one token."""
+    named = (name for name, part in facts.model.named_modules() if part is layer)
+    return any(_QUERIES.fullmatch(name.lower().rpartition(".")[2]) for name in named)
 
 
 def _image(facts: Facts, layer: nn.Module) -> Spec:

@@ -115,9 +115,11 @@ def _unpacking(case: Case) -> Iterator[Guess]:
             lift = (
                 value.dim() - len(case.shape(item.spec)) if isinstance(value, torch.Tensor) else 0
             )
-            yield from (
-                with_shape(case, item, wanted) for wanted in usual_shapes(case, item, count - lift)
-            )
+            if lift:
+                usual = usual_shapes(case, item, count - lift)
+                yield from (with_shape(case, item, wanted) for wanted in usual)
+            else:
+                yield from _as_pattern(case, [item], re.findall(r"\w+", shape[1].lower()))
         elif not isinstance(item.spec, Group):
             yield case.guess.having(item.name, Group("tuple", (item.spec,) * count))
 
@@ -157,7 +159,9 @@ def _as_pattern(case: Case, items: list[Argument], axes: list[str]) -> Iterator[
     for item in items:
         usual = list(usual_shapes(case, item, len(axes)))
         if usual and all(name in known or name in ("c", "ch", "channels") for name in names):
-            channels = next((dim for dim in usual[0] if isinstance(dim, int)), 3)
+            whole = [dim for dim in getattr(item.spec, "shape", ()) if isinstance(dim, int)]
+            last = whole[-1:] if names[-1].startswith("c") else []
+            channels = next((dim for dim in (*last, *usual[0]) if isinstance(dim, int)), 3)
             yield with_shape(case, item, tuple(known.get(name, channels) for name in names))
         yield from (with_shape(case, item, shape) for shape in usual)
 

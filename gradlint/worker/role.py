@@ -9,8 +9,8 @@ from torch import nn
 
 from gradlint.worker.facts import Facts
 from gradlint.worker.forwards import Forward
-from gradlint.worker.layers import main_spec, spec_of
-from gradlint.worker.specs import Spec
+from gradlint.worker.layers import asks, main_spec, spec_of
+from gradlint.worker.specs import Normal, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Role:
         """What the layer takes that this argument meets first, as far as that is known."""
         consumer = self.consumer()
         known = spec_of(Facts(consumer)) if consumer is not None else None
+        if isinstance(known, Normal) and len(known.shape) == 2 and asks(self.facts, consumer):
+            return Normal(("batch", "time", known.shape[-1]))
         if known is not None:
             return known
         others = [name for name in self.forward.required if name != self.name]

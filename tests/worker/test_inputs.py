@@ -52,6 +52,21 @@ CASES = {
         ),
         ("{0: float32[8,16,32,32], 1: float32[8,16,32,32]}", "['0', '1']"),
     ),
+    "what asks with queries has several tokens to choose among": (
+        net(
+            "self.qkv = nn.Linear(16, 48); self.heads = 4",
+            "q, k, v = self.qkv(x).view(x.shape[0], -1, 4, 12).transpose(1, 2).chunk(3, -1); "
+            "return (q @ k.transpose(-2, -1)).softmax(-1) @ v",
+        ),
+        ("float32[8,32,16]",),
+    ),
+    "the names that a shape is unpacked into say where the channels are": (
+        net(
+            "self.l = nn.Linear(16, 3)",
+            "B, H, W, C = x.shape; return self.l(x.reshape(B, H * W, C))",
+        ),
+        ("float32[8,32,32,16]",),
+    ),
     "the kinds of the edges of a graph are given where they are looked up": (
         net(
             "self.w = nn.Parameter(torch.randn(2, 6, 3))",
