@@ -252,9 +252,16 @@ class Filling:
         """Whether the class, as far as it is in sight, calls what it is given."""
         return self.scope is None or Keeping.of(self.scope, parameter.name).is_run
 
+    def _is_kept(self, parameter: Parameter) -> bool:
+        """Whether the parameter is annotated as what can be called, and not called at once."""
+        annotation = plain(parameter.annotation)
+        written = ast.unparse(annotation) if annotation is not None else ""
+        called = self.usages.get(parameter.name, Usage()).called
+        return re.match(r"(\w+\.)*Callable\b", written) is not None and not called
+
     def _wrapped(self, parameter: Parameter) -> str | None:
         """What stands for a module that the model is given and calls: a part, or nothing at all."""
-        if self.scope is None or not self._is_run(parameter):
+        if self.scope is None or not (self._is_run(parameter) or self._is_kept(parameter)):
             return None
         wanted = parameter.name.replace("_", "").lower()
         for name in self.reading.model_classes:

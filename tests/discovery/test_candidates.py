@@ -497,6 +497,7 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("layers", "for i in range(layers): pass", "2"),
         ("params", "self.l = nn.Linear(params['hidden_dim'], 3)", "dict(hidden_dim=64)"),
         ("backbone: nn.Module", "", "nn.Identity()"),
+        ("message: Callable", "self.n = message.width", "PassThrough(width=64)"),
         ("parts: Sequence[nn.Module]", "", "[PassThrough(), PassThrough()]"),
         ("encoder", "", "Encoder(64)"),
         ("block, layers", "self.x = block(3, 3)", "ResBlock, [2, 2, 2, 2]"),
