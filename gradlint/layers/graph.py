@@ -73,6 +73,7 @@ class LayerGraph:
         self.own_inputs = own_inputs
         self._nodes: dict[str, Node] = {}
         self._calls: dict[str, tuple[Layer, ...]] = {}
+        self._arriving: dict[str, dict[str, Edge]] = {}
         for node in nodes:
             if node.id in self._nodes:
                 raise InvalidGraphError(f"two nodes are called {node.id!r}")
@@ -88,6 +89,7 @@ class LayerGraph:
             if end not in self._nodes:
                 raise InvalidGraphError(f"edge {edge.source} -> {edge.target}: no node {end!r}")
         self._graph.add_edge(edge.source, edge.target, edge=edge)
+        self._arriving.setdefault(edge.target, {})[edge.source] = edge
 
     def _check(self) -> None:
         losses = [node.id for node in self._nodes.values() if isinstance(node, Loss)]
@@ -168,7 +170,7 @@ class LayerGraph:
 
     def arriving(self, id: str) -> tuple[Edge, ...]:
         """The edges that end at node `id`, in the order of the call's arguments as far as known."""
-        return tuple(between["edge"] for between in self._graph.pred[id].values())
+        return tuple(self._arriving.get(id, {}).values())
 
     def input_shapes(self, layer: Layer) -> tuple[tuple[int, ...], ...]:
         """The shapes of the tensors that `layer` takes, parameters left out."""

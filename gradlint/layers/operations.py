@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cache
 
 from gradlint.protocol.nodes import Layer
 
@@ -82,7 +83,12 @@ _ROLES: dict[str, Role] = {
 
 def name_of(layer: Layer) -> str:
     """The operation's plain lower-case name: `torch.nn.ReLU` and `aten.relu` are both `relu`."""
-    name = layer.op.rpartition(".")[2].lower()
+    return _plain(layer.op)
+
+
+@cache
+def _plain(op: str) -> str:
+    name = op.rpartition(".")[2].lower()
     return _ACTIVATION_SPELLINGS.get(name, name)
 
 

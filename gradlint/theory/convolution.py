@@ -78,14 +78,8 @@ def _forward(
     taps: tuple[Taps, ...], spread: tuple[tuple[float, ...], ...]
 ) -> tuple[float, tuple[tuple[float, ...], ...]]:
     sources = spread if len(spread) == len(taps) else ((),) * len(taps)
-    share, moved, done = 1.0, [], {}
-    for tap, source in zip(taps, sources, strict=True):
-        key = (tap, source)
-        if key not in done:
-            done[key] = tap.forward(source)
-        share *= done[key][0]
-        moved.append(done[key][1])
-    return share, tuple(moved)
+    moved = [tap.forward(source) for tap, source in zip(taps, sources, strict=True)]
+    return math.prod(share for share, _ in moved), tuple(part for _, part in moved)
 
 
 def _taps(

@@ -26,8 +26,8 @@ from gradlint.theory.moments import (
     through,
 )
 from gradlint.theory.places import thinned
-from gradlint.theory.quadrature import PointFunction, Response, expect
-from gradlint.theory.step import Call, Gain, Operand, Step
+from gradlint.theory.quadrature import PointFunction, Response, expect, steepness
+from gradlint.theory.step import UNCHANGED, Call, Gain, Operand, Step
 
 
 def activation(call: Call) -> Step:
@@ -68,7 +68,7 @@ def _last_gain(point: PointFunction, curve: Curve) -> Gain:
     def last(x: float) -> tuple[float, float]:
         return point(curve.at(x)[0])
 
-    return Gain(expect(last, curve.mean, curve.sigma).slope_square, aside=True)
+    return Gain(steepness(last, curve.mean, curve.sigma), aside=True)
 
 
 def _chain_gain(after: Moments, curve: Curve, response: Response) -> Gain:
@@ -198,7 +198,7 @@ def dropout(call: Call) -> Step:
     before = call.first
     rate = min(max(call.layer.setting("p", call.layer.setting("argument1", 0.0)), 0.0), 0.999)
     if rate == 0.0:
-        return Step(before.sized(call.shape), (Gain(1.0),) * len(call.operands))
+        return Step(before.sized(call.shape), (UNCHANGED,) * len(call.operands))
     kept = 1.0 / (1.0 - rate)
     after = replace(before, square=before.square * kept, shape=call.shape, curve=None)
     return Step(after, (Gain(kept, lands=thinned(1.0 - rate)),) * len(call.operands))
@@ -206,7 +206,7 @@ def dropout(call: Call) -> Step:
 
 def passing(call: Call) -> Step:
     """A copy, or an operation of which nothing is known: moments and gradient are passed on."""
-    return Step(call.first.sized(call.shape), (Gain(1.0),) * len(call.operands))
+    return Step(call.first.sized(call.shape), (UNCHANGED,) * len(call.operands))
 
 
 _HIDDEN = -1e4

@@ -93,8 +93,7 @@ class _Forward:
         self.decays: dict[str, float] = {}
         self.unknown: set[str] = set()
         self.unnamed: list[str] = []
-        self._constant: set[str] = set()
-        self._split: set[str] = set()
+        self._outputs: dict[str, Operand] = {}
         sources: tuple[Input | Parameter, ...] = (*graph.inputs, *graph.parameters)
         self._sources = {node.id: node for node in sources}
         self._competing = _competing(graph)
@@ -102,28 +101,41 @@ class _Forward:
             self._run(layer, graph.arriving(layer.id))
 
     def _run(self, layer: Layer, edges: tuple[Edge, ...]) -> None:
-        name = name_of(layer)
-        parameters = [self._sources.get(edge.source) for edge in edges]
-        weights = tuple(node for node in parameters if isinstance(node, Parameter))
-        module = not layer.op.startswith(("aten.", "autograd."))
-        operands = tuple(
-            operand
-            for edge in edges
-            if (operand := self._operand(edge, layer, name, module=module)) is not None
-        )
+        name, id = name_of(layer), layer.id
+        weights, operands = self._taken(layer, name, edges)
         if name in _ARITHMETIC:
             operands = _with_constants(layer, operands)
-        operands = _repeated(layer, name, operands)
-        if all(operand.constant for operand in operands) and not _starts(layer, edges):
-            self._constant.add(layer.id)
-        if name in _SPLITTING:
-            self._split.add(layer.id)
-        call = Call(layer, name, operands, weights, layer.id in self._competing)
-        self.operands[layer.id] = operands
-        self.steps[layer.id] = self._step(call)
+        if name in _TAKEN:
+            operands = _repeated(layer, name, operands)
+        step = self._step(Call(layer, name, operands, weights, id in self._competing))
+        self.operands[id] = operands
+        self.steps[id] = step
+        # what takes nothing may still depend on an input, by a tensor without gradient
+        constant = bool(edges) and all(operand.constant for operand in operands)
+        self._outputs[id] = Operand(id, step.moments, constant, name in _SPLITTING)
         if name in ("rnn", "lstm", "gru"):
-            found = recurrences(layer, weights, call.first.square)
-            self.decays[layer.id] = min((one.decades_a_step for one in found), default=0.0)
+            square = operands[0].moments.square if operands else 1.0
+            found = recurrences(layer, weights, square)
+            self.decays[id] = min((one.decades_a_step for one in found), default=0.0)
+
+    def _taken(
+        self, layer: Layer, name: str, edges: tuple[Edge, ...]
+    ) -> tuple[tuple[Parameter, ...], tuple[Operand, ...]]:
+        """The parameters and the tensors that a call takes."""
+        weights: list[Parameter] = []
+        operands: list[Operand] = []
+        signals = name not in _WEIGHTED and layer.op.startswith(("aten.", "autograd."))
+        for edge in edges:
+            operand = self._outputs.get(edge.source)
+            source = self._sources.get(edge.source) if operand is None else None
+            if isinstance(source, Parameter):
+                weights.append(source)
+                operand = as_operand(source) if signals else None
+            elif source is not None:
+                operand = _input(source, name)
+            if operand is not None:
+                operands.append(operand)
+        return tuple(weights), tuple(operands)
 
     def _step(self, call: Call) -> Step:
         transfer = transfer_of(call.name)
@@ -143,22 +155,13 @@ class _Forward:
             step = replace(step, moments=replace(step.moments, axes=axes, spread=()))
         return step
 
-    def _operand(self, edge: Edge, layer: Layer, name: str, *, module: bool) -> Operand | None:
-        step = self.steps.get(edge.source)
-        if step is not None:
-            parts = edge.source in self._split
-            return Operand(edge.source, step.moments, edge.source in self._constant, parts)
-        source = self._sources.get(edge.source)
-        if isinstance(source, Input):
-            if name in _ARITHMETIC and not source.dtype.startswith(_CONTINUOUS):
-                return None  # because the settings tell of the numbers that were made from it
-            moments = Moments(
-                1.0, 0.0, 0.0, 0.0, source.shape, default_axes(len(source.shape), source.dtype)
-            )
-            return Operand(source.id, moments)
-        if isinstance(source, Parameter) and not module and name not in _WEIGHTED:
-            return as_operand(source)
+
+def _input(source: Input, name: str) -> Operand | None:
+    """An input of the model; not whole numbers in arithmetic, where settings tell of them."""
+    if name in _ARITHMETIC and not source.dtype.startswith(_CONTINUOUS):
         return None
+    axes = default_axes(len(source.shape), source.dtype)
+    return Operand(source.id, Moments(1.0, 0.0, 0.0, 0.0, source.shape, axes))
 
 
 def _competing(graph: LayerGraph) -> set[str]:
@@ -199,11 +202,10 @@ _MASKING = 1e12
 
 def _with_constants(layer: Layer, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:
     """Add the constant tensors of a call, of which the settings tell shape, mean and square."""
-    settings = dict(layer.settings)
     for name, shape in layer.settings:
-        argument = name.removesuffix(".shape")
-        if argument == name or not isinstance(shape, str):
+        if not name.endswith(".shape") or not isinstance(shape, str):
             continue
+        argument, settings = name.removesuffix(".shape"), dict(layer.settings)
         sizes = tuple(int(size) for size in shape.split(",") if size)
         mean, square = (float(settings.get(f"{argument}.{key}", 0.0)) for key in ("mean", "square"))
         if (math.prod(sizes) == 1 and len(operands) == 1) or square > _MASKING:
@@ -222,22 +224,16 @@ def _repeated(layer: Layer, name: str, operands: tuple[Operand, ...]) -> tuple[O
 
     Because the graph has one edge between two layers, as for `a * b` behind `a, b = x.chunk(2)`.
     """
-    missing = _TAKEN.get(name, 0) - len(operands)
+    missing = _TAKEN[name] - len(operands)
+    if missing <= 0:
+        return operands
+    place = next((place for place, operand in enumerate(operands) if operand.parts), -1)
     alone = name in _ARITHMETIC and any(
         key.startswith(("argument", "other")) for key, _ in layer.settings
     )
-    place = next((place for place, operand in enumerate(operands) if operand.parts), -1)
-    if missing <= 0 or place < 0 or alone:
+    if place < 0 or alone:
         return operands
     return (*operands[:place], *[operands[place]] * missing, *operands[place:])
-
-
-def _starts(layer: Layer, edges: tuple[Edge, ...]) -> bool:
-    """Whether a layer without known tensors may still depend on an input.
-
-    A tensor without gradient.
-    """
-    return not edges
 
 
 def _backward(graph: LayerGraph, forward: _Forward) -> dict[str, Flow]:

@@ -109,6 +109,13 @@ def expect(function: PointFunction, mean: float, sigma: float, largest_of: float
     )
 
 
+def steepness(function: PointFunction, mean: float, sigma: float) -> float:
+    """E f'^2 alone, under N(mean, sigma^2)."""
+    nodes, weights = gaussian_nodes(mean, sigma)
+    slopes = [function(mean + sigma * node)[1] for node in nodes]
+    return sum(map(mul, weights, map(mul, slopes, slopes)))
+
+
 def _weights_of_largest(
     nodes: Sequence[float], weights: Sequence[float], count: float
 ) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 from gradlint.theory.moments import (
     BATCH,
@@ -16,14 +17,16 @@ from gradlint.theory.moments import (
     default_axes,
 )
 from gradlint.theory.places import APART, ONE, READ_OUT, SCATTERED, Landing, gathered
-from gradlint.theory.step import Call, Gain, Step
+from gradlint.theory.step import UNCHANGED, Call, Gain, Step
+
+Settings = tuple[tuple[str, bool | int | float | str], ...]
 
 
 def reshaped(call: Call) -> Step:
     """A view: elements keep their moments; axes that are merged or split hand on their roles."""
     before = call.first
     if before.shape == call.shape:
-        return Step(before, (Gain(1.0),) * len(call.operands))
+        return Step(before, (UNCHANGED,) * len(call.operands))
     axes = _regrouped(before.shape, before.axes, call.shape)
     return _moved(call, axes)
 
@@ -35,9 +38,10 @@ def _moved(call: Call, axes: str) -> Step:
         after = replace(after, local=before.square)
         if before.count(POSITION) > 1:
             return Step(after, (Gain(1.0, lands=SCATTERED),) * len(call.operands))
-    return Step(after, (Gain(1.0),) * len(call.operands))
+    return Step(after, (UNCHANGED,) * len(call.operands))
 
 
+@lru_cache(maxsize=1024)
 def _regrouped(old: tuple[int, ...], roles: str, new: tuple[int, ...]) -> str:
     """Roles of the new axes, by matching runs of axes with equal products."""
     if math.prod(old) != math.prod(new) or len(roles) != len(old):
@@ -74,7 +78,7 @@ def _roles(roles: str, old: tuple[int, ...], new: tuple[int, ...], *, leading: b
 def permuted(call: Call) -> Step:
     """Axes in another order: by the order in the call, else by their sizes."""
     before = call.first
-    order = _order(call, len(before.shape))
+    order = _order(call.name, call.layer.settings, len(before.shape))
     if order is None or len(before.axes) < len(before.shape):
         return _moved(call, axes_by_size(before, call.shape))
     if tuple(before.shape[axis] for axis in order) != call.shape:
@@ -82,21 +86,22 @@ def permuted(call: Call) -> Step:
     return _moved(call, "".join(before.axes[axis] for axis in order))
 
 
-def _order(call: Call, rank: int) -> list[int] | None:
+@lru_cache(maxsize=1024)
+def _order(name: str, settings: Settings, rank: int) -> tuple[int, ...] | None:
     numbers = [
         int(value)
-        for name, value in call.layer.settings
-        if (name.startswith(("argument", "dim", "axis"))) and isinstance(value, int)
+        for key, value in settings
+        if key.startswith(("argument", "dim", "axis")) and isinstance(value, int)
     ]
-    if call.name in ("t", "mt", "h", "mh", "adjoint") and rank >= 2:
+    if name in ("t", "mt", "h", "mh", "adjoint") and rank >= 2:
         numbers = [rank - 2, rank - 1]
-    if len(numbers) == rank and call.name in ("permute", "movedim"):
-        return [number % rank for number in numbers]
-    if len(numbers) == 2 and call.name not in ("permute",) and rank >= 2:
+    if len(numbers) == rank and name in ("permute", "movedim"):
+        return tuple(number % rank for number in numbers)
+    if len(numbers) == 2 and name not in ("permute",) and rank >= 2:
         order = list(range(rank))
         one, two = (number % rank for number in numbers)
         order[one], order[two] = order[two], order[one]
-        return order
+        return tuple(order)
     return None
 
 
@@ -108,12 +113,12 @@ def selected(call: Call) -> Step:
     if 1 < after.count(POSITION) < before.count(POSITION):
         after = replace(after, single=None)  # because the token was left out, as for its patches
     if call.name.startswith("split") and len(call.shape) == len(before.shape):
-        return Step(after, (Gain(1.0),))  # because the shape is that of the first of its parts
+        return Step(after, (UNCHANGED,))  # because the shape is that of the first of its parts
     if after.count(POSITION) <= 1:
         after = replace(after, local=after.square)
         if before.count(POSITION) > 1:
             return _read_out(call, after)
-    return Step(after, (Gain(1.0),) * len(call.operands))
+    return Step(after, (UNCHANGED,) * len(call.operands))
 
 
 def _read_out(call: Call, after: Moments) -> Step:

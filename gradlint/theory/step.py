@@ -163,45 +163,51 @@ class Gain:
 
     def apply(self, flow: Flow, growth: float = 0.0) -> Flow:
         """The gradient at the operand, given that at the output; `growth` is |y| / |x|."""
-        share, spread = self._moved(flow)
+        if self is UNCHANGED and growth == 1.0:
+            return flow
+        lands = self.lands
+        share, spread = self._moved(flow) if self.taps else (1.0, flow.spread)
         rest = max(flow.energy - flow.along**2, 0.0)
         reaching = flow.along
-        if self.lands is not None and self.lands.one[0] < 1.0:
-            reaching *= 1.0 - flow.places.one * (1.0 - self.lands.one[0])
+        if lands is not None and lands.one[0] < 1.0:
+            reaching *= 1.0 - flow.places.one * (1.0 - lands.one[0])
         along = (growth if self.along is None else self.along) * reaching
         along = math.copysign(math.sqrt(along * along + self.leak * rest), along)
         aligned = self.factor if self.aligned is None else self.aligned
-        extra, places = self.lands.apply(flow.places) if self.lands else (1.0, flow.places)
-        portions = flow.portions[slice(*self.span)] if self.span else ()
-        factor = sum(portions) if portions else self.factor
+        extra, places = lands.apply(flow.places) if lands else (1.0, flow.places)
+        factor, portions = self._portioned(flow) if self.span else (self.factor, self.portions)
         energy = share * (factor * extra * rest + aligned * reaching**2)
-        noise = flow.noise + self.noise + self.wander * flow.overlap
-        overlap = (
-            max(flow.overlap * self.alike**2, 1.0 / self.places)
-            if self.alike < 1.0
-            else flow.overlap
-        )
-        overlap += (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0)
-        if portions and factor > 0.0:
-            portions = tuple(portion / factor for portion in portions)
+        overlap = flow.overlap
+        if self.alike < 1.0:
+            overlap = max(overlap * self.alike**2, 1.0 / self.places)
         return Flow(
             max(energy, along * along),
             along,
             spread,
-            noise,
-            overlap,
+            flow.noise + self.noise + self.wander * flow.overlap,
+            overlap + (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0),
             places,
-            portions if self.span else self.portions,
+            portions,
         )
 
+    def _portioned(self, flow: Flow) -> tuple[float, tuple[float, ...]]:
+        """The share of the energy that the operand's features get, and how they part it."""
+        portions = flow.portions[slice(*self.span)] if self.span else ()
+        factor = sum(portions) if portions else self.factor
+        if portions and factor > 0.0:
+            portions = tuple(portion / factor for portion in portions)
+        return factor, portions
+
     def _moved(self, flow: Flow) -> tuple[float, tuple[tuple[float, ...], ...]]:
-        if not self.taps:
-            return 1.0, flow.spread
         # a gradient that came through a reshape may be spread over another number of axes
         even = ((),) * len(self.taps)
         spread = flow.spread if len(flow.spread) == len(self.taps) else even
         moved = [tap.backward(part) for tap, part in zip(self.taps, spread, strict=True)]
         return math.prod(share for share, _ in moved), tuple(part for _, part in moved)
+
+
+UNCHANGED = Gain(1.0)
+"""The gain of a copy or a view."""
 
 
 def weighted_gain(

@@ -28,14 +28,11 @@ class Taps:
 
     def forward(self, spread: Spread) -> tuple[float, Spread]:
         """Mean number of taps inside, weighted by the input's energy, and the output's spread."""
-        return self._moved(spread, forward=True)
+        return _moved(self, spread, forward=True)
 
     def backward(self, spread: Spread) -> tuple[float, Spread]:
-        """The same for the gradient: by the transposed kernel.
-
-        Weighted by the gradient's energy.
-        """
-        return self._moved(spread, forward=False)
+        """The same for the gradient: by the transposed kernel, weighted by its energy."""
+        return _moved(self, spread, forward=False)
 
     @property
     def common(self) -> float:
@@ -48,25 +45,27 @@ class Taps:
             return 1.0
         return _common(self)
 
-    def _moved(self, spread: Spread, *, forward: bool) -> tuple[float, Spread]:
-        if self.kernel == 1 and self.stride == 1:
-            return 1.0, spread
-        pairs = _pairs(self)
-        if max(self.inner, self.outer) > _LONGEST:
-            return len(pairs) / self.outer, ()
-        source, target = (self.inner, self.outer) if forward else (self.outer, self.inner)
-        places = [0.0] * target
-        weights = spread if len(spread) == source else (1.0,) * source
-        for inner, outer in pairs:
-            if forward:
-                places[outer] += weights[inner]
-            else:
-                places[inner] += weights[outer]
-        total = sum(places)
-        if total <= 0.0:
-            return 0.0, ()
-        mean = total / target
-        return total / self.outer, tuple(place / mean for place in places)
+
+@lru_cache(maxsize=256)
+def _moved(taps: Taps, spread: Spread, *, forward: bool) -> tuple[float, Spread]:
+    if taps.kernel == 1 and taps.stride == 1:
+        return 1.0, spread
+    pairs = _pairs(taps)
+    if max(taps.inner, taps.outer) > _LONGEST:
+        return len(pairs) / taps.outer, ()
+    source, target = (taps.inner, taps.outer) if forward else (taps.outer, taps.inner)
+    places = [0.0] * target
+    weights = spread if len(spread) == source else (1.0,) * source
+    for inner, outer in pairs:
+        if forward:
+            places[outer] += weights[inner]
+        else:
+            places[inner] += weights[outer]
+    total = sum(places)
+    if total <= 0.0:
+        return 0.0, ()
+    mean = total / target
+    return total / taps.outer, tuple(place / mean for place in places)
 
 
 @lru_cache(maxsize=512)
