@@ -23,7 +23,7 @@ def convolution(call: Call) -> Step:
     moves towards the middle: see `Taps`. A kernel may be computed, as a standardised one is (Qiao
     2019). Source: He 2015, Xiao 2018.
     """
-    weight, before = call.weight, call.first
+    weight, before = call.weight, call.first.with_channels()
     kernel = _computed(call) if weight is None else (weight.shape, weight_square(weight))
     if kernel is None:
         return passing(call)

@@ -123,6 +123,12 @@ class Moments:
             _mixed(self.spread, factor * self.square, offset),
         )
 
+    def with_channels(self) -> Moments:
+        """The same with features in the second axis, where convolutions and norms look for them."""
+        rank = len(self.shape)
+        axes = (BATCH + FEATURE + POSITION * (rank - 2))[:rank]
+        return self if self.axes == axes else replace(self, axes=axes)
+
     def sized(self, shape: tuple[int, ...]) -> Moments:
         """The same elements in axes of the same roles."""
         return self if self.shape == shape else replace(self, shape=shape)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments
+from gradlint.theory.moments import FEATURE, POSITION, Moments
 from gradlint.theory.places import ALIKE, ONE, Landing
 from gradlint.theory.step import Call, Gain, Step
 
@@ -121,7 +121,7 @@ def _affine(call: Call) -> tuple[float, float]:
 
 def batch_norm(call: Call) -> Step:
     """Over inputs and positions of one feature (Ioffe & Szegedy 2015)."""
-    before = _channels_second(call)
+    before = call.first.with_channels()
     batch = before.shape[0] if before.shape else 1
     positions = math.prod(before.shape[2:])
     return normalise(call, before, Group(batch, 1, positions), centre=True)
@@ -129,13 +129,13 @@ def batch_norm(call: Call) -> Step:
 
 def instance_norm(call: Call) -> Step:
     """Over the positions of one feature of one input (Ulyanov 2016)."""
-    before = _channels_second(call)
+    before = call.first.with_channels()
     return normalise(call, before, Group(1, 1, math.prod(before.shape[2:])), centre=True)
 
 
 def group_norm(call: Call) -> Step:
     """Over positions and a group of features of one input (Wu & He 2018)."""
-    before = _channels_second(call)
+    before = call.first.with_channels()
     channels = before.shape[1] if len(before.shape) > 1 else 1
     groups = call.layer.setting("num_groups", call.layer.setting("argument1", 1.0))
     features = max(round(channels / max(groups, 1.0)), 1)
@@ -189,13 +189,6 @@ def local_response_norm(call: Call) -> Step:
         curve=None,
     )
     return Step(after, (Gain(factor),))
-
-
-def _channels_second(call: Call) -> Moments:
-    before = call.first
-    rank = len(before.shape)
-    axes = (BATCH + FEATURE + POSITION * (rank - 2))[:rank]
-    return before if before.axes == axes else replace(before, axes=axes)
 
 
 def _features_last(before: Moments, rank: int) -> Moments:

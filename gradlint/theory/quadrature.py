@@ -113,7 +113,8 @@ def steepness(function: PointFunction, mean: float, sigma: float) -> float:
     """E f'^2 alone, under N(mean, sigma^2)."""
     nodes, weights = gaussian_nodes(mean, sigma)
     slopes = [function(mean + sigma * node)[1] for node in nodes]
-    return sum(map(mul, weights, map(mul, slopes, slopes)))
+    total: float = sum(map(mul, weights, map(mul, slopes, slopes)))
+    return total
 
 
 def _weights_of_largest(

@@ -156,6 +156,7 @@ def joined(call: Call) -> Step:
 
     first = max(parts, key=lambda part: part.elements)
     rank = len(call.shape)
+    axes = _joint_axes(call, first)
     after = replace(
         first,
         square=bounded(mean([part.square for part in parts])),
@@ -163,7 +164,7 @@ def joined(call: Call) -> Step:
         local=mean([part.local for part in parts]),
         mean=mean([part.mean for part in parts]),
         shape=call.shape,
-        axes=first.axes if len(first.axes) == rank else default_axes(rank),
+        axes=axes,
         spread=first.spread if len(first.axes) == rank else (),
         curve=None,
     )
@@ -180,6 +181,17 @@ def joined(call: Call) -> Step:
         for size, lands, span in zip(sizes, landings, spans, strict=True)
     )
     return Step(after, tuple(gains))
+
+
+def _joint_axes(call: Call, first: Moments) -> str:
+    """The roles of a join; what is stacked are features of one more axis."""
+    rank = len(call.shape)
+    if len(first.axes) == rank:
+        return first.axes
+    if call.name != "stack" or len(first.axes) != rank - 1 or rank < 4:
+        return default_axes(rank)
+    place = int(call.layer.setting("dim", call.layer.setting("argument1"))) % rank
+    return first.axes[:place] + FEATURE + first.axes[place:]
 
 
 def _by_features(parts: list[Moments], whole: Moments) -> bool:

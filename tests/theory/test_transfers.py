@@ -133,6 +133,20 @@ class Contraction(nn.Module):
         return torch.einsum("bthi,hij->bthj", parts, self.mix).flatten(2)
 
 
+class Selective(nn.Module):
+    """Two kernels of which a softmax over them picks for each channel (Li 2019)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paths = nn.ModuleList(nn.Conv2d(32, 32, 3, padding=1) for _ in range(2))
+        self.select, self.last = nn.Conv2d(32, 64, 1), nn.Conv2d(32, 32, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        both = torch.stack([path(x) for path in self.paths], dim=1)
+        chosen = self.select(both.sum(1).mean((2, 3), keepdim=True))
+        return self.last((both * chosen.unflatten(1, (2, 32)).softmax(1)).sum(1))
+
+
 def spectral() -> nn.Module:
     layer: nn.Module = nn.utils.parametrizations.spectral_norm(
         nn.Linear(64, 64), n_power_iterations=20
@@ -177,6 +191,7 @@ NETWORKS: dict[str, Network] = {
     "grouped convolution": image(lambda: nn.Conv2d(32, 32, 3, groups=4)),
     "depthwise convolution": image(lambda: nn.Conv2d(32, 32, 5, groups=32, padding=2)),
     "transposed convolution": image(lambda: nn.ConvTranspose2d(32, 32, 2, stride=2)),
+    "kernels chosen by a softmax": image(Selective),
     "batch norm": image(lambda: nn.BatchNorm2d(32)),
     "group norm": image(lambda: nn.GroupNorm(4, 32)),
     "instance norm": image(lambda: nn.InstanceNorm2d(32, affine=True)),
