@@ -12,7 +12,12 @@ from gradlint.discovery.frameworks import Base, base_kind
 from gradlint.discovery.keeping import Keeping, Parts
 from gradlint.discovery.names import conventional, conventional_class
 from gradlint.discovery.outline import Scope
-from gradlint.discovery.parameters import Parameter, required_parameters, without_defaults
+from gradlint.discovery.parameters import (
+    Parameter,
+    all_parameters,
+    required_parameters,
+    without_defaults,
+)
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.usage import Usage, usages
 
@@ -88,8 +93,9 @@ class Filling:
         self.scope = scope
         body = init.function.body if init and init.function else []
         self.usages = usages(body, reading.imports)
-        for kept, usage in self.usages.items():
-            if scope is not None and (length := Keeping.of(scope, kept).length):
+        for parameter in all_parameters(reading, name):
+            if scope is not None and (length := Keeping.of(scope, parameter.name).length):
+                usage = self.usages.setdefault(parameter.name, Usage())
                 usage.listed, usage.longest = True, max(usage.longest, length)
 
     def is_configuration(self, parameter: Parameter) -> bool:

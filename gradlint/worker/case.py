@@ -121,6 +121,17 @@ def dims_of(spec: Spec) -> set[Dim]:
     return {part for dim in dims for part in (dim.split("*") if isinstance(dim, str) else [dim])}
 
 
+def factored(case: Case, items: list[Argument], have: int, want: int) -> Iterator[Guess]:
+    """The layer sees `have` for a flattened or tiled argument: change one size in proportion."""
+    for item in items:
+        dims = getattr(item.spec, "shape", ())
+        for index, size in enumerate(case.shape(item.spec)):
+            if index and size > 1 and (size * want) % have == 0:
+                yield from reshape(
+                    case, item, (*dims[:index], size * want // have, *dims[index + 1 :])
+                )
+
+
 def rescale(case: Case, ratio: float) -> Iterator[Guess]:
     """Scale the sides of images or the length of signals so that their volume grows by `ratio`."""
     names = [name for name in sorted(SIDES) if uses(case.guess, name)]

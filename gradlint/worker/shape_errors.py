@@ -10,11 +10,13 @@ import torch
 from torch import nn
 
 from gradlint.worker.attempt import sources_of
+from gradlint.worker.broadcasts import elementwise
 from gradlint.worker.case import (
     SIDES,
     Case,
     Repair,
     dims_of,
+    factored,
     larger,
     rebatched,
     rescale,
@@ -27,7 +29,7 @@ from gradlint.worker.convolutions import convolution, ranked
 from gradlint.worker.einsums import einsum
 from gradlint.worker.guesses import Argument, Guess
 from gradlint.worker.layers import recurrent
-from gradlint.worker.specs import SPATIAL, Filled, Group, Normal, Shape, Spec, Whole, reshaped
+from gradlint.worker.specs import SPATIAL, Group, Normal, Shape, Spec, Whole, reshaped
 
 
 def _embedding(case: Case) -> Iterator[Guess]:
@@ -101,7 +103,7 @@ def _matrix(case: Case) -> Iterator[Guess]:
     sided = any(dims_of(item.spec) & SIDES for item in items)
     if sided:
         yield from rescale(case, want / have)
-    yield from _factored(case, items, have, want)
+    yield from factored(case, items, have, want)
     for item in items:
         yield from reshape(case, item, ("batch", want))
         yield from reshape(case, item, ("batch", "time", want))
@@ -139,17 +141,6 @@ def _shifted(case: Case, items: list[Argument], missing: int) -> Iterator[Guess]
 def _with_last(guess: Guess, item: Argument, size: int) -> Guess:
     shape = getattr(item.spec, "shape", ())
     return guess.having(item.name, reshaped(item.spec, (*shape[:-1], size)))
-
-
-def _factored(case: Case, items: list[Argument], have: int, want: int) -> Iterator[Guess]:
-    """The layer sees `have` for a flattened or tiled argument: change one size in proportion."""
-    for item in items:
-        dims = getattr(item.spec, "shape", ())
-        for index, size in enumerate(case.shape(item.spec)):
-            if index and size > 1 and (size * want) % have == 0:
-                yield from reshape(
-                    case, item, (*dims[:index], size * want // have, *dims[index + 1 :])
-                )
 
 
 def _normalisation(case: Case) -> Iterator[Guess]:
@@ -244,74 +235,6 @@ def _stated(spec: Spec, state: Normal) -> Spec:
     return state
 
 
-def _elementwise(case: Case) -> Iterator[Guess]:
-    found = re.search(
-        r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\)", case.failure.text
-    )
-    found = found or re.search(
-        r"\[[\d, ]*?(\d+)\].*does not match the shape.*\[[\d, ]*?(\d+)\]", case.failure.text
-    )
-    call = case.failure.call
-    if not found or call is None:
-        return
-    sizes = int(found[1]), int(found[2])
-    tensors = call.tensors()[:2]
-    if len(tensors) == 2 and not sources_of(tensors[0]):
-        tensors, sizes = tensors[::-1], sizes[::-1]
-    for tensor in tensors:
-        for item in case.blamed(tensor):
-            if isinstance(item.spec, Filled):
-                yield from (case.guess.having(item.name, other) for other in item.others)
-    yield from _codebooks(case, tensors[0], sizes[1])
-    yield from _masks(case, *sizes)
-    if not min(sizes):
-        return  # because nothing is left of what was too small
-    have, want = sizes
-    both = len(tensors) == 2 and all(sources_of(tensor) for tensor in tensors)
-    for tensor, old, new in ((tensors[0], have, want), (tensors[-1], want, have))[
-        : 2 if both else 1
-    ]:
-        yield from resize(case, case.blamed(tensor), old, new)
-        offset = [(o, n) for extra in (1, 2) for o, n in [(old - extra, new - extra)]]
-        for o, n in offset:
-            yield from resize(case, case.blamed(tensor), o, n)
-        if any(dims_of(item.spec) & SIDES for item in case.blamed(tensor)):
-            yield from _one_side(case, old, new)
-            yield from _one_side(case, old - 1, new - 1)
-            videos = [i for i in case.blamed(tensor) if len(case.shape(i.spec)) > 4]
-            yield from _factored(case, videos, old, new)
-            if tensor.dim() == 4:
-                yield from rescale(case, (new / old) ** 2)
-            yield from rescale(case, new / old)
-            if old > 2 and new > 2:
-                yield from rescale(case, (new - 1) / (old - 1))
-            if both:
-                yield from larger(case)
-
-
-def _masks(case: Case, *sizes: int) -> Iterator[Guess]:
-    """A mask has one value for all channels."""
-    for item in case.guess.arguments:
-        dims: Shape = getattr(item.spec, "shape", ())
-        if "mask" in item.name and len(dims) == 3 and case.shape(item.spec)[1] in sizes:
-            yield from reshape(case, item, (dims[0], 1, dims[2]))
-
-
-def _codebooks(case: Case, tensor: torch.Tensor, count: int) -> Iterator[Guess]:
-    """Each step of a sequence has a token of each of `count` codebooks."""
-    for item in case.blamed(tensor):
-        if isinstance(item.spec, Whole) and item.spec.shape == ("batch", "time"):
-            yield from reshape(case, item, ("batch", "time", count))
-
-
-def _one_side(case: Case, have: int, want: int) -> Iterator[Guess]:
-    """Only one side of a volume, such as its frames, has the wrong size."""
-    for name in ("depth", "width", "height") if have > 0 < want else ():
-        size = case.guess.size[name] * want
-        if uses(case.guess, "depth") and uses(case.guess, name) and size % have == 0:
-            yield case.guess.sized(**{name: size // have})
-
-
 def _concatenation(case: Case) -> Iterator[Guess]:
     call, text = case.failure.call, case.failure.text
     if call is None or call.name not in (
@@ -387,7 +310,7 @@ CALLS: tuple[Repair, ...] = (
     _recurrent,
     _normalisation,
     _matrix,
-    _elementwise,
+    elementwise,
     _concatenation,
     _view,
     einsum,

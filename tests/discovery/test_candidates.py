@@ -793,3 +793,17 @@ class Net(nn.Module):
 """)
     constructors = [candidate.constructor for candidate in _model(program).candidates]
     assert constructors == ["Net()", "Net.from_name(model_name='base')"]
+
+
+def test_what_forward_unpacks_is_a_pair(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self, input_resolution, dim):
+        super().__init__()
+        self.input_resolution = input_resolution
+        self.layer = nn.Linear(dim, dim)
+    def forward(self, x):
+        height, width = self.input_resolution
+        return self.layer(x)
+""")
+    assert _first(program).constructor == "Net([32, 32], 64)"

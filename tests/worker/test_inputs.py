@@ -140,6 +140,14 @@ CASES = {
         ),
         ("int64[8]", "float32[1,8,8]"),
     ),
+    "what is added to steps has steps": (
+        net(
+            "self.l = nn.Linear(80, 8); self.e = nn.Embedding(9, 8)",
+            "assert len(mel) == len(pos); return self.l(mel) + self.e(pos)",
+            "mel, pos",
+        ),
+        ("float32[8,32,80]", "int64[8,32]"),
+    ),
     "a mask that is inverted is one of flags": (
         net(
             "self.e = nn.Embedding(50, 8)",

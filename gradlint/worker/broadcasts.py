@@ -1,0 +1,102 @@
+"""What operations on two tensors say when their sizes disagree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+
+from gradlint.worker.attempt import sources_of
+from gradlint.worker.case import (
+    SIDES,
+    Case,
+    dims_of,
+    factored,
+    larger,
+    rescale,
+    reshape,
+    resize,
+    uses,
+)
+from gradlint.worker.guesses import Guess
+from gradlint.worker.specs import Filled, Normal, Shape, Whole
+
+
+def elementwise(case: Case) -> Iterator[Guess]:
+    """Two tensors whose sizes meet in a sum, a product or a comparison and disagree."""
+    found = re.search(
+        r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\)", case.failure.text
+    )
+    found = found or re.search(
+        r"\[[\d, ]*?(\d+)\].*does not match the shape.*\[[\d, ]*?(\d+)\]", case.failure.text
+    )
+    call = case.failure.call
+    if not found or call is None:
+        return
+    sizes = int(found[1]), int(found[2])
+    tensors = call.tensors()[:2]
+    if len(tensors) == 2 and not sources_of(tensors[0]):
+        tensors, sizes = tensors[::-1], sizes[::-1]
+    for tensor in tensors:
+        for item in case.blamed(tensor):
+            if isinstance(item.spec, Filled):
+                yield from (case.guess.having(item.name, other) for other in item.others)
+    yield from _stepped(case, tensors)
+    yield from _codebooks(case, tensors[0], sizes[1])
+    yield from _masks(case, *sizes)
+    if not min(sizes):
+        return  # because nothing is left of what was too small
+    have, want = sizes
+    both = len(tensors) == 2 and all(sources_of(tensor) for tensor in tensors)
+    for tensor, old, new in ((tensors[0], have, want), (tensors[-1], want, have))[
+        : 2 if both else 1
+    ]:
+        yield from resize(case, case.blamed(tensor), old, new)
+        offset = [(o, n) for extra in (1, 2) for o, n in [(old - extra, new - extra)]]
+        for o, n in offset:
+            yield from resize(case, case.blamed(tensor), o, n)
+        if any(dims_of(item.spec) & SIDES for item in case.blamed(tensor)):
+            yield from _one_side(case, old, new)
+            yield from _one_side(case, old - 1, new - 1)
+            videos = [i for i in case.blamed(tensor) if len(case.shape(i.spec)) > 4]
+            yield from factored(case, videos, old, new)
+            if tensor.dim() == 4:
+                yield from rescale(case, (new / old) ** 2)
+            yield from rescale(case, new / old)
+            if old > 2 and new > 2:
+                yield from rescale(case, (new - 1) / (old - 1))
+            if both:
+                yield from larger(case)
+
+
+def _masks(case: Case, *sizes: int) -> Iterator[Guess]:
+    """A mask has one value for all channels."""
+    for item in case.guess.arguments:
+        dims: Shape = getattr(item.spec, "shape", ())
+        if "mask" in item.name and len(dims) == 3 and case.shape(item.spec)[1] in sizes:
+            yield from reshape(case, item, (dims[0], 1, dims[2]))
+
+
+def _stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[Guess]:
+    """Of two, one has an axis of steps that the other lacks."""
+    low, high = min(tensors, key=torch.Tensor.dim), max(tensors, key=torch.Tensor.dim)
+    for item in case.blamed(low) if high.dim() == low.dim() + 1 else ():
+        sizes = case.shape(item.spec)
+        if isinstance(item.spec, Normal) and len(sizes) == 2:
+            yield from reshape(case, item, ("batch", "time", sizes[-1]))
+
+
+def _codebooks(case: Case, tensor: torch.Tensor, count: int) -> Iterator[Guess]:
+    """Each step of a sequence has a token of each of `count` codebooks."""
+    for item in case.blamed(tensor):
+        if isinstance(item.spec, Whole) and item.spec.shape == ("batch", "time"):
+            yield from reshape(case, item, ("batch", "time", count))
+
+
+def _one_side(case: Case, have: int, want: int) -> Iterator[Guess]:
+    """Only one side of a volume, such as its frames, has the wrong size."""
+    for name in ("depth", "width", "height") if have > 0 < want else ():
+        size = case.guess.size[name] * want
+        if uses(case.guess, "depth") and uses(case.guess, name) and size % have == 0:
+            yield case.guess.sized(**{name: size // have})
