@@ -158,7 +158,7 @@ class Filling:
         if usual and annotation is None and not usage.options:
             return f"{nn}.{usual}()" if "norm" not in parameter.name else None
         named = self.reading.imports.qualified(annotation) if annotation is not None else ""
-        return f"{nn}.Identity()" if named == "torch.nn.Module" else None
+        return self._stand_in(parameter) if named == "torch.nn.Module" else None
 
     def _block(self) -> str | None:
         """The first class of the file that looks like a residual block."""
@@ -276,9 +276,12 @@ class Filling:
                 built = next(constructions(self.reading, name, self.depth + 1), None)
                 if built is not None:
                     return built.text
-        parts = Keeping.of(self.scope, parameter.name).parts().inner
-        read = (f"{name}={self._setting(name, part.counted)}" for name, part in parts.items())
-        return f"PassThrough({', '.join(read)})"
+        return self._stand_in(parameter)
+
+    def _stand_in(self, parameter: Parameter) -> str:
+        """A module that hands on what it is given, with what the class reads of the parameter."""
+        parts = Keeping.of(self.scope, parameter.name).parts() if self.scope else Parts()
+        return f"PassThrough({self._words(parts)})"
 
     def _by_use(self, parameter: Parameter, usage: Usage) -> str | None:
         """A value for a parameter whose name says nothing, by what the constructor does with it."""
@@ -310,16 +313,19 @@ class Filling:
 
     def _filled(self, parts: Parts, within: str = "") -> str:
         """An expression for an object of these parts, each with the value the project gives it."""
+        words = self._words(parts, within)
+        if not parts.as_mapping:
+            return f"{_NAMESPACE}({words})"
+        return f"{_ATTRIBUTES}({words})" if parts.as_object else f"dict({words})"
+
+    def _words(self, parts: Parts, within: str = "") -> str:
         values = {
             name: self._filled(inner, name)
             if inner.inner
             else self._setting(name, inner.counted, within)
             for name, inner in parts.inner.items()
         }
-        words = ", ".join(f"{name}={value}" for name, value in values.items())
-        if not parts.as_mapping:
-            return f"{_NAMESPACE}({words})"
-        return f"{_ATTRIBUTES}({words})" if parts.as_object else f"dict({words})"
+        return ", ".join(f"{name}={value}" for name, value in values.items())
 
     def _setting(self, name: str, counted: bool, within: str = "") -> str:
         """The value of a setting: a configuration class's, the project's, or the usual one.

@@ -496,7 +496,7 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("depth", "assert isinstance(depth, tuple), 'no'", "(2, 2, 2, 2)"),
         ("layers", "for i in range(layers): pass", "2"),
         ("params", "self.l = nn.Linear(params['hidden_dim'], 3)", "dict(hidden_dim=64)"),
-        ("backbone: nn.Module", "", "nn.Identity()"),
+        ("backbone: nn.Module", "", "PassThrough()"),
         ("message: Callable", "self.n = message.width", "PassThrough(width=64)"),
         ("parts: Sequence[nn.Module]", "", "[PassThrough(), PassThrough()]"),
         ("encoder", "", "Encoder(64)"),
