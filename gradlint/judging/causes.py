@@ -34,6 +34,7 @@ from gradlint.protocol.remedy import (
     SetGateBias,
     SkipRecurrent,
 )
+from gradlint.protocol.span import Span
 from gradlint.report import Finding, TriedRemedy
 from gradlint.rule import Family, Hypothesis, Rule
 from gradlint.theory import Attribution, Cause
@@ -55,8 +56,8 @@ _ALIKE = 0.1  # of values closer together than this none is better: seeds differ
 class Judged:
     """A suspicion and what was measured for it: its claims in `evidence`, its remedies as tried.
 
-    `attribution` splits the decades of its region by cause, where the theory can. `learns` says
-    that the loop's own optimizer was seen to teach the model a task in spite of it.
+    `attribution` splits the decades of its region by cause, where the theory can. `survived` are
+    quantities in spite of which the loop's own optimizer was seen to teach the model a task.
     """
 
     rule: type[Rule]
@@ -64,7 +65,7 @@ class Judged:
     evidence: tuple[Evidence, ...]
     remedies: tuple[TriedRemedy, ...] = ()
     attribution: Attribution | None = None
-    learns: bool = False
+    survived: frozenset[Quantity] = frozenset()
 
     @property
     def verdict(self) -> Verdict:
@@ -125,12 +126,16 @@ def findings(judged: Sequence[Judged], model: str) -> tuple[Finding, ...]:
     Suspicions whose regions meet, directly or through others, make one finding: that of the rule
     whose own remedy recovers most. The others are its notes, and it is as severe as the worst of
     them. A symptom of no region is one of the whole model and joins the gravest finding. Others
-    without a region, and refuted ones, stand alone. Where a rehearsal of the training was seen to
-    learn, signals that should prevent it are warnings.
+    without a region, and refuted ones, stand alone; a rule that is confirmed in one of two ways is
+    not refuted as well. Where a rehearsal of the training was seen to learn, signals that should
+    prevent it are warnings.
     """
-    if any(map(_learnt, judged)):
-        judged = [replace(item, learns=True) for item in judged]
-    refuted = [[item] for item in judged if item.verdict is Verdict.REFUTED]
+    survived = frozenset[Quantity]().union(*map(_survived, judged))
+    judged = [replace(item, survived=survived) for item in judged]
+    said = {_place(item) for item in judged if item.verdict is Verdict.CONFIRMED}
+    refuted = [
+        [item] for item in judged if item.verdict is Verdict.REFUTED and _place(item) not in said
+    ]
     standing = [item for item in judged if item.verdict is not Verdict.REFUTED]
     whole = [item for item in standing if item.hypothesis.symptom and not item.hypothesis.region]
     groups = _regions([item for item in standing if item not in whole])
@@ -141,13 +146,25 @@ def findings(judged: Sequence[Judged], model: str) -> tuple[Finding, ...]:
     return tuple(_one_finding(group, model) for group in [*groups, *refuted])
 
 
-def _learnt(item: Judged) -> bool:
-    """Whether a rehearsal was seen to succeed, be it from one of several initialisations."""
-    taught = [e for e in item.evidence if e.claim.quantity is Quantity.UNLEARNED_SHARE]
-    return any(
+def _place(item: Judged) -> tuple[type[Rule], Span, str]:
+    return item.rule, item.hypothesis.span, item.hypothesis.layer
+
+
+def _survived(item: Judged) -> frozenset[Quantity]:
+    """What did not keep a rehearsal from success, be it from one of several initialisations.
+
+    What a gradient loses over time matters only where the rehearsal was one of memory.
+    """
+    learnt = [e.claim for e in item.evidence if _learnt(e)]
+    if any(claim.steps for claim in learnt):
+        return _FORETELLING
+    return _FORETELLING - {Quantity.RECURRENT_DECAY} if learnt else frozenset()
+
+
+def _learnt(evidence: Evidence) -> bool:
+    return evidence.claim.quantity is Quantity.UNLEARNED_SHARE and (
         evidence.verdict is Verdict.REFUTED
         or any(value <= _HALF_LEARNT for value in evidence.measured)
-        for evidence in taught
     )
 
 
@@ -352,11 +369,7 @@ def _severity(item: Judged) -> Severity:
     worst = any(
         evidence.beyond_error
         for evidence in item.evidence
-        if not (
-            item.learns
-            and evidence.claim.quantity in _FORETELLING
-            and math.isfinite(evidence.typical)
-        )
+        if not (evidence.claim.quantity in item.survived and math.isfinite(evidence.typical))
     )
     found = Severity.ERROR if worst else Severity.WARNING
     return min(found, item.hypothesis.severity, key=lambda severity: severity.rank)

@@ -14,7 +14,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-=+*#@"
 
 _WORDS = {
-    Quantity.UNLEARNED_SHARE: "share of a simple task that 300 steps of training leave unlearnt",
+    Quantity.UNLEARNED_SHARE: "share of a simple task that a short training leaves unlearnt",
     Quantity.UNLEARNED_START: "loss on one batch after 60 steps, over that of a constant output",
     Quantity.GRADIENT_DECADES: "gradient at {of}, relative to the output",
     Quantity.RECURRENT_DECAY: "gradient at {first_step} of {of}, relative to the last",

@@ -270,6 +270,26 @@ def test_a_weak_gradient_is_no_error_where_training_was_seen_to_learn(
 
 
 @pytest.mark.parametrize(
+    ("steps", "severity"),
+    [
+        pytest.param(0, Severity.ERROR, id="a task without memory was learnt"),
+        pytest.param(30, Severity.WARNING, id="the first step was recalled"),
+    ],
+)
+def test_what_a_gradient_loses_over_time_is_forgiven_only_by_recall(
+    steps: int, severity: Severity
+) -> None:
+    decay = Claim(Quantity.RECURRENT_DECAY, "rnn", Bound(-2.0), error=Bound(-3.0), steps=30)
+    fading = replace(
+        judged(DeepSigmoid), evidence=(Evidence(decay, (-6.0,) * 3, Verdict.CONFIRMED),)
+    )
+    recall = Evidence(replace(LESSON, steps=steps), (0.1,), Verdict.REFUTED)
+    taught = replace(rehearsed(Verdict.REFUTED), evidence=(recall,))
+    found = findings([fading, taught], "Net")
+    assert next(f for f in found if f.rule == "deep-sigmoid").severity is severity
+
+
+@pytest.mark.parametrize(
     ("most", "rule", "severity"),
     [
         pytest.param(Severity.WARNING, "bad-scale", Severity.ERROR, id="a warning names the cause"),
@@ -293,6 +313,11 @@ def test_what_was_refuted_stands_alone() -> None:
         ("bad-scale", Verdict.REFUTED),
     ]
     assert found[0].notes == ()
+
+
+def test_a_rule_that_is_confirmed_in_one_way_is_not_refuted_in_another() -> None:
+    tasks = [rehearsed(Verdict.CONFIRMED, 1.0, 1.0), rehearsed(Verdict.REFUTED, 0.1)]
+    assert [finding.verdict for finding in findings(tasks, "Net")] == [Verdict.CONFIRMED]
 
 
 def test_the_best_remedy_is_listed_first() -> None:

@@ -11,8 +11,10 @@ from gradlint.worker.rehearsal import Rehearsal
 from gradlint.worker.run import Run, UnmeasurableError
 
 STEPS = 300
+RECALL_STEPS = 500  # because three networks began to recall after 430 and learnt
 _ENOUGH = 0.1  # the share below which nothing more has to be shown
 _HOPELESS, _LATE = 0.97, 200  # with so much left after so many steps none learnt more
+_BRIEF = 20  # steps of a sequence: of longer ones none was recalled that was not after 200
 _LAST = 20  # steps over which answers are counted
 _SOON = 100  # steps: 11 networks overflowed sooner with each seed, and all failed
 
@@ -27,7 +29,7 @@ def measure(run: Run, claim: Claim) -> float:
     infinite where the loss overflows within 100 steps. Both are taken because large weights make
     wrong answers certain ones: their loss stays high long after most answers are right.
     `claim.batch` is the number of samples in a batch; with `claim.steps` only the first of so many
-    steps tells the class.
+    steps tells the class, and 500 steps are taken, all of them where a sequence is short.
 
     Raises:
         UnmeasurableError: the loop's loss is not cross entropy, the model cannot be taught, the
@@ -47,7 +49,8 @@ def measure(run: Run, claim: Claim) -> float:
         raise UnmeasurableError(f"the loop's loss is {run.training.loss or 'unknown'}")
     lesson, rehearsal = Lesson(run, batch=claim.batch, steps=claim.steps), Rehearsal(run)
     losses, wrong, left = [], [], math.nan
-    for step in range(STEPS):
+    late = RECALL_STEPS if 0 < claim.steps <= _BRIEF else _LATE
+    for step in range(RECALL_STEPS if claim.steps else STEPS):
         losses.append(rehearsal.step(lesson.loss, on=lesson.draw(), draw=step))
         wrong.append(lesson.wrong)
         if not math.isfinite(losses[-1]):
@@ -56,7 +59,7 @@ def measure(run: Run, claim: Claim) -> float:
             raise UnmeasurableError(f"the loss overflowed after {step} steps")
         chance = 1.0 - 1.0 / lesson.classes
         left = min(_mean(losses) / math.log(lesson.classes), _mean(wrong) / chance)
-        if step >= _LAST and (left < _ENOUGH or (step >= _LATE and left > _HOPELESS)):
+        if step >= _LAST and (left < _ENOUGH or (step >= late and left > _HOPELESS)):
             break
     return left
 
