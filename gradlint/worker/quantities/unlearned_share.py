@@ -14,7 +14,7 @@ STEPS = 300
 RECALL_STEPS = 500  # because three networks began to recall after 430 and learnt
 _CLEAR = 0.5  # as far below the bound nothing more has to be shown
 _HOPELESS, _LATE = 0.97, 200  # with so much left after so many steps none learnt more
-_BRIEF = 20  # steps of a sequence: of longer ones none was recalled that was not after 200
+_BRIEF = 40  # steps of a sequence: with longer ones 500 steps of training take too many seconds
 _LAST = 20  # steps over which answers are counted
 _SOON = 100  # steps: 11 networks overflowed sooner with each seed, and all failed
 
