@@ -56,6 +56,10 @@ def last_resort(annotation: ast.expr | None) -> str | None:
             return "0.1"
         case ast.Name(id="str"):
             return "''"  # which the error of the constructor may replace by what it lists
+        case ast.Subscript(value=outer, slice=ast.Tuple(elts=items)) if _last(outer) == "Union":
+            return next(filter(None, map(last_resort, items)), None)
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return last_resort(left) or last_resort(right)
         case ast.Subscript(value=outer, slice=inner) if _last(outer).lower() in _SEQUENCES:
             items = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             return "[64, 64]" if _last(items[0]) == "int" else None

@@ -486,6 +486,7 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("sizes: List[int], pair: Tuple[int, int]", "", "[64, 64, 10], [64, 64]"),
         ("channels: List[int]", "", "[64, 64, 64, 64]"),
         ("foo: int, bar: float", "", "8, 0.1"),
+        ("foo: Union[float, List[float]], bar: int | list[int]", "", "0.1, 8"),
         ("norm_layer, act_layer", "", "nn.BatchNorm2d, nn.GELU"),
         ("act", "self.act = act()", "nn.ReLU"),
         ("act", "if act == 'swish': pass", "'swish'"),
