@@ -137,11 +137,11 @@ def rescale(case: Case, ratio: float) -> Iterator[Guess]:
     names = [name for name in sorted(SIDES) if uses(case.guess, name)]
     if not names or ratio <= 0:
         return
-    factor = ratio ** (1 / len(names))
-    size = case.guess.size
-    exact = {name: size[name] * factor for name in names}
-    if all(abs(value - round(value)) < 1e-6 for value in exact.values()):
-        yield case.guess.sized(**{name: round(value) for name, value in exact.items()})
+    frames = [name for name in names if name != "depth"]  # because a video may be long enough
+    for scaled in (frames, names) if len(frames) == 2 < len(names) else (names,):
+        exact = {name: case.guess.size[name] * ratio ** (1 / len(scaled)) for name in scaled}
+        if all(abs(value - round(value)) < 1e-6 for value in exact.values()):
+            yield case.guess.sized(**{name: round(value) for name, value in exact.items()})
     usual = sorted(
         LADDER if len(names) > 1 else _LONG, key=lambda s: abs(math.log(s / exact[names[0]]))
     )

@@ -390,6 +390,13 @@ CASES = {
         ),
         ("float32[8,3,56,56]",),
     ),
+    "the frames of a video are larger, not more": (
+        net(
+            "self.c = nn.Conv3d(3, 4, (2, 8, 8), (2, 8, 8))",
+            "return self.c(x).view(x.shape[0], 4, 8, 14, 14)",
+        ),
+        ("float32[8,3,16,112,112]",),
+    ),
     "a mask masks nothing": (
         net(
             "self.l = nn.Linear(6, 6)",
