@@ -6,7 +6,7 @@ Dense, bilinear, embedding, products of signals.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gradlint.protocol.nodes import Parameter
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded
@@ -115,6 +115,30 @@ def embedding(call: Call) -> Step:
     return Step(moments, (Gain(0.0),) * len(call.operands))
 
 
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """Which axes a product of A and B sums over.
+
+    The number of terms in each sum, the roles of the summed axis in both, the role of what each
+    keeps, and how many rows of A and columns of B there are.
+    """
+
+    count: float
+    along: str
+    across: str
+    own: str
+    free: str
+    rows: int
+    columns: int
+
+    @property
+    def turned(self) -> Contraction:
+        """The same with A and B in each other's place: (A B)^T = B^T A^T."""
+        return Contraction(
+            self.count, self.across, self.along, self.free, self.own, self.columns, self.rows
+        )
+
+
 def product_of_matrices(call: Call) -> Step:
     """A B with n terms in each sum: q' = n q_A q_B + n (n - 1) x_A x_B, gains n q_B and n q_A.
 
@@ -124,17 +148,28 @@ def product_of_matrices(call: Call) -> Step:
     values share none to the weights, as far as it passes their softmax.
     """
     if len(call.operands) < 2:
-        factor = 1.0
         after = replace(call.first, shape=call.shape, axes=_product_axes(call.shape), curve=None)
-        return Step(after, (Gain(factor),) * len(call.operands))
+        return Step(after, (Gain(1.0),) * len(call.operands))
     first, second = call.operands[:2]
     one, two = first.moments, second.moments
-    count, along, across, free = _summed(call, one, two)
+    sums = _contraction(call, one, two)
     if first.constant != second.constant:
-        return _times_constant(call, count)
-    own, other = _common(two, across)
-    beside = _common(one, along)[0]
-    keys = free == POSITION
+        return _times_constant(call, sums.count)
+    if sums.along == POSITION and _is_weighing(two, sums.count):  # values stand before weights
+        after, (gain, other) = _product(two, one, sums.turned, call)
+        axes = (BATCH + FEATURE * len(call.shape))[: len(call.shape) - 1] + POSITION
+        after, gains = replace(after, axes=axes), (other, gain)
+    else:
+        after, gains = _product(one, two, sums, call)
+    return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 2))
+
+
+def _product(
+    one: Moments, two: Moments, sums: Contraction, call: Call
+) -> tuple[Moments, tuple[Gain, Gain]]:
+    count, keys = sums.count, sums.free == POSITION
+    beside = _common(one, sums.along)[0]
+    own, other = _common(two, sums.across)
     after = Moments(
         bounded(count * one.square * two.square + _pairs(one, count, one.square, beside) * own),
         count * one.shared * two.shared + _pairs(one, count, one.shared, beside) * other,
@@ -144,13 +179,12 @@ def product_of_matrices(call: Call) -> Step:
         _product_axes(call.shape),
         alike=two.local_correlation if keys else 0.0,
     )
-    weighed = across == POSITION and _is_weighing(one, count)
+    weighed = sums.across == POSITION and _is_weighing(one, count)
     lands = SCATTERED if keys else None
     if weighed:
-        lands = spread_by(one.shape[-2], count, count * one.square, one.local / one.square)
+        lands = spread_by(sums.rows, count, count * one.square, one.local / one.square)
     apart = two.square - two.local if weighed or (keys and call.competing) else two.square
-    gains = (Gain(count * max(apart, 0.0)), Gain(count * one.square, lands=lands))
-    return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 2))
+    return after, (Gain(count * max(apart, 0.0)), Gain(count * one.square, lands=lands))
 
 
 def _pairs(one: Moments, count: float, same: float, beside: float) -> float:
@@ -190,26 +224,25 @@ def _times_constant(call: Call, count: float) -> Step:
     return Step(after, gains)
 
 
-def _summed(call: Call, one: Moments, two: Moments) -> tuple[float, str, str, str]:
-    """The number of terms in each sum, the roles of the summed axis, and that of B's free axis."""
+def _contraction(call: Call, one: Moments, two: Moments) -> Contraction:
+    """By the letters of an einsum, else as a product of the last two axes."""
     equation = dict(call.layer.settings).get("argument0")
     if isinstance(equation, str) and equation.count(",") == equation.count("->") == 1:
         left, _, out = equation.replace(" ", "").partition("->")
-        first, second = left.split(",")
-        sizes = _sizes(first, one)
-        joint = [letter for letter in sizes if letter in second and letter not in out]
+        first, second = (_sizes(*pair) for pair in zip(left.split(","), (one, two), strict=True))
+        joint = [letter for letter in first if letter in second and letter not in out]
         if joint:
-            largest = max(joint, key=lambda letter: sizes[letter][0])
-            count = math.prod(sizes[letter][0] for letter in joint)
-            others = _sizes(second, two)
-            free = [others[letter][1] for letter in out if letter in others and letter not in first]
-            return float(count), sizes[largest][1], others[largest][1], "".join(free[-1:])
-    return (
-        _terms(one.shape, two.shape, call.shape),
-        one.axes[-1:],
-        two.axes[-2:-1],
-        two.axes[-1:],
-    )
+            largest = max(joint, key=lambda letter: first[letter][0])
+            own = [first[letter] for letter in out if letter in first and letter not in second]
+            free = [second[letter] for letter in out if letter in second and letter not in first]
+            (rows, role), (columns, other) = (own or [(1, "")])[-1], (free or [(1, "")])[-1]
+            count = float(math.prod(first[letter][0] for letter in joint))
+            along, across = first[largest][1], second[largest][1]
+            return Contraction(count, along, across, role, other, rows, columns)
+    count = _terms(one.shape, two.shape, call.shape)
+    rows, columns = one.shape[-2] if len(one.shape) > 1 else 1, two.shape[-1] if two.shape else 1
+    ends = one.axes[-1:], two.axes[-2:-1], one.axes[-2:-1], two.axes[-1:]
+    return Contraction(count, *ends, rows, columns)
 
 
 def _sizes(letters: str, part: Moments) -> dict[str, tuple[int, str]]:

@@ -74,6 +74,8 @@ class Heads(nn.Module):
             logits = torch.einsum("bhqd,bhkd->bhqk", q, k) * self.scale
             return torch.einsum("bhqk,bhkd->bhqd", logits.softmax(-1), v)
         logits = q @ k.transpose(-1, -2) * self.scale
+        if self.way == "values first":
+            return (v.transpose(-1, -2) @ logits.softmax(-1).transpose(-1, -2)).transpose(-1, -2)
         if self.way.endswith("filled"):
             logits = logits.masked_fill(~seen, -math.inf)
         if self.way.endswith("chosen"):
@@ -99,7 +101,16 @@ def gap(net: Network, seeds: int = 5) -> float:
     return max(abs(prediction.decades(node) - statistics.median(found[node])) for node in trunk)
 
 
-WAYS = ("fused", "fused, masked", "spelled out", "filled", "chosen", "added", "by letters")
+WAYS = (
+    "fused",
+    "fused, masked",
+    "spelled out",
+    "filled",
+    "chosen",
+    "added",
+    "by letters",
+    "values first",
+)
 
 
 @pytest.mark.parametrize("way", WAYS)
