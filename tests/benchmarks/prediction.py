@@ -4,7 +4,7 @@ Run as `python -m tests.benchmarks.prediction random --count 200`, `… timm`, `
 `… pytorchcv`, which print a summary and write one line of JSON for each network into the file named
 by `--log`; `--drawn SEED --count 40` draws architectures from all that a package names. `… large`
 traces a language model of 7 billion parameters on tensors without values and says what that and its
-prediction cost.
+prediction cost; `… cost` says the milliseconds of a prediction for all of these.
 
 Measured on 72 random networks (seeds from 1000, the median of nine draws): R2 .9996, median error
 .031 decades at the first trunk node, 99 % within .5; a prediction takes 1.8 ms, the best of five.
@@ -25,8 +25,9 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -237,6 +238,28 @@ def run_family(
     return rows
 
 
+def costs(count: int, seed: int) -> Iterator[str]:
+    """What a prediction costs, by kind of network; nothing is measured but its time."""
+    families: dict[str, Iterable[tuple[str, Callable[[], Built]]]] = {
+        "random": ((str(seed), partial(of, design(seed))) for seed in range(1000, 1000 + count)),
+        "timm": drawn("timm", seed),
+        "transformers": drawn("transformers", seed),
+    }
+    for family, networks in families.items():
+        found: list[tuple[int, float]] = []
+        for _, make in networks:
+            outcome = tried(lambda make=make: traced(make())[0])
+            if isinstance(outcome.value, LayerGraph):
+                found.append((len(outcome.value.layers), 1000.0 * _cost(outcome.value)))
+            if len(found) == count:
+                break
+        milliseconds = statistics.median(cost for _, cost in found)
+        each = statistics.median(1000.0 * cost / layers for layers, cost in found)
+        layers = statistics.median(number for number, _ in found)
+        yield f"{family}: {milliseconds:.2f} ms for {layers:.0f} layers, {each:.0f} us a layer"
+    yield large()
+
+
 def large() -> str:
     """What tracing and predicting a Llama of 7 billion parameters costs without its values."""
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -270,7 +293,8 @@ def _memory() -> float:
 def main() -> None:
     """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=("random", "timm", "transformers", "pytorchcv", "large"))
+    kinds = ("random", "timm", "transformers", "pytorchcv", "large", "cost")
+    parser.add_argument("kind", choices=kinds)
     parser.add_argument("--count", type=int, default=200, help="networks")
     parser.add_argument("--start", type=int, default=0, help="seed of the first random network")
     parser.add_argument("--drawn", type=int, help="draw architectures with this seed from all")
@@ -280,6 +304,9 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.kind == "large":
         print(large())
+    elif options.kind == "cost":
+        for line in costs(options.count, options.drawn or 0):
+            print(line, flush=True)
     elif options.kind == "random":
         seeds = options.seeds or 9  # because the median of three narrow networks is off by .04
         print(summary(run_random(options.count, options.start, seeds, options.log)))
