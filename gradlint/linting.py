@@ -311,7 +311,9 @@ def _levels(text: str) -> int:
 
 
 def _roots_first(program: Program) -> tuple[ModelDefinition, ...]:
-    return tuple(sorted(program.models, key=lambda model: not model.root))
+    """The roots, then the others from below, because wholes stand below their parts."""
+    roots = (model for model in program.models if model.root)
+    return (*roots, *(model for model in reversed(program.models) if not model.root))
 
 
 def _loops_of(model: ModelDefinition, program: Program) -> tuple[TrainingLoop, ...]:
@@ -344,9 +346,18 @@ def _summaries(program: Program, examined: Sequence[Examined]) -> tuple[ModelSum
     by_name = {item.summary.name: item.summary for item in examined}
     covering = {name: item.summary for item in examined for name in item.classes}
     return tuple(
-        by_name.get(model.name) or _covered(model, covering.get(model.name))
+        _summary(model, by_name.get(model.name), covering.get(model.name))
         for model in program.models
     )
+
+
+def _summary(
+    model: ModelDefinition, own: ModelSummary | None, by: ModelSummary | None
+) -> ModelSummary:
+    """What became of a model; one that ran only inside of another is covered by that."""
+    if own is None or (by is not None and own.status in _IN_VAIN):
+        return _covered(model, by)
+    return own
 
 
 def _covered(model: ModelDefinition, by: ModelSummary | None) -> ModelSummary:

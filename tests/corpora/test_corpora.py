@@ -210,6 +210,35 @@ class Net(nn.Module):
     assert list(built(Row("p", (outcome,)))) == ["net.py: defaults: Net() <- float32[8,2]"]
 
 
+def test_a_part_is_covered_by_a_whole_below_it_where_the_root_cannot_be_built(
+    tmp_path: Path,
+) -> None:
+    text = """
+from torch import nn
+class Part(nn.Module):
+    def __init__(self, gate):
+        super().__init__()
+        self.layer, self.gate = nn.Linear(4, 4), gate
+    def forward(self, x, state): return self.layer(x) * self.gate[state["a"].secret]
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.part = Part({3: 1.0})
+    def forward(self, x):
+        class State: secret = 3
+        return self.part(x.view(-1, 4), {"a": State})
+class Root(nn.Module):
+    def __init__(self, file):
+        super().__init__()
+        self.net, self.data = Net(), open(file)
+    def forward(self, x): return self.net(x)
+"""
+    (tmp_path / "net.py").write_text(text)
+    outcome = Sweep(tmp_path, 20.0, traced=True).outcome(tmp_path, Path("net.py"))
+    assert [model.status for model in outcome.models] == ["traced", "traced", "not-built"]
+    assert outcome.models[0].reason == "as part of Net"
+
+
 def test_a_kept_result_that_is_no_report_is_named(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text("{}")
     with pytest.raises(ValueError, match=r"r\.json: not a report"):
