@@ -99,7 +99,7 @@ def repaired(
 
     Arguments that the source gives are the user's: only guessed ones are changed.
     """
-    if candidate.built_from not in GUESSED:
+    if candidate.built_from not in GUESSED or isinstance(error, ImportError):
         return
     parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
     if not isinstance(parsed.value, ast.Call):
