@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import copy
 import itertools
 import math
 import re
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from types import ModuleType, SimpleNamespace
+from dataclasses import replace
+from types import ModuleType
 from typing import cast
 
 import torch
@@ -22,26 +21,21 @@ from gradlint.worker.attempt import released, told, tried
 from gradlint.worker.budget import Budget, OutOfTimeError
 from gradlint.worker.constructors import (
     by_signature,
-    model_in,
     open_call,
     refuse_missing,
     repaired,
 )
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError, ran_out_of_memory
-from gradlint.worker.guesses import Guess
 from gradlint.worker.imagined import Imagination
 from gradlint.worker.inputs import Search, TooSlowError
 from gradlint.worker.offline import without_weights
-from gradlint.worker.passing import PassThrough
+from gradlint.worker.recipe import Built, described_inputs, given_inputs, made, namespace_of
 from gradlint.worker.refitting import beyond_inputs, refitted
-from gradlint.worker.size import TooLargeError, counted, limited, parameter_limit
-from gradlint.worker.sources import Arguments, arguments, batch_that_runs, evaluated, larger
-from gradlint.worker.specs import described
+from gradlint.worker.size import TooLargeError, counted, parameter_limit
+from gradlint.worker.sources import Arguments, batch_that_runs, evaluated
 from gradlint.worker.unset import completed
 from gradlint.worker.widths import reduced, with_heads
-
-__all__ = ["Built", "UserError", "build", "on_cpu"]
 
 _GIVEN = frozenset(
     {
@@ -51,7 +45,6 @@ _GIVEN = frozenset(
         BuiltFrom.CALLER,
     }
 )
-_FOUND = frozenset({BuiltFrom.USE_IN_PROJECT, BuiltFrom.NAMES})
 _STAGES = ("build", "inputs", "forward")
 _REPAIRS = 40
 _REAL, _FAKE = 0.5, 0.3  # of the time for an answer, because the final trace takes some as well
@@ -59,7 +52,6 @@ _HANDY = 40_000_000  # a pass through 110 million took six times that through 10
 _CHANGES = 12
 _FITS = 4  # because each costs a search of inputs
 _FITTING = 6.0  # seconds of processor time after which no other size is tried
-_SMALLEST_BATCH = 2  # because batch normalisation needs two samples
 
 
 class NoForwardError(Exception):
@@ -68,66 +60,6 @@ class NoForwardError(Exception):
 
 class NoParametersError(Exception):
     """The module has nothing to train: a transform, a loss, a frozen or functional module."""
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A model that can be made again and again, each time from torch's current random state.
-
-    `described` are its inputs as a report writes them, such as `float32[8,3,32,32]`. A model that
-    is too large for this machine has an `imagination`, in which alone it can be made and run.
-    """
-
-    candidate: Candidate
-    described: tuple[str, ...]
-    _module: ModuleType = field(repr=False)
-    _guess: Guess | None = field(default=None, repr=False)
-    _batch: int = 0
-    _example: nn.Module | None = field(default=None, repr=False)
-    imagination: Imagination | None = field(default=None, repr=False)
-
-    @property
-    def searched(self) -> bool:
-        """Whether the inputs were found by search, so that their sizes are not the user's."""
-        return self._guess is not None or self.candidate.built_from in _FOUND
-
-    def make(self) -> nn.Module:
-        """A fresh model in training mode.
-
-        Raises:
-            UserError: at stage `build`, whatever the constructor raised.
-        """
-        limit = parameter_limit() if self.imagination is None else sys.maxsize
-        return _made(self._module, self.candidate, limit)
-
-    def inputs(self) -> Arguments:
-        """Fresh positional and keyword arguments of a forward pass.
-
-        Raises:
-            UserError: at stage `inputs`, whatever the user's own expressions raised.
-        """
-        if self._guess is not None:
-            return self._guess.drawn()
-        given = _given(self._module, self.candidate, self._example)
-        enlarged = larger(given, self._batch) if self._batch else None
-        return enlarged or given
-
-    def halved(self) -> Built | None:
-        """The same model fed with half of the batch, None where the batch is as small as can be.
-
-        Raises:
-            UserError: at stage `inputs`, whatever the user's own expressions raised.
-        """
-        batch = (self._guess.size["batch"] if self._guess else self._batch) // 2
-        if batch < _SMALLEST_BATCH:
-            return None
-        guess = self._guess.sized(batch=batch) if self._guess else None
-        half = replace(self, _guess=guess, _batch=0 if guess else batch)
-        return replace(half, described=_described(*half.inputs()))
-
-    def imagined(self) -> Built | None:
-        """The same model on tensors without values, None where it is that already."""
-        return None if self.imagination else replace(self, imagination=Imagination())
 
 
 def build(module: ModuleType, request: TraceModel) -> Built:
@@ -243,7 +175,7 @@ def _from(
         form, before = queue.pop(0)
         try:
             torch.manual_seed(request.seed)
-            model = _made(module, form, limit)
+            model = made(module, form, limit)
         except UserError as error:
             error.constructor = _inlined(form)
             # because no other arguments help where a package is not installed
@@ -300,10 +232,10 @@ def _repaired(module: ModuleType, form: Candidate, error: UserError, limit: int)
     cause = error.error
     if isinstance(cause, TooLargeError):
         last = limit >= parameter_limit()
-        return list(reduced(form, _namespace(module, form), defaults=last))
+        return list(reduced(form, namespace_of(module, form), defaults=last))
     if not isinstance(cause, Exception):
         return []
-    return list(itertools.islice(repaired(form, cause, _namespace(module, form)), _CHANGES))
+    return list(itertools.islice(repaired(form, cause, namespace_of(module, form)), _CHANGES))
 
 
 def _with_inputs(
@@ -321,15 +253,15 @@ def _with_inputs(
             return built.value
         if built.error is not None and candidate.built_from in _GIVEN:
             raise built.error
-        model = _made(module, candidate, max(limit, parameter_limit()))
+        model = made(module, candidate, max(limit, parameter_limit()))
     guess = Search(model, request.sequence_length, limit=budget.left()).found()
     args, kwargs = guess.drawn()
-    return Built(candidate, _described(args, kwargs), module, guess)
+    return Built(candidate, described_inputs(args, kwargs), module, guess)
 
 
 def _with_given(module: ModuleType, candidate: Candidate, model: nn.Module) -> Built:
     example = model if any("self" in text for text in candidate.inputs or ()) else None
-    given = tried(lambda: _given(module, candidate, example))
+    given = tried(lambda: given_inputs(module, candidate, example))
     if given.error is not None:
         raise UserError("inputs", given.error) from given.error
     args, kwargs = cast(Arguments, given.value)
@@ -339,65 +271,14 @@ def _with_given(module: ModuleType, candidate: Candidate, model: nn.Module) -> B
         raise UserError("forward", outcome.error) from outcome.error
     batch = batch_that_runs(model, (args, kwargs))
     built = Built(candidate, (), module, None, batch, example)
-    return replace(built, described=_described(*built.inputs()))
-
-
-def _given(module: ModuleType, candidate: Candidate, example: nn.Module | None) -> Arguments:
-    namespace = _namespace(module, candidate)
-    if example is not None:
-        namespace["self"] = example
-    with on_cpu():
-        return arguments(candidate.inputs or (), namespace)
-
-
-def _described(args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, ...]:
-    named = (f"{name}: {described(value)}" for name, value in kwargs.items())
-    return (*map(described, args), *named)
-
-
-def _namespace(module: ModuleType, candidate: Candidate) -> dict[str, object]:
-    """What the expressions of a candidate see: the module's names and the bindings that work."""
-    helpers = {"SimpleNamespace": SimpleNamespace, "PassThrough": PassThrough}
-    namespace = {**helpers, **vars(module)}
-    with on_cpu():
-        for name, text in candidate.bindings:
-            outcome = tried(evaluated, text, namespace)
-            if outcome.error is None:
-                namespace[name] = outcome.value
-    return namespace
-
-
-def _made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
-    namespace = _namespace(module, candidate)
-    existing = {id(value) for value in vars(module).values() if isinstance(value, nn.Module)}
-    with on_cpu(), without_weights():
-        outcome = tried(lambda: _constructed(candidate.constructor, namespace, limit))
-    if outcome.error is not None:
-        raise UserError("build", outcome.error) from outcome.error
-    model = model_in(outcome.value)
-    if model is None:
-        kind = (
-            "the class itself" if isinstance(outcome.value, type) else type(outcome.value).__name__
-        )
-        reason = f"{candidate.constructor} gives {kind}, not a model"
-        raise UserError("build", TypeError(reason))
-    # because an object of the module's own would carry what one probe did to it into the next
-    own = copy.deepcopy(model) if id(model) in existing else model
-    if tried(own.train).error is not None:  # because `train` may be the name of a whole training
-        nn.Module.train(own)
-    return own
-
-
-def _constructed(text: str, namespace: dict[str, object], limit: int) -> object:
-    with limited(limit):
-        return evaluated(text, namespace)
+    return replace(built, described=described_inputs(*built.inputs()))
 
 
 def _sized(module: ModuleType, candidate: Candidate, error: UserError) -> UserError:
     """The same error, with the size of the model where that is why it was not built."""
     if not isinstance(error.error, TooLargeError):
         return error
-    namespace = _namespace(module, candidate)
+    namespace = namespace_of(module, candidate)
     with on_cpu(), without_weights():
         count = tried(lambda: counted(lambda: evaluated(candidate.constructor, namespace)))
     parameters = count.value if isinstance(count.value, int) else 0

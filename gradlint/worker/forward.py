@@ -12,8 +12,8 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from gradlint.worker.build import on_cpu
 from gradlint.worker.call import tensors_in
+from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError
 from gradlint.worker.lines import Source
 from gradlint.worker.outputs import loss_of, tensors_of

@@ -14,7 +14,8 @@ from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel, Whole
 from gradlint.worker.attempt import tried
-from gradlint.worker.build import Built, build
+from gradlint.worker.build import build
+from gradlint.worker.recipe import Built
 from gradlint.worker.written import NotWrittenError, Writer
 
 

@@ -16,14 +16,15 @@ from torch import nn
 from gradlint.protocol.nodes import Edge
 from gradlint.protocol.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
 from gradlint.worker.attempt import released
-from gradlint.worker.build import Built, UserError, build
+from gradlint.worker.build import build
 from gradlint.worker.construction import watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
-from gradlint.worker.failure import ran_out_of_memory
+from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.forward import run, seed_everything
 from gradlint.worker.lines import Source
 from gradlint.worker.parts import Parts
 from gradlint.worker.probe import probe
+from gradlint.worker.recipe import Built
 
 T = TypeVar("T")
 

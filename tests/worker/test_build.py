@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
-from gradlint.worker.build import build, on_cpu
+from gradlint.worker.build import build
+from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError
 from gradlint.worker.size import TooLargeError, limited
 from gradlint.worker.widths import narrower, with_heads

@@ -1,0 +1,139 @@
+"""What an argument of `forward` is, as annotations and remarks tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from torch import nn
+
+from gradlint.worker.facts import channels_of
+from gradlint.worker.naming import by_name, whole_number
+from gradlint.worker.role import Role
+from gradlint.worker.specs import (
+    Boxes,
+    Constant,
+    Dim,
+    Extents,
+    Filled,
+    Grid,
+    Group,
+    Kinds,
+    Normal,
+    Shape,
+    Size,
+    Spec,
+    Whole,
+    reshaped,
+)
+from gradlint.worker.vision import is_image
+
+_JAXTYPING = re.compile(r"^\s*(?:jaxtyping\.)?(\w+)\[[^\"']*[\"']([^\"']*)[\"']\]")
+_PREFIX = re.compile(r"\b(torch|typing|t|nn|jaxtyping|collections\.abc)\.")
+_OPTIONAL = re.compile(r"(Optional\[|None\s*\|)|.*\|\s*None$|Union\[.*None")
+_LITERAL = re.compile(r"Literal\[\s*(?:'([^']*)'|\"([^\"]*)\"|(-?\d+))")
+
+
+def annotated(role: Role, annotation: str) -> Iterator[Spec]:
+    """What an annotation in its source form says, with shapes where it is one of jaxtyping."""
+    jaxtyping = _JAXTYPING.match(annotation)
+    if jaxtyping and jaxtyping[1] != "Literal":
+        yield _jaxtyped(role, jaxtyping[1], jaxtyping[2].split())
+        return
+    bare = _PREFIX.sub("", annotation).strip()
+    if literal := _LITERAL.match(bare):
+        yield Constant(int(literal[3]) if literal[3] else literal[1] or literal[2])
+    elif bare in _SCALARS and not role.forward.choices(role.name):
+        yield _SCALARS[bare] if bare != "int" else whole_number(role)
+    if _OPTIONAL.match(bare) and role.name in role.forward.required:
+        yield Constant(None)
+    if "LongTensor" in bare or "IntTensor" in bare:
+        ideas = (idea for idea in by_name(role) if isinstance(idea, (Whole, Kinds, Grid, Extents)))
+        yield next(ideas, Whole(("batch", "time"), role.facts.tokens() or 2))
+    inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
+    if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
+        yield from _grouped(role, group[1].lower(), group[2])
+    elif re.match(r"(ordered|default)?dict\[str,\s*Tensor\]$", inside, re.IGNORECASE):
+        yield Group("dict", (_of_group(role),) * len(_KEYS), _KEYS)
+
+
+_SCALARS: dict[str, Spec] = {
+    "bool": Constant(False),
+    "float": Constant(0.5),
+    "str": Constant(""),
+    "int": Constant(4),
+}
+
+
+def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
+    if kind != "tuple" and re.match(r"(dict|Dict)\[str", inner) and role.lower == "targets":
+        found: dict[str, Spec] = {"boxes": Boxes((3, 4)), "labels": Whole((3,), 2, 1)}
+        yield Group("list", (Group("dict", tuple(found.values()), tuple(found)),) * 2)
+    elif "Tensor" in inner:
+        count = inner.count("Tensor") if kind == "tuple" and "..." not in inner else 2
+        plain = _of_group(role)
+        if kind != "tuple" and is_image(role.lower):
+            plain = Normal((3, "height", "width"))  # because the list is the batch
+        yield Group("tuple" if kind == "tuple" else "list", (plain,) * count)
+    elif inner == "str" and kind != "tuple":
+        yield Group("list", tuple(map(Constant, _KEYS)))
+    elif re.fullmatch(r"int(\s*,\s*(int|\.\.\.))*", inner):
+        yield Group("tuple", (Size("height"), Size("width")))
+
+
+_KEYS = ("0", "1")
+"""The names of feature maps, as torchvision's backbones give them."""
+
+
+def _of_group(role: Role) -> Spec:
+    """One of the tensors in a list or a mapping, by the name of one of them."""
+    one = Role(role.facts, role.forward, re.sub(r"s$", "", role.name), 0)
+    tensors = (idea for idea in by_name(one) if not isinstance(idea, (Constant, Group)))
+    return next(tensors, role.main())
+
+
+_BATCH = re.compile(r"b|bs|n|batch(_?size)?|bsz|\.\.\.|\*\w+", re.IGNORECASE)
+_TIME = re.compile(r"t|s|l|seq(_?len(gth)?)?|time|tokens?|len(gth)?|num_tokens", re.IGNORECASE)
+_SPACE = {"h": "height", "w": "width", "height": "height", "width": "width", "d": "depth"}
+
+
+def remarked(role: Role) -> Iterator[Spec]:
+    """What the name stands for, of the shape that a remark gives; one that leaves none open."""
+    first, *sizes = role.forward.said_shape(role.name) or ("",)
+    if _BATCH.fullmatch(first) and sizes and all(size.isdigit() for size in sizes):
+        shape: Shape = ("batch", *map(int, sizes))
+        yield reshaped(next(by_name(role)), shape)
+
+
+def _jaxtyped(role: Role, kind: str, tokens: list[str]) -> Spec:
+    shape = _jaxtyped_shape(role, tokens)
+    if kind.lower().startswith(("int", "long", "uint")):
+        return Whole(shape, role.facts.tokens() or 2)
+    if kind == "Bool":
+        return Filled(shape, 1.0)
+    return Normal(shape, "complex64" if kind.lower().startswith("complex") else "float32")
+
+
+def _jaxtyped_shape(role: Role, tokens: list[str]) -> Shape:
+    shape: list[Dim] = []
+    for token in tokens:
+        name = token.lstrip("#?_").split("=")[-1]
+        space = _SPACE.get(name.lower(), "") if len(tokens) > 3 else ""
+        if name.isdigit():
+            shape.append(int(name))
+        elif _BATCH.fullmatch(name or "...") and "batch" not in shape:
+            shape.append("batch")
+        elif _TIME.fullmatch(name) and "time" not in shape:
+            shape.append("time")
+        else:
+            shape.append(space or _features(role, len(tokens)))
+    return tuple(shape)
+
+
+def _features(role: Role, rank: int) -> int:
+    layer = role.facts.first(nn.Conv2d, nn.Conv1d, nn.Conv3d) if rank > 3 else None
+    if layer is not None:
+        return channels_of(layer)
+    main = role.main()
+    sizes = [dim for dim in main.shape if isinstance(dim, int)] if isinstance(main, Normal) else []
+    return sizes[0] if sizes else 16

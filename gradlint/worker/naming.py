@@ -1,0 +1,256 @@
+"""What an argument of `forward` is for, by its name and by the layers behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from torch import nn
+
+from gradlint.worker.facts import Facts
+from gradlint.worker.layers import last_size, others, spec_of
+from gradlint.worker.role import Role
+from gradlint.worker.specs import (
+    Constant,
+    Dim,
+    Filled,
+    Group,
+    Lengths,
+    Normal,
+    Shape,
+    Size,
+    Spec,
+    Whole,
+)
+from gradlint.worker.states import own_states
+from gradlint.worker.vision import IMAGES, KINDS, VISION, packed_patches
+from gradlint.worker.wiring import WIRING, is_wiring
+
+HIDDEN = re.compile(
+    r"h|hx|h_?0|hc|c_?0|cx|cell\w*|hidden\w*|states?|h_prev|prev_\w+|c_prev|h_t|c_t|c|mems?|carry|rnn_h\w*"
+)
+_ENCODED = re.compile(r"enc(oder|oded)?_(?!in)\w+|memory|annotations")
+_LENGTHS = re.compile(r".*(lengths?|_lens?|_len)|lens?")
+_MASK = re.compile(r".*mask.*|attn_bias")
+_STEP = re.compile(r"ts?|time_?(step)?s?|steps?|noise_levels?|sigmas?|timesteps?|diffusion_steps?")
+_FLAG = re.compile(
+    r"(return|is|use|do|output|with|need|force|apply|should)_\w+|train(ing)?|verbose|debug"
+)
+_COUNT = re.compile(
+    r"(max_|num_|n_|min_)?(len(gth)?|iters?|samples?|batch_size|seq_len|\w+_size)|(max|num|n)_steps"
+)
+_RATE = re.compile(r".*(ratio|prob|rate|factor|temperature|tau|alpha|lambd\w*|beta|eps|scale)")
+_CLASS = re.compile(
+    r"y|labels?|targets?|class(es)?(_?(labels?|ids?))?|cls|gt\w*|label_ids|lang(uage)?_ids?|cond(ition)?|c"
+)
+_TEXT = re.compile(
+    r".*(input_ids|token|ids|indices|idx|text|caption|word|sentence|sequence|seq)s?"
+    r"|src|tgt|trg|source|target|dec(oder)?_inputs?|enc(oder)?_inputs?|x|inputs?|input_seq|segment\w*"
+)
+_ITEM = re.compile(
+    r"(users?|items?|movies?|heads?|tails?|relations?|products?|nodes?)(_?(ids?|idx|index|indices))?"
+)
+_ACTION = re.compile(r"actions?|act|a|u")
+
+
+def by_name(role: Role) -> Iterator[Spec]:
+    """Ideas by what such a name stands for, the usual meaning first; then every usual rank."""
+    consumer, main = role.consumer(), role.main()
+    direct = consumer is not None and not _STEP.fullmatch(role.lower)
+    if direct and isinstance(main, Whole):
+        yield from _looked_up(role, main)
+    yield from packed_patches(role)
+    for pattern, ideas in _ROLES:
+        if pattern.fullmatch(role.lower):
+            yield from ideas(role)
+    if is_wiring(role.lower):
+        return
+    yield main
+    yield from others(role.facts, main)
+
+
+def _looked_up(role: Role, main: Whole) -> Iterator[Spec]:
+    """Indices into a table: one for each sample where the name says so, else one for each step."""
+    one = Whole(("batch",), main.high)
+    single = (
+        _CLASS.fullmatch(role.lower) or _ITEM.fullmatch(role.lower) or _ACTION.fullmatch(role.lower)
+    )
+    yield from (one, main) if single else (main, one)
+
+
+def hidden(role: Role) -> Iterator[Spec]:
+    """Hidden states: left to the model first, then in the form of its recurrent layer."""
+    if not role.index and not re.match(r"h|hidden|cell", role.lower):
+        return
+    yield from (state for state in own_states(role.facts.model) if state != Constant(None))
+    layer = role.facts.first(nn.RNNBase, nn.RNNCellBase)
+    if role.lower == "c" and layer is None:
+        return
+    states = [name for name in role.forward.required if HIDDEN.fullmatch(name.lower())]
+    apart = len(states) > 1
+    if not apart:
+        yield Constant(None)
+    size = role.facts.hidden()
+    flat = Normal(("batch", size))
+    pair = Group("tuple", (flat, flat))
+    if isinstance(layer, nn.RNNBase):
+        layers = layer.num_layers * (2 if layer.bidirectional else 1)
+        deep = Normal((layers, "batch", layer.proj_size or size))
+        cell = Normal((layers, "batch", size))
+        whole = Group("tuple", (deep, cell))
+        yield from (whole, deep) if isinstance(layer, nn.LSTM) and not apart else (deep,)
+    yield from (pair, flat) if isinstance(layer, nn.LSTMCell) and not apart else (flat, pair)
+    yield Normal(("batch", "time", size))
+
+
+def _encoded(role: Role) -> Iterator[Spec]:
+    """What an encoder made of a sequence."""
+    main = role.main()
+    consumer = role.consumer()
+    own = last_size(main) if consumer is not None and isinstance(main, Normal) else None
+    sizes: list[Dim] = [size for size in (own, role.facts.hidden()) if size is not None]
+    for size in dict.fromkeys(sizes):
+        yield Normal(("batch", "time", size))
+        yield Normal(("time", "batch", size))
+
+
+def _lengths(role: Role) -> Iterator[Spec]:
+    main = Role(role.facts, role.forward, next(iter(role.forward.required), ""), 0).main()
+    text = isinstance(main, Whole) or "time" in getattr(main, "shape", ())
+    dim = "time" if text else "length"
+    if role.lower.startswith("max") or role.lower in ("seq_len", "seq_length"):
+        yield Size(dim)
+    yield Lengths(("batch",), dim)
+    yield Size(dim)
+
+
+def _mask(role: Role) -> Iterator[Spec]:
+    if role.index and "attention_mask" not in role.lower:
+        yield Constant(None)
+    value = 0.0 if "pad" in role.lower else 1.0
+    main = Role(role.facts, role.forward, next(iter(role.forward.required), ""), 0).main()
+    grid: Shape = main.shape[2:] if isinstance(main, Normal) and len(main.shape) == 4 else ("time",)
+    yield Filled(("batch", *grid), value, "bool" if value == 0 else "int64")
+    shapes: tuple[Shape, ...] = (
+        ("batch", *grid),
+        ("time", "time"),
+        ("batch", "time", "time"),
+        ("batch", 1, 1, "time"),
+        ("batch", 1, *grid),
+    )
+    yield from (Filled(shape, value) for shape in shapes)
+    yield Filled(("time", "time"), 0.0, "float32")
+    yield Normal(("batch", 1, *grid))
+
+
+def _step(role: Role) -> Iterator[Spec]:
+    if role.index:
+        consumer = role.consumer()
+        known = spec_of(Facts(consumer)) if consumer is not None else None
+        if isinstance(known, Normal) and last_size(known) == 1:
+            yield Normal(("batch", 1))
+        steps = (
+            role.facts.number("num_timesteps", "timesteps", "n_steps", "T", "noise_steps") or 1000
+        )
+        yield Whole(("batch",), known.high if isinstance(known, Whole) else steps)
+        yield Normal(("batch",))
+        yield Normal(("batch", 1))
+        yield Constant(0.5)
+    elif role.lower == "t" and len(role.forward.required) > 1:
+        yield Normal(())
+        yield Constant(0.5)
+        yield Normal(("batch", 1))
+
+
+def _class(role: Role) -> Iterator[Spec]:
+    if not role.index:
+        return
+    main = role.main()
+    names = ("num_classes", "n_classes", "num_labels", "nclass", "class_num")
+    classes = role.facts.number(*names) or 2
+    one = Whole(("batch",), classes)
+    text = Whole(("batch", "time"), role.facts.tokens() or classes)
+    paired = role.lower == "y" and role.facts.first(nn.Embedding) is None
+    if (
+        isinstance(main, Whole)
+        and role.lower.startswith(("label", "target"))
+        and len(role.forward.required) < 4
+    ):
+        yield from (
+            (text, one) if "batch" in main.shape[:1] and role.consumer() is None else (one, text)
+        )
+    yield from (main, one) if paired else (one, main)
+    yield text
+    yield Normal(("batch", classes))
+
+
+def _text(role: Role) -> Iterator[Spec]:
+    tokens = role.facts.tokens()
+    main = role.main()
+    ambiguous = role.lower in ("x", "input", "inputs", "source", "target", "src", "tgt", "trg")
+    if tokens and not isinstance(main, Whole) and not ambiguous:
+        yield Whole(("batch", "time"), tokens)
+    elif isinstance(main, Whole) and not ambiguous:
+        yield main
+        yield Whole(("time",), main.high)
+
+
+def _item(role: Role) -> Iterator[Spec]:
+    tables = [m for m in role.facts.model.named_modules() if isinstance(m[1], nn.Embedding)]
+    stem = re.sub(r"(_?(ids?|idx|index|indices)|s)$", "", role.lower)
+    named = [module for path, module in tables if stem and stem in path]
+    for module in named or [module for _, module in tables]:
+        yield Whole(("batch",), cast(nn.Embedding, module).num_embeddings)
+
+
+def _action(role: Role) -> Iterator[Spec]:
+    if role.index:
+        names = ("action_dim", "act_dim", "n_actions", "num_actions", "action_size")
+        size = role.facts.number(*names) or 2
+        yield Normal(("batch", size))
+        yield Whole(("batch",), size)
+
+
+def _flag(role: Role) -> Iterator[Spec]:
+    yield Constant(False)
+
+
+def _count(role: Role) -> Iterator[Spec]:
+    if role.index:
+        yield whole_number(role)
+
+
+def _rate(role: Role) -> Iterator[Spec]:
+    if role.index:
+        yield Constant(0.5 if re.search("ratio|prob|rate", role.lower) else 1.0)
+
+
+def whole_number(role: Role) -> Spec:
+    """What an argument annotated with `int` counts, by its name."""
+    if "batch" in role.lower:
+        return Size("batch")
+    if re.search(r"len|seq", role.lower):
+        return Size("time")
+    sides = {"height": "height", "h": "height", "width": "width", "w": "width"}
+    return Size(sides[role.lower]) if role.lower in sides else Constant(4)
+
+
+_ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
+    (_MASK, _mask),
+    *WIRING,
+    (_LENGTHS, _lengths),
+    (_STEP, _step),
+    (_ENCODED, _encoded),
+    (HIDDEN, hidden),
+    (_FLAG, _flag),
+    (_COUNT, _count),
+    (_RATE, _rate),
+    (_ITEM, _item),
+    IMAGES,
+    KINDS,
+    (_CLASS, _class),
+    (_TEXT, _text),
+    *VISION,
+    (_ACTION, _action),
+)

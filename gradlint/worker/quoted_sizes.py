@@ -1,0 +1,69 @@
+"""What a message tells of the sizes that were wanted, in numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gradlint.worker.case import (
+    SIDES,
+    Case,
+    larger,
+    rebatched,
+    resize,
+    uses,
+)
+from gradlint.worker.guesses import Guess
+
+_WANTED = r"(?:expect\w*|require\w*|should be|must be|need\w*)"
+_PAIRS = (
+    r"\((\d+)\)\D*\((\d+)\)",
+    r"\((\d+)\s*[x*×]\s*\d+\)\D*\((\d+)",
+    rf"{_WANTED}\D{{0,40}}?(\d+)\D{{0,40}}?(?:got|not|but|found|is|was|has)\D{{0,20}}?(\d+)",
+    rf"(?:got|given|received|input)\D{{0,40}}?(\d+)\D{{0,40}}?{_WANTED}\D{{0,30}}?(\d+)",
+    r"(\d+)\s*(?:!=|vs\.?|and|but|instead of|doesn't match)\s*\D{0,12}?(\d+)",
+)
+
+
+def sides(case: Case) -> Iterator[Guess]:
+    """Both sides of an image are told, as in `input size must be (299, 299)`."""
+    found = re.search(rf"{_WANTED}\D{{0,20}}\(?(\d+)(?:, ?| ?[x×*] ?)(\d+)\b", case.failure.text)
+    if found and uses(case.guess, "height"):
+        yield case.guess.sized(height=int(found[1]), width=int(found[2]))
+
+
+def numbers(case: Case) -> Iterator[Guess]:
+    """Two numbers, one of which is a size of ours: make it the other."""
+    for pattern in _PAIRS:
+        for found in re.finditer(pattern, case.failure.text):
+            one, two = int(found[1]), int(found[2])
+            yield from resize(case, case.blamed(), two, one)
+            yield from resize(case, case.blamed(), one, two)
+            batch = case.facts.number("batch_size", "bs", "batch")
+            for ours, theirs in ((one, two), (two, one)):
+                if theirs == batch:
+                    yield from rebatched(case, ours, theirs)
+
+
+def split(case: Case) -> Iterator[Guess]:
+    """The sizes that a tensor is split into sum to another than its own."""
+    found = re.search(r"sum exactly to (\d+).*split_sizes=\[([\d, ]+)\]", case.failure.text)
+    if found:
+        total = sum(int(size) for size in found[2].split(","))
+        call = case.failure.call
+        value = call.args[0] if call and call.args else None
+        yield from resize(case, case.blamed(value), int(found[1]), total)
+
+
+def divisible(case: Case) -> Iterator[Guess]:
+    """Sizes that should be a multiple of something."""
+    found = re.search(r"(?:divisible|multiple|divided)(.{0,60})", case.failure.text)
+    sides = [name for name in sorted(SIDES | {"time"}) if uses(case.guess, name)]
+    if "divisib" in case.failure.text or "multiple" in case.failure.text:
+        numbers = map(int, re.findall(r"\d+", found[1])) if found else ()
+        for by in dict.fromkeys(number for number in numbers if number > 1):
+            for times in (1, 2, 4):
+                yield case.guess.sized(
+                    **{name: by * max(-(-case.guess.size[name] // by), times) for name in sides}
+                )
+        yield from larger(case)

@@ -1,0 +1,144 @@
+"""A recipe by which a model and its inputs can be made again and again."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from dataclasses import dataclass, field, replace
+from types import ModuleType, SimpleNamespace
+
+from torch import nn
+
+from gradlint.protocol.wire import BuiltFrom, Candidate
+from gradlint.worker.attempt import tried
+from gradlint.worker.constructors import model_in
+from gradlint.worker.cpu import on_cpu
+from gradlint.worker.failure import UserError
+from gradlint.worker.guesses import Guess
+from gradlint.worker.imagined import Imagination
+from gradlint.worker.offline import without_weights
+from gradlint.worker.passing import PassThrough
+from gradlint.worker.size import limited, parameter_limit
+from gradlint.worker.sources import Arguments, arguments, evaluated, larger
+from gradlint.worker.specs import described
+
+_FOUND = frozenset({BuiltFrom.USE_IN_PROJECT, BuiltFrom.NAMES})
+_SMALLEST_BATCH = 2  # because batch normalisation needs two samples
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A model that can be made again and again, each time from torch's current random state.
+
+    `described` are its inputs as a report writes them, such as `float32[8,3,32,32]`. A model that
+    is too large for this machine has an `imagination`, in which alone it can be made and run.
+    """
+
+    candidate: Candidate
+    described: tuple[str, ...]
+    _module: ModuleType = field(repr=False)
+    _guess: Guess | None = field(default=None, repr=False)
+    _batch: int = 0
+    _example: nn.Module | None = field(default=None, repr=False)
+    imagination: Imagination | None = field(default=None, repr=False)
+
+    @property
+    def searched(self) -> bool:
+        """Whether the inputs were found by search, so that their sizes are not the user's."""
+        return self._guess is not None or self.candidate.built_from in _FOUND
+
+    def make(self) -> nn.Module:
+        """A fresh model in training mode.
+
+        Raises:
+            UserError: at stage `build`, whatever the constructor raised.
+        """
+        limit = parameter_limit() if self.imagination is None else sys.maxsize
+        return made(self._module, self.candidate, limit)
+
+    def inputs(self) -> Arguments:
+        """Fresh positional and keyword arguments of a forward pass.
+
+        Raises:
+            UserError: at stage `inputs`, whatever the user's own expressions raised.
+        """
+        if self._guess is not None:
+            return self._guess.drawn()
+        given = given_inputs(self._module, self.candidate, self._example)
+        enlarged = larger(given, self._batch) if self._batch else None
+        return enlarged or given
+
+    def halved(self) -> Built | None:
+        """The same model fed with half of the batch, None where the batch is as small as can be.
+
+        Raises:
+            UserError: at stage `inputs`, whatever the user's own expressions raised.
+        """
+        batch = (self._guess.size["batch"] if self._guess else self._batch) // 2
+        if batch < _SMALLEST_BATCH:
+            return None
+        guess = self._guess.sized(batch=batch) if self._guess else None
+        half = replace(self, _guess=guess, _batch=0 if guess else batch)
+        return replace(half, described=described_inputs(*half.inputs()))
+
+    def imagined(self) -> Built | None:
+        """The same model on tensors without values, None where it is that already."""
+        return None if self.imagination else replace(self, imagination=Imagination())
+
+
+def given_inputs(module: ModuleType, candidate: Candidate, example: nn.Module | None) -> Arguments:
+    """The inputs that a candidate names, drawn anew; `example` is what they call `self`."""
+    namespace = namespace_of(module, candidate)
+    if example is not None:
+        namespace["self"] = example
+    with on_cpu():
+        return arguments(candidate.inputs or (), namespace)
+
+
+def described_inputs(args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, ...]:
+    """Arguments as a report writes them, such as `float32[8,3,32,32]`."""
+    named = (f"{name}: {described(value)}" for name, value in kwargs.items())
+    return (*map(described, args), *named)
+
+
+def namespace_of(module: ModuleType, candidate: Candidate) -> dict[str, object]:
+    """What the expressions of a candidate see: the module's names and the bindings that work."""
+    helpers = {"SimpleNamespace": SimpleNamespace, "PassThrough": PassThrough}
+    namespace = {**helpers, **vars(module)}
+    with on_cpu():
+        for name, text in candidate.bindings:
+            outcome = tried(evaluated, text, namespace)
+            if outcome.error is None:
+                namespace[name] = outcome.value
+    return namespace
+
+
+def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
+    """A fresh model in training mode, of at most `limit` parameters.
+
+    Raises:
+        UserError: at stage `build`, whatever the constructor raised.
+    """
+    namespace = namespace_of(module, candidate)
+    existing = {id(value) for value in vars(module).values() if isinstance(value, nn.Module)}
+    with on_cpu(), without_weights():
+        outcome = tried(lambda: _constructed(candidate.constructor, namespace, limit))
+    if outcome.error is not None:
+        raise UserError("build", outcome.error) from outcome.error
+    model = model_in(outcome.value)
+    if model is None:
+        kind = (
+            "the class itself" if isinstance(outcome.value, type) else type(outcome.value).__name__
+        )
+        reason = f"{candidate.constructor} gives {kind}, not a model"
+        raise UserError("build", TypeError(reason))
+    # because an object of the module's own would carry what one probe did to it into the next
+    own = copy.deepcopy(model) if id(model) in existing else model
+    if tried(own.train).error is not None:  # because `train` may be the name of a whole training
+        nn.Module.train(own)
+    return own
+
+
+def _constructed(text: str, namespace: dict[str, object], limit: int) -> object:
+    with limited(limit):
+        return evaluated(text, namespace)
