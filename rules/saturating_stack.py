@@ -1,9 +1,10 @@
-"""The rule `saturating-stack`: sigmoid-like activations in a row without normalisation."""
+"""The rule `saturating-stack`: sigmoid-like activations in a row, without norms or too many."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gradlint.rule import (
     AddSkip,
@@ -32,19 +33,21 @@ from gradlint.rule import (
 _SHORTEST = (
     3  # a default sigmoid layer costs .86 decades: three are the first that an SGD bound can see
 )
+_DEEP = 10  # with a norm in front of each, a sigmoid costs .4 decades: ten are beyond any bound
 _CENTRED = frozenset(
     {"tanh", "hardtanh", "softsign"}
 )  # φ(0) = 0 and φ'(0) = 1: critical at σ_w² = 1
 
 
 class SaturatingStack(GraphRule):
-    """A chain of saturating activations with no normalisation between them.
+    """A chain of saturating activations with no normalisation between them, or one too deep for it.
 
     Why it is bad:
         Sigmoid, tanh and their relatives are flat on both sides, and sigmoid is never steeper than
         1/4. Each layer multiplies the gradient by the slope, so the gradient shrinks by a constant
         factor a layer: with PyTorch's default initialisation by .86 decades for sigmoid and .25 for
-        tanh. The first layers then learn too slowly to matter.
+        tanh. The first layers then learn too slowly to matter. A norm in front of each sigmoid
+        leaves .4 decades a layer, which are too many for deep stacks.
 
     How it is measured:
         The gradient at the deepest layer of the trunk over the gradient at the output, in decades,
@@ -70,18 +73,21 @@ class SaturatingStack(GraphRule):
     )
 
     def check(self, graph: LayerGraph) -> Iterator[Hypothesis]:
-        """Yield one suspicion for each run of three or more hidden saturating activations."""
+        """Yield one suspicion for each run of three or more hidden saturating activations.
+
+        With norms between them, it takes ten, and another activation must be a cure.
+        """
         for activations, weighted in _runs(graph):
             if len(activations) >= _SHORTEST:
-                yield Hypothesis(
-                    span=site(activations),
-                    layer=activations[0].id,
-                    message=_message(activations),
-                    claims=(trunk_claim(graph),),
-                    region=tuple(layer.id for layer in (*weighted, *activations)),
-                    remedies=tuple(_remedies(graph, activations, weighted)),
-                    definite=any(name_of(layer) not in _CENTRED for layer in activations),
-                )
+                why = "with no normalisation between them"
+                remedies = tuple(_remedies(graph, activations, weighted))
+                yield _hypothesis(graph, activations, weighted, why, remedies)
+        for activations, weighted in _runs(graph, norms=True):
+            if len(activations) >= _DEEP:
+                why = "flatter than the norms between them make up for"
+                remedies = (_replacement(activations, weighted),)
+                found = _hypothesis(graph, activations, weighted, why, remedies)
+                yield replace(found, only_if_cured=True)
 
     examples = (
         """
@@ -194,6 +200,24 @@ def demo():
 import torch
 from torch import nn
 
+class ManyNormalisedSigmoids(nn.Module):
+    def __init__(self, width=32, depth=24):
+        super().__init__()
+        layers = [nn.Linear(width, width), nn.LayerNorm(width), nn.Sigmoid()]  # confirmed
+        for _ in range(depth):
+            layers += [nn.Linear(width, width), nn.LayerNorm(width), nn.Sigmoid()]
+        self.body = nn.Sequential(*layers, nn.Linear(width, 5))
+
+    def forward(self, x):  # x: (batch, 32)
+        return self.body(x)
+
+def demo():
+    return ManyNormalisedSigmoids()(torch.randn(16, 32))
+""",
+        """
+import torch
+from torch import nn
+
 class Squeeze(nn.Module):
     def __init__(self, channels):
         super().__init__()
@@ -277,23 +301,51 @@ def demo():
     )
 
 
-def _runs(graph: LayerGraph) -> Iterator[tuple[list[Layer], list[Layer]]]:
-    """Saturating hidden activations in a row on the trunk, with the weights that feed them."""
+def _hypothesis(
+    graph: LayerGraph,
+    activations: list[Layer],
+    weighted: list[Layer],
+    why: str,
+    remedies: tuple[Remedy, ...],
+) -> Hypothesis:
+    kinds = sorted({name_of(layer) for layer in activations})
+    kind = kinds[0] if len(kinds) == 1 else f"saturating ({', '.join(kinds)})"
+    return Hypothesis(
+        span=site(activations),
+        layer=activations[0].id,
+        message=f"{len(activations)} {kind} layers in a row {why} ({names(activations)})",
+        claims=(trunk_claim(graph),),
+        region=tuple(layer.id for layer in (*weighted, *activations)),
+        remedies=remedies,
+        definite=any(name_of(layer) not in _CENTRED for layer in activations),
+    )
+
+
+def _runs(graph: LayerGraph, *, norms: bool = False) -> Iterator[tuple[list[Layer], list[Layer]]]:
+    """Saturating hidden activations in a row on the trunk, with the weights that feed them.
+
+    Other activations end a row, and so do norms; with `norms`, those rows that contain some.
+    """
     with_weight = {layer.id for layer in graph.weighted_trunk}
     activations: list[Layer] = []
     weighted: list[Layer] = []
     pending: list[Layer] = []
+    normed = False
     for layer in _hidden_trunk(graph):
-        if layer.id in with_weight:
+        if role_of(layer) is Role.NORM and norms:
+            normed = True
+        elif layer.id in with_weight and role_of(layer) is not Role.NORM:
             pending.append(layer)
         elif is_saturating(layer) and not _is_step(graph, layer, pending):
             weighted += pending if activations else pending[-1:]
             activations.append(layer)
             pending = []
         elif role_of(layer) in (Role.NORM, Role.ACTIVATION):
-            yield activations, weighted
-            activations, weighted, pending = [], [], []
-    yield activations, weighted
+            if normed == norms:
+                yield activations, weighted
+            activations, weighted, pending, normed = [], [], [], False
+    if normed == norms:
+        yield activations, weighted
 
 
 def _hidden_trunk(graph: LayerGraph) -> tuple[Layer, ...]:
@@ -308,12 +360,15 @@ def _is_step(graph: LayerGraph, activation: Layer, feeding: list[Layer]) -> bool
     return gates(graph, activation) or any(repeats(graph, layer) for layer in feeding)
 
 
-def _message(activations: list[Layer]) -> str:
-    kinds = sorted({name_of(layer) for layer in activations})
-    kind = kinds[0] if len(kinds) == 1 else f"saturating ({', '.join(kinds)})"
-    return (
-        f"{len(activations)} {kind} layers in a row with no normalisation between them "
-        f"({names(activations)})"
+def _replacement(activations: list[Layer], weighted: list[Layer]) -> Remedy:
+    """Another activation behind the norms that are there, which keep its scale."""
+    kind = " and ".join(sorted({name_of(layer) for layer in activations}))
+    return Remedy(
+        f"replace {kind} by ReLU, with He initialisation",
+        (
+            ReplaceActivation(tuple(layer.id for layer in activations), "relu"),
+            Initialise(tuple(layer.id for layer in weighted), math.sqrt(2)),
+        ),
     )
 
 
@@ -326,10 +381,10 @@ def _remedies(
     norm = fitting_norm(weighted[-1])
     called = {"batch": "BatchNorm", "layer": "LayerNorm"}[norm]
     kind = " and ".join(sorted({name_of(layer) for layer in activations}))
-    replace = ReplaceActivation(tuple(layer.id for layer in activations), "relu")
+    instead = ReplaceActivation(tuple(layer.id for layer in activations), "relu")
     yield Remedy(
         f"replace {kind} by ReLU, with He initialisation and {called}",
-        (replace, Initialise(ids, math.sqrt(2)), Normalise(ids, norm)),
+        (instead, Initialise(ids, math.sqrt(2)), Normalise(ids, norm)),
     )
     yield Remedy(f"put {called} in front of each {kind}", (Normalise(ids, norm),))
     if all(name_of(layer) in _CENTRED for layer in activations):

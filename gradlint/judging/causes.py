@@ -222,10 +222,11 @@ def _carried(item: Judged, lent: Attribution | None) -> float:
 
 def _claim_to_be_the_cause(
     item: Judged, lent: Attribution | None = None
-) -> tuple[int, bool, int, bool, float, float, int, int, str, int]:
+) -> tuple[int, bool, bool, bool, float, int, float, int, int, str, int]:
     """A key that puts the cause first.
 
-    Verdict, cause or symptom, best remedy, definite or not, decades carried, recovery, repute.
+    Verdict, cause or symptom, helped or not, definite or not, decades carried, best remedy,
+    recovery, repute.
     """
     recoveries = [(o, d, p) for o, p, d in (_merit(item, tried) for tried in item.remedies)]
     none = (len(_REMEDY_ORDER), math.inf, len(_PREFERENCE))
@@ -234,9 +235,10 @@ def _claim_to_be_the_cause(
     return (
         _VERDICT_ORDER.index(item.verdict),
         item.hypothesis.symptom or item.hypothesis.severity is Severity.NOTE,
-        outcome,
+        outcome >= _REMEDY_ORDER.index(RemedyVerdict.INSUFFICIENT),
         not item.hypothesis.definite,
         -_carried(item, lent),
+        outcome,
         distance,
         preference,
         -restoring,
