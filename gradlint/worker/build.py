@@ -73,6 +73,7 @@ def build(module: ModuleType, request: TraceModel) -> Built:
     """
     candidates = request.candidates or _unused(module, request.name)
     budget = Budget(request.seconds * _REAL or math.inf)
+    whole = Budget(request.seconds * (_REAL + _FAKE) or math.inf)
     failures: list[UserError] = []
     large: list[Candidate] = []
     costly: list[Candidate] = []
@@ -92,13 +93,13 @@ def build(module: ModuleType, request: TraceModel) -> Built:
             return built
         failures.append(_sized(module, candidate, built))
         costly += [candidate] if _takes_too_much(built) else []
-    budget = Budget(request.seconds * _FAKE or math.inf)
     for candidate in costly:
-        built = _imagined(module, candidate, request, budget)
+        built = _imagined(module, candidate, request, whole)
         if isinstance(built, Built):
             return built
-        if built.stage == "build" and not _takes_too_much(built):
-            failures = [built]  # because it would fail with any amount of memory
+        fails_anyhow = built.stage == "build" and not _takes_too_much(built)
+        if fails_anyhow or isinstance(built, TooSlowError):
+            failures = [built]  # because more memory would not help
     error = _latest(failures, request.name, getattr(module, request.name, None))
     raise error
 
