@@ -97,9 +97,10 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         built = _imagined(module, candidate, request, whole)
         if isinstance(built, Built):
             return built
-        fails_anyhow = built.stage == "build" and not _takes_too_much(built)
-        if fails_anyhow or isinstance(built, TooSlowError):
-            failures = [built]  # because more memory would not help
+        huge = all(isinstance(failure.error, TooLargeError) for failure in failures)
+        late = huge and isinstance(built, TooSlowError)
+        if late or (built.stage == "build" and not _takes_too_much(built)):
+            failures = [built]  # because it would fail with any amount of memory
     error = _latest(failures, request.name, getattr(module, request.name, None))
     raise error
 
