@@ -314,6 +314,47 @@ def addition_of_product(call: Call) -> Step:
     return Step(whole.moments, (whole.gains[0], *product.gains), product.direct)
 
 
+def extremum(call: Call) -> Step:
+    """The larger or the smaller of two independent Gaussians, in moments of Clark (1961).
+
+    E max = m1 P + m2 (1 - P) + t p and E max^2 = q1 P + q2 (1 - P) + (m1 + m2) t p with
+    t^2 = s1^2 + s2^2 and the probability P, of density p, that the first one is larger. Each gets
+    the gradient where it wins.
+    """
+    if len(call.operands) != 2:
+        return passing(call)
+    sign = -1.0 if "min" in call.name else 1.0
+    one, two = (broadcast(operand, call) for operand in call.operands)
+    theta = math.sqrt(one.variance + two.variance)
+    alpha = sign * (one.mean - two.mean) / theta
+    wins = 0.5 * math.erfc(-alpha / math.sqrt(2.0))
+    between = sign * theta * math.exp(-0.5 * alpha * alpha) / math.sqrt(2.0 * math.pi)
+    mean = one.mean * wins + two.mean * (1.0 - wins) + between
+    both = 0.5 * (one.mean + two.mean) * between
+    squares = one.square * wins + both, two.square * (1.0 - wins) + both
+    square = bounded(sum(squares))
+    variance = max(square - mean * mean, 0.0)
+    after = replace(
+        one,
+        square=square,
+        mean=mean,
+        shared=mean * mean + variance * _weighted(wins, one.correlation, two.correlation),
+        local=mean * mean
+        + variance * _weighted(wins, one.local_correlation, two.local_correlation),
+        spread=(),
+        curve=None,
+    )
+    gains = (
+        Gain(share, along=own / math.sqrt(square * term.square))
+        for share, own, term in zip((wins, 1.0 - wins), squares, (one, two), strict=True)
+    )
+    return Step(after, tuple(gains))
+
+
+def _weighted(share: float, one: float, two: float) -> float:
+    return share * one + (1.0 - share) * two
+
+
 def gated(call: Call) -> Step:
     """GLU: a sigmoid(b) for the two halves: q' = q E s^2, gain E s^2 + q E s'^2 (Dauphin 2017)."""
     before = call.first

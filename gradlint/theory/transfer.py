@@ -47,6 +47,7 @@ TRANSFERS: dict[str, Transfer] = {
     **_named(combination.gated, "glu"),
     **_named(combination.addition, "add iadd radd sub isub rsub subtract"),
     **_named(combination.addition_of_product, "addcmul"),
+    **_named(combination.extremum, "maximum minimum fmax fmin"),
     **_named(combination.multiplication, "mul imul rmul multiply"),
     **_named(combination.division, "div truediv idiv itruediv rdiv rtruediv divide"),
     **_named(elementwise.raising, "pow ipow"),

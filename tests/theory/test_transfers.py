@@ -168,6 +168,10 @@ NETWORKS: dict[str, Network] = {
     "scaled and shifted": dense(lambda x: 3.0 * x + 0.5),
     "rrelu": dense(lambda x: functional.rrelu(x, training=True)),
     "maxout": dense(lambda x: x.reshape(-1, 64, 2).amax(-1), 64),
+    "larger of two halves": dense(lambda x: torch.maximum(x[:, :64], x[:, 64:]), 64),
+    "smaller of two, one of them shifted": dense(
+        lambda x: torch.minimum(x[:, :64], 0.5 * x[:, 64:] + 0.3), 64
+    ),
     "glu": dense(functional.glu, 64),
     "gate with silu": tokens(lambda: Gated(functional.silu)),
     "gate with gelu": tokens(lambda: Gated(functional.gelu)),
