@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from gradlint.rule import (
@@ -22,6 +21,7 @@ from gradlint.rule import (
 )
 
 _LARGEST = 65504.0  # of float16
+_INFINITE = 1e29  # which a mask may well hold, and which fits every type
 _NONE = Bound(at_most=0)
 _FILLS = frozenset({"masked_fill", "where", "add"})
 
@@ -173,6 +173,6 @@ if __name__ == "__main__":
 
 def _fill(layer: Layer) -> float:
     """The size of the largest constant that a call was given, a number or a constant tensor."""
-    squares = [v**0.5 for n, v in layer.settings if n.endswith(".square") and isinstance(v, float)]
-    numbers = [abs(v) for _, v in layer.settings if isinstance(v, int | float)]
-    return max((v for v in squares or numbers if math.isfinite(v)), default=0.0)
+    known = [(n, abs(v)) for n, v in layer.settings if isinstance(v, int | float)]
+    sizes = [v**0.5 if n.endswith(".square") else v for n, v in known if not n.endswith(".mean")]
+    return max((v for v in sizes if v < _INFINITE), default=0.0)
