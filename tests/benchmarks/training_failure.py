@@ -14,8 +14,10 @@ recall .91, with Adam 1.00 and .85, of recurrent cells without gates .89 and .85
 and .64. Before findings rested on rehearsals of a simple task: .96 and .78, 1.00 and .46, .81 and
 .85, .88 and .64; with a task whose samples had nothing in common: .91 and .63, 1.00 and .73.
 
-Against medians, on 44 other programs with recurrent cells without gates: .90 and .90; with recalls
-of 500 steps and a second task, to both of which these programs led, 1.00 and .93.
+Against medians, on the held-out half: with SGD .97 and .88, with Adam .95 and .80, of recurrent
+cells without gates .83 and .79, of gated ones 1.00 and .62. On 44 others with recurrent cells
+without gates: .90 and .90; with recalls of 500 steps and a second task, to both of which these
+programs led, 1.00 and .93.
 """
 
 from __future__ import annotations
