@@ -92,7 +92,7 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         if isinstance(built, Built):
             return built
         failures.append(_sized(module, candidate, built))
-        costly += [candidate] if _takes_too_much(built) else []
+        costly.append(candidate)  # because what failed may be a smaller form of it
     for candidate in costly:
         built = _imagined(module, candidate, request, whole)
         if isinstance(built, Built):
