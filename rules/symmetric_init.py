@@ -237,6 +237,41 @@ class AdaLNZero(nn.Module):
 def demo():
     return AdaLNZero()(torch.randn(16, 12), torch.randn(16, 8))
 """,
+        """
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        mean = self.weight.mean((1, 2, 3), keepdim=True)
+        std = self.weight.std((1, 2, 3), keepdim=True)
+        return F.conv2d(x, (self.weight - mean) / (24 * std), self.bias, 1, 1)
+
+class ChannelAttention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, 3, padding=1, bias=False)
+
+    def forward(self, x):
+        gate = self.conv(x.mean((2, 3))[:, None])[:, 0]
+        return x * torch.sigmoid(gate)[:, :, None, None]
+
+class NormFree(nn.Module):
+    def __init__(self, channels=64):
+        super().__init__()
+        layers = [nn.Conv2d(3, channels, 3)]
+        for _ in range(5):
+            layers += [Standardised(channels, channels, 3), ChannelAttention(), nn.ReLU()]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(channels, 10)
+
+    def forward(self, images):  # images: (batch, 3, height, width)
+        return self.head(self.body(images).mean((2, 3)))
+
+def demo():
+    return NormFree()(torch.randn(8, 3, 16, 16))
+""",
     )
 
 
@@ -288,7 +323,7 @@ def _is_activated(graph: LayerGraph, layer: Layer) -> bool:
 
 
 def _is_alike(weight: Parameter) -> bool:
-    return weight.distinct_rows == 1 and weight.fan_out > 1
+    return weight.distinct_rows == 1 and weight.shape[0] > 1
 
 
 def _hypothesis(items: list[HiddenWeight], what: str, *, after_step: bool = False) -> Hypothesis:

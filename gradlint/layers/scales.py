@@ -87,7 +87,7 @@ class HiddenWeight:
     @property
     def alike(self) -> bool:
         """Whether every unit has the same weights as every other."""
-        return self.weight.distinct_rows == 1 and self.weight.fan_out > 1
+        return self.weight.distinct_rows == 1 and self.weight.shape[0] > 1
 
     @property
     def default(self) -> bool:
