@@ -533,18 +533,18 @@ def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
     assert done.stdout.startswith("none.py:1:1: error: ")
 
 
-def test_a_file_without_a_model_takes_no_time(tmp_path: Path) -> None:
+def test_a_file_without_a_model_takes_hardly_longer_than_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "plain.py").write_text("def double(x):\n    return 2 * x\n")
     environment = {**os.environ, "PYTHONPATH": ROOT, "PYTHONPYCACHEPREFIX": str(tmp_path / "cache")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    seconds = []
+    seconds: dict[str, list[float]] = {"plain.py": [], "--version": []}
     for _ in range(6):  # the first compiles
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(
-            [sys.executable, "-c", CODE, "plain.py"], cwd=tmp_path, env=environment, check=False
-        )
-        assert done.returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    # The processor's time and not the clock's, because other programs may run beside the tests.
-    assert min(seconds) < 0.3, f"{seconds}"
+        for argument, taken in seconds.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            command = [sys.executable, "-c", CODE, argument]
+            done = subprocess.run(command, cwd=tmp_path, env=environment, check=False)
+            assert done.returncode == 0
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    # A ratio of the processor's time, because other programs may run beside the tests.
+    assert min(seconds["plain.py"]) < 4 * min(seconds["--version"]), seconds
