@@ -84,12 +84,12 @@ class Keeping:
 
     def parts(self) -> Parts:
         """What the class reads of it: `cfg.model.dim` is `dim` inside of `model`."""
-        found = Parts()
-        for node, aliases in self._nodes():
+        found, nodes = Parts(), tuple(self._nodes())
+        for node, aliases in nodes:
             path = self._path(node, aliases)
             if path is not None:
                 found.at(path)
-        for node, aliases in self._nodes():
+        for node, aliases in nodes:
             match node:
                 case ast.Call(func=ast.Name(id="range"), args=[*counts]):
                     inside = (node for count in counts for node in walk(count))
@@ -97,7 +97,7 @@ class Keeping:
                         found.at(path).counted = True
                 case ast.Call(func=callee) if path := self._path(callee, aliases):
                     _forget(found, [name for name, _ in path])
-        for node, aliases in self._nodes():
+        for node, aliases in nodes:
             if path := self._asked_for(node, aliases):
                 _forget(found, [name for name, _ in path])
         return found
