@@ -224,7 +224,7 @@ def demo():
 
 def _has_scale(item: HiddenWeight) -> bool:
     """Whether the scale of the weight is all that is known to matter of it."""
-    return item.weight.mean_square > 0 and item.is_understood and not item.alike
+    return item.weight.mean_square > 0 and item.is_understood and not item.weight.alike
 
 
 def _region(items: list[HiddenWeight]) -> tuple[str, ...]:
@@ -259,7 +259,7 @@ def _everywhere(graph: LayerGraph) -> Iterator[Hypothesis]:
     """The suspicion that half of all weights, on the trunk or not, are of an unusual scale."""
     found = ((layer, graph.weight_of(layer)) for layer in graph.layers if is_weighted(layer))
     every = {w.id: HiddenWeight(layer, w, graph) for layer, w in found if w and w.requires_grad}
-    items = [item for item in every.values() if item.variance > 0 and not item.alike]
+    items = [item for item in every.values() if item.variance > 0 and not item.weight.alike]
     small = [item for item in items if item.variance < _USUAL[0]]
     large = [item for item in items if item.variance > _USUAL[1]]
     guilty, size = max((small, "small"), (large, "large"), key=lambda group: len(group[0]))

@@ -15,7 +15,6 @@ from gradlint.rule import (
     Initialise,
     Layer,
     LayerGraph,
-    Parameter,
     Quantity,
     Remedy,
     Role,
@@ -72,7 +71,7 @@ class SymmetricInit(GraphRule):
         """Yield one suspicion of the layers that are zero and one of those that are alike."""
         trained = [item for item in hidden_weights(graph) if item.weight.requires_grad]
         zero = [item for item in trained if item.weight.mean_square == 0 and item.activation]
-        alike = [item for item in trained if item.weight.mean_square > 0 and item.alike]
+        alike = [item for item in trained if item.weight.mean_square > 0 and item.weight.alike]
         if zero:
             yield _hypothesis(zero, "hidden weights start at zero", after_step=True)
         if alike:
@@ -284,7 +283,7 @@ def _everywhere(graph: LayerGraph) -> Iterator[Hypothesis]:
     found = ((layer, graph.weight_of(layer)) for layer in graph.layers if is_weighted(layer))
     pairs = {weight.id: (layer, weight) for layer, weight in found if weight is not None}
     inside = list(pairs.values())[:-1]
-    hidden = [(layer, w) for layer, w in inside if w.requires_grad and _is_alike(w)]
+    hidden = [(layer, w) for layer, w in inside if w.requires_grad and w.alike]
     if len(hidden) < max(_WHOLE, _NEARLY_ALL * len(inside)):
         return
     ids = tuple(layer.id for layer, _ in hidden)
@@ -320,10 +319,6 @@ def _everywhere(graph: LayerGraph) -> Iterator[Hypothesis]:
 def _is_activated(graph: LayerGraph, layer: Layer) -> bool:
     """Whether an activation takes its output: so do the inner units of a block."""
     return any(role_of(after) is Role.ACTIVATION for after in graph.consumers(layer))
-
-
-def _is_alike(weight: Parameter) -> bool:
-    return weight.distinct_rows == 1 and weight.shape[0] > 1
 
 
 def _hypothesis(items: list[HiddenWeight], what: str, *, after_step: bool = False) -> Hypothesis:

@@ -85,11 +85,6 @@ class HiddenWeight:
         return 0.5 * math.log10(self.variance / self.critical)
 
     @property
-    def alike(self) -> bool:
-        """Whether every unit has the same weights as every other."""
-        return self.weight.distinct_rows == 1 and self.weight.shape[0] > 1
-
-    @property
     def default(self) -> bool:
         """Whether the weight was left as PyTorch initialised it."""
         initialisation = self.weight.initialisation

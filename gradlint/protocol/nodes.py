@@ -57,6 +57,11 @@ class Parameter:
     borrowed: bool = False
     unfetched: bool = False
 
+    @property
+    def alike(self) -> bool:
+        """Whether it has several units, and every one has the same weights as every other."""
+        return self.distinct_rows == 1 and self.shape[0] > 1
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
