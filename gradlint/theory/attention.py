@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
+from typing import NamedTuple
 
 from gradlint.protocol.nodes import Parameter
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded
@@ -15,8 +15,7 @@ from gradlint.theory.step import Call, Gain, Step
 _NORMAL = NormalDist()
 
 
-@dataclass(frozen=True, slots=True)
-class Competition:
+class Competition(NamedTuple):
     """What softmax makes of N Gaussian logits.
 
     `peak` is C = E sum p^2, one over the number of those that count. `slope` is E |J|^2, the sum of
@@ -78,8 +77,7 @@ def softmax(call: Call) -> Step:
         return _log_softmax(call, before, count, variance, peak)
     square = bounded(peak * mean)
     common = mean * mean * (in_common(count) if causal else 1.0)
-    after = replace(
-        before,
+    after = before._replace(
         square=square,
         shared=mean * mean + (square - mean * mean) * before.correlation,
         local=common + max(square - common, 0.0) * before.local_correlation,
@@ -95,8 +93,7 @@ def softmax(call: Call) -> Step:
 
 def _log_softmax(call: Call, before: Moments, count: float, variance: float, peak: float) -> Step:
     level = math.log(count) + 0.5 * min(variance, 2.0 * math.log(max(count, 2.0)))
-    after = replace(
-        before,
+    after = before._replace(
         square=variance + level * level,
         shared=before.shared + level * level,
         local=before.local + level * level,
@@ -115,8 +112,7 @@ def log_sum_exp(call: Call) -> Step:
     level = before.mean + math.log(max(count, 1.0)) + 0.5 * variance
     square = max(level * level, 1e-280)
     axes = before.axes[: len(call.shape)]
-    after = replace(
-        before,
+    after = before._replace(
         square=square,
         shared=square,
         local=square,
@@ -142,8 +138,7 @@ def _axis(call: Call, before: Moments) -> tuple[float, float]:
     return count, max(before.square - common, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Mixture:
+class Mixture(NamedTuple):
     """What attention does: moments of the mixed values and the gains of query, key and value.
 
     `likeness` is E[A_ij A_i'j] / E A_ij^2 of the weights that two queries give to one key.
@@ -197,7 +192,7 @@ def fused_attention(call: Call) -> Step:
     """`scaled_dot_product_attention`: see `attend`; a causal mask halves the keys on average."""
     if len(call.operands) < 3:
         return Step(
-            replace(call.first, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
+            call.first._replace(shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
         )
     query, key, value = (operand.moments for operand in call.operands[:3])
     query, key, value = (_heads(part) for part in (query, key, value))
@@ -208,8 +203,7 @@ def fused_attention(call: Call) -> Step:
     scale = call.layer.setting("scale", 0.0) or width**-0.5
     seen = float(keys) if causal else max(visible * keys, 1.0)
     mixed = attend(query, key, value, width=width, keys=seen, scale=scale, causal=causal)
-    after = replace(
-        value,
+    after = value._replace(
         square=mixed.square,
         local=min(mixed.local, mixed.square),
         shared=min(mixed.local if packed else value.shared, mixed.square),
@@ -265,7 +259,7 @@ def _heads(part: Moments) -> Moments:
     """Heads as features and tokens as positions, which a packed batch has instead of inputs."""
     axes = (BATCH + FEATURE * max(len(part.shape) - 3, 0) + POSITION + FEATURE)[-len(part.shape) :]
     local = part.shared if _is_packed(part) else part.local
-    return replace(part, axes=axes, local=local, curve=None)
+    return part._replace(axes=axes, local=local, curve=None)
 
 
 def _is_packed(part: Moments) -> bool:
@@ -278,7 +272,7 @@ def multi_head_attention(call: Call) -> Step:
     joint, out = weights.get("in_proj_weight"), _output_weight(call)
     if out is None or not call.operands:
         return Step(
-            replace(call.first, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
+            call.first._replace(shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
         )
     sources = [operand.moments for operand in call.operands]
     query, key, value = sources[0], sources[min(1, len(sources) - 1)], sources[-1]
@@ -294,11 +288,10 @@ def multi_head_attention(call: Call) -> Step:
     q, k, v = (part.scaled(gain) for part, gain in zip((query, key, value), gains_in, strict=True))
     heads = max(int(call.layer.setting("num_heads", 1.0)), 1)
     width = embed // heads
-    keys = float(max(key.count(POSITION), 1))
+    keys = float(max(key.extent(POSITION), 1))
     mixed = attend(q, k, v, width=width, keys=keys, scale=width**-0.5)
     last = out.mean_square * embed
-    after = replace(
-        value,
+    after = value._replace(
         square=bounded(mixed.square * last),
         local=mixed.local * last,
         shared=min(v.shared, mixed.square) * last,
@@ -312,7 +305,7 @@ def multi_head_attention(call: Call) -> Step:
         mixed.key * gains_in[1] * last,
         mixed.value * gains_in[2] * last,
     )
-    queries = max(query.count(POSITION), 1)
+    queries = max(query.extent(POSITION), 1)
     return Step(after, _shared_ways(ways, landings(queries, keys, mixed), len(call.operands)))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from gradlint.theory.activations import (
     Power,
@@ -40,8 +39,7 @@ def broadcast(operand: Operand, call: Call) -> Moments:
         axes[axis] == POSITION and axis >= offset and moments.shape[axis - offset] > 1
         for axis in range(len(axes))
     )
-    return replace(
-        moments,
+    return moments._replace(
         local=moments.local if varies else moments.square,
         mean=moments.mean,
         shape=shape,
@@ -86,12 +84,12 @@ def addition(call: Call) -> Step:
 
 def _copies(operand: Operand, after: Moments) -> Landing | None:
     """An operand that all positions share gets the sum of their gradients."""
-    copies = after.count(POSITION)
+    copies = after.extent(POSITION)
     return gathered(copies, 1.0) if _shared(operand.moments, after) and copies > 1 else None
 
 
 def _shared(own: Moments, after: Moments) -> bool:
-    return own.elements < after.elements and own.count(POSITION) <= 1
+    return own.elements < after.elements and own.extent(POSITION) <= 1
 
 
 def _dominant(call: Call, terms: list[Moments], sign: float) -> Step | None:
@@ -226,14 +224,14 @@ def _factor_gain(own: Moments, factor: Moments, after: Moments, likeness: float)
     Such a number only gets <g, y> of each place.
     """
     gain = after.square / factor.square
-    if own.elements * max(after.count(FEATURE), 1) != after.elements or after.count(FEATURE) <= 1:
+    if own.elements * max(after.extent(FEATURE), 1) != after.elements or after.extent(FEATURE) <= 1:
         return Gain(gain, lands=_weighed(own, after, likeness))
-    return Gain(0.0, aligned=gain * after.count(FEATURE))
+    return Gain(0.0, aligned=gain * after.extent(FEATURE))
 
 
 def _weighed(own: Moments, after: Moments, likeness: float) -> Landing | None:
     """Factors that differ between positions, or are summed over where `own` has no positions."""
-    places = after.count(POSITION)
+    places = after.extent(POSITION)
     if places <= 1:
         return None
     if _shared(own, after):
@@ -242,8 +240,7 @@ def _weighed(own: Moments, after: Moments, likeness: float) -> Landing | None:
 
 
 def _product(one: Moments, two: Moments) -> Moments:
-    return replace(
-        one,
+    return one._replace(
         square=bounded(one.square * two.square),
         shared=one.shared * two.shared,
         local=one.local * two.local,
@@ -268,8 +265,7 @@ def division(call: Call) -> Step:
             return passing(call)
         if call.name.startswith(("rdiv", "rtruediv")) or _number_first(call):
             inverse = apply(Power(-1.0), call.operands[0], call.shape)
-            return replace(
-                inverse,
+            return inverse._replace(
                 moments=_product(inverse.moments, _constant(number, inverse.moments)),
                 gains=(Gain(inverse.gains[0].factor * number * number),),
             )
@@ -302,15 +298,15 @@ def _divisor_gain(
 
 def _constant(number: float, like: Moments) -> Moments:
     square = number * number
-    return replace(like, square=square, shared=square, local=square, mean=number)
+    return like._replace(square=square, shared=square, local=square, mean=number)
 
 
 def addition_of_product(call: Call) -> Step:
     """`addcmul`: a + b c."""
     if len(call.operands) != 3:
         return addition(call)
-    product = multiplication(replace(call, operands=call.operands[1:]))
-    whole = addition(replace(call, operands=(call.operands[0], Operand("", product.moments))))
+    product = multiplication(call._replace(operands=call.operands[1:]))
+    whole = addition(call._replace(operands=(call.operands[0], Operand("", product.moments))))
     return Step(whole.moments, (whole.gains[0], *product.gains), product.direct)
 
 
@@ -334,8 +330,7 @@ def extremum(call: Call) -> Step:
     squares = one.square * wins + both, two.square * (1.0 - wins) + both
     square = bounded(sum(squares))
     variance = max(square - mean * mean, 0.0)
-    after = replace(
-        one,
+    after = one._replace(
         square=square,
         mean=mean,
         shared=mean * mean + variance * _weighted(wins, one.correlation, two.correlation),
@@ -359,8 +354,7 @@ def gated(call: Call) -> Step:
     """GLU: a sigmoid(b) for the two halves: q' = q E s^2, gain E s^2 + q E s'^2 (Dauphin 2017)."""
     before = call.first
     gate = respond(sigmoid, before.mean, before.sigma)
-    after = replace(
-        before,
+    after = before._replace(
         square=bounded(before.square * gate.square),
         shared=before.shared * gate.shared(before.shared / before.square, before.sigma),
         local=before.local * gate.shared(before.local / before.square, before.sigma),

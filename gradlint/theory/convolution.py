@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from gradlint.theory.dense import is_rigid, weight_square, with_mean_weight
 from gradlint.theory.elementwise import passing
@@ -36,13 +35,12 @@ def convolution(call: Call) -> Step:
     channel_square = channels * square
     share, spread = _forward(taps, before.spread)
     common = math.prod(tap.common for tap in taps)
-    entering = replace(
-        before, spread=spread, shared=before.shared * common, local=before.local * common
+    entering = before._replace(
+        spread=spread, shared=before.shared * common, local=before.local * common
     )
     after = entering.scaled(channel_square * share, call.bias_square)
     spatial = len(call.shape) - 2
-    after = replace(
-        after,
+    after = after._replace(
         shape=call.shape,
         axes=BATCH + FEATURE + POSITION * spatial,
     )

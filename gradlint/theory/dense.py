@@ -6,7 +6,7 @@ Dense, bilinear, embedding, products of signals.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gradlint.protocol.nodes import Parameter
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded
@@ -72,8 +72,7 @@ def with_mean_weight(after: Moments, before: Moments, weight: Parameter, count: 
         return after
     common = count * weight.mean * before.mean
     extra = common * common * (1.0 - 1.0 / max(count, 1.0))
-    return replace(
-        after,
+    return after._replace(
         square=bounded(after.square + extra),
         shared=after.shared + extra,
         local=after.local + extra,
@@ -102,7 +101,7 @@ def embedding(call: Call) -> Step:
     """
     weight = call.weight
     if weight is None:
-        return Step(replace(call.first, shape=call.shape, spread=(), curve=None), ())
+        return Step(call.first._replace(shape=call.shape, spread=(), curve=None), ())
     square, mean = max(weight.mean_square, 1e-280), weight.mean
     rows = weight.shape[0]
     common = mean * mean + (square - mean * mean) / rows
@@ -148,7 +147,7 @@ def product_of_matrices(call: Call) -> Step:
     values share none to the weights, as far as it passes their softmax.
     """
     if len(call.operands) < 2:
-        after = replace(call.first, shape=call.shape, axes=_product_axes(call.shape), curve=None)
+        after = call.first._replace(shape=call.shape, axes=_product_axes(call.shape), curve=None)
         return Step(after, (Gain(1.0),) * len(call.operands))
     first, second = call.operands[:2]
     one, two = first.moments, second.moments
@@ -158,7 +157,7 @@ def product_of_matrices(call: Call) -> Step:
     if sums.along == POSITION and _is_weighing(two, sums.count):  # values stand before weights
         after, (gain, other) = _product(two, one, sums.turned, call)
         axes = (BATCH + FEATURE * len(call.shape))[: len(call.shape) - 1] + POSITION
-        after, gains = replace(after, axes=axes), (other, gain)
+        after, gains = after._replace(axes=axes), (other, gain)
     else:
         after, gains = _product(one, two, sums, call)
     return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import lru_cache
 
 from gradlint.theory.activations import (
@@ -34,7 +33,7 @@ def activation(call: Call) -> Step:
     """q' = E phi(z)^2 and gain E phi'(z)^2 for z ~ N(m, q - m^2) (Poole 2016, Schoenholz 2017)."""
     function = activation_of(call.name, call.layer, call.parameters)
     if function is None or not call.operands:
-        return Step(replace(call.first, shape=call.shape, curve=None), (), known=False)
+        return Step(call.first._replace(shape=call.shape, curve=None), (), known=False)
     return apply(function, call.operands[0], call.shape)
 
 
@@ -45,7 +44,7 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
     """
     before = relaid(operand.moments, shape)
     if isinstance(function, Power) and function.needs_positive:
-        before = replace(before, curve=None)
+        before = before._replace(curve=None)
     point = as_point_function(function)
     curve = curve_of(before, "" if operand.parts else operand.id)
     if before.curve is None:
@@ -104,7 +103,7 @@ def _gain(before: Moments, curve: Curve, response: Response) -> Gain:
         aligned=response.aligned / square,
         leak=rest / (before.square * size),
         noise=_noise(before, response),
-        places=max(before.count(BATCH) * before.count(POSITION), 1),
+        places=max(before.extent(BATCH) * before.extent(POSITION), 1),
         alike=_alike(before.likeness, curve, response),
         lands=thinned(_alike(before.local_correlation, curve, response)),
     )
@@ -129,11 +128,11 @@ def _noise(before: Moments, response: Response) -> float:
     if response.slope_square <= 0.0:
         return 0.0
     kurtosis = response.slope_fourth / max(response.slope_square**2, 1e-280)
-    inputs, places = before.count(BATCH), before.count(POSITION)
+    inputs, places = before.extent(BATCH), before.extent(POSITION)
     independent = inputs / (1.0 + (inputs - 1) * before.correlation)
     independent *= places / (1.0 + (places - 1) * before.local_correlation)
     return math.log1p(
-        3.0 * max(kurtosis - 1.0, 0.0) / max(before.count(FEATURE) * independent, 1.0)
+        3.0 * max(kurtosis - 1.0, 0.0) / max(before.extent(FEATURE) * independent, 1.0)
     )
 
 
@@ -200,7 +199,7 @@ def dropout(call: Call) -> Step:
     if rate == 0.0:
         return Step(before.sized(call.shape), (UNCHANGED,) * len(call.operands))
     kept = 1.0 / (1.0 - rate)
-    after = replace(before, square=before.square * kept, shape=call.shape, curve=None)
+    after = before._replace(square=before.square * kept, shape=call.shape, curve=None)
     return Step(after, (Gain(kept, lands=thinned(1.0 - rate)),) * len(call.operands))
 
 
@@ -218,7 +217,7 @@ def masked(call: Call) -> Step:
     step, hidden = passing(call), _hidden_share(call)
     if not 0.0 < hidden < 1.0:
         return step
-    return replace(step, moments=replace(step.moments, visible=1.0 - hidden, curve=None))
+    return step._replace(moments=step.moments._replace(visible=1.0 - hidden, curve=None))
 
 
 def _hidden_share(call: Call) -> float:
@@ -239,4 +238,4 @@ def _hidden_share(call: Call) -> float:
 def moving(call: Call) -> Step:
     """Elements in other places, so that they are no longer those of the tensor they come from."""
     step = passing(call)
-    return replace(step, moments=replace(step.moments, curve=None))
+    return step._replace(moments=step.moments._replace(curve=None))

@@ -6,8 +6,8 @@ Its second moment, how much of it is shared, and along which axes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from gradlint.theory.quadrature import PointFunction, Response
 
@@ -15,8 +15,7 @@ BATCH, FEATURE, POSITION = "b", "c", "s"
 _LEAST, _MOST = 1e-280, 1e280
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(NamedTuple):
     """A tensor as an elementwise function of an earlier one, which is taken to be Gaussian."""
 
     source: str
@@ -32,8 +31,7 @@ class Curve:
         return Curve(self.source, self.mean, self.sigma, self.shared, self.local, at, slope_square)
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(NamedTuple):
     """Moments of the elements of a tensor, averaged over initialisations and N(0, 1) inputs.
 
     `square` is E z^2 (q), `shared` E[z(x) z(x')] of the same element for two inputs (r), `local`
@@ -70,9 +68,9 @@ class Moments:
         """The standard deviation of the elements."""
         return math.sqrt(self.variance)
 
-    def count(self, axis: str) -> int:
+    def extent(self, axis: str) -> int:
         """The number of places along all axes of one role."""
-        return _count(self.shape, self.axes, axis)
+        return _extent(self.shape, self.axes, axis)
 
     @property
     def direction(self) -> int:
@@ -81,9 +79,9 @@ class Moments:
         One place where features come last, because layers there act on places one by one; all of an
         input where they come first, because kernels join places.
         """
-        features = self.count(FEATURE)
+        features = self.extent(FEATURE)
         if self.axes[1:2] == FEATURE and self.axes.endswith(POSITION):
-            features *= self.count(POSITION)
+            features *= self.extent(POSITION)
         return max(features, 1)
 
     @property
@@ -104,7 +102,7 @@ class Moments:
     @property
     def likeness(self) -> float:
         """The mean correlation over pairs of places, of the same input or of two."""
-        own = 1.0 / max(self.count(BATCH), 1)
+        own = 1.0 / max(self.extent(BATCH), 1)
         return own * self.local_correlation + (1.0 - own) * self.correlation
 
     def scaled(self, factor: float, offset: float = 0.0) -> Moments:
@@ -127,11 +125,11 @@ class Moments:
         """The same with features in the second axis, where convolutions and norms look for them."""
         rank = len(self.shape)
         axes = (BATCH + FEATURE + POSITION * (rank - 2))[:rank]
-        return self if self.axes == axes else replace(self, axes=axes)
+        return self if self.axes == axes else self._replace(axes=axes)
 
     def sized(self, shape: tuple[int, ...]) -> Moments:
         """The same elements in axes of the same roles."""
-        return self if self.shape == shape else replace(self, shape=shape)
+        return self if self.shape == shape else self._replace(shape=shape)
 
     def shaped(self, shape: tuple[int, ...], axes: str) -> Moments:
         """The same elements in another shape, which are no function of others any more."""
@@ -140,7 +138,7 @@ class Moments:
 
 
 @lru_cache(maxsize=4096)
-def _count(shape: tuple[int, ...], axes: str, axis: str) -> int:
+def _extent(shape: tuple[int, ...], axes: str, axis: str) -> int:
     return math.prod(size for size, role in zip(shape, axes, strict=False) if role == axis)
 
 
@@ -156,7 +154,7 @@ def relaid(moments: Moments, shape: tuple[int, ...]) -> Moments:
     """
     if moments.shape == shape or sorted(moments.shape) != sorted(shape):
         return moments
-    return replace(moments, shape=shape, axes=axes_by_size(moments, shape))
+    return moments._replace(shape=shape, axes=axes_by_size(moments, shape))
 
 
 def axes_by_size(before: Moments, shape: tuple[int, ...]) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gradlint.theory.moments import FEATURE, POSITION, Moments
 from gradlint.theory.places import ALIKE, ONE, Landing
 from gradlint.theory.step import Call, Gain, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """The elements that share statistics: how many inputs, features and positions."""
 
     batch: int
@@ -161,10 +160,9 @@ def rms_norm(call: Call) -> Step:
 def unit_norm(call: Call) -> Step:
     """z / |z| over the features: q' = 1 / n, gain (1 - 1/n) / (n q)."""
     before = call.first
-    count = max(before.count(FEATURE), 1)
+    count = max(before.extent(FEATURE), 1)
     scale = 1.0 / (count * before.square)
-    after = replace(
-        before,
+    after = before._replace(
         square=1.0 / count,
         shared=before.shared * scale,
         local=before.local * scale,
@@ -180,8 +178,7 @@ def local_response_norm(call: Call) -> Step:
     setting, before = call.layer.setting, call.first
     divisor = setting("k", 1.0) + setting("alpha", 1e-4) * before.square
     factor = divisor ** (-2.0 * setting("beta", 0.75))
-    after = replace(
-        before,
+    after = before._replace(
         square=before.square * factor,
         shared=before.shared * factor,
         local=before.local * factor,
@@ -194,7 +191,7 @@ def local_response_norm(call: Call) -> Step:
 def _features_last(before: Moments, rank: int) -> Moments:
     if rank > 1 or before.axes.endswith(FEATURE):
         return before
-    return replace(before, axes=before.axes[:-1].replace(FEATURE, POSITION) + FEATURE)
+    return before._replace(axes=before.axes[:-1].replace(FEATURE, POSITION) + FEATURE)
 
 
 def _trailing(before: Moments, rank: int) -> Group:

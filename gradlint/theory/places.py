@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Shares of a gradient's energy by how it lies over the positions of an input.
 
     `one` lies at a single position, as where a class token is read out; `alike` is the same at
@@ -23,8 +22,7 @@ ONE = Places(one=1.0)
 ALIKE = Places(alike=1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(NamedTuple):
     """What a step does to each part of a gradient.
 
     By what its energy changes beyond the gain's factor, and how what arrives lies over positions.

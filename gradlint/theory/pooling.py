@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded, curve_of
 from gradlint.theory.places import AVERAGED, SCATTERED, Landing, thinned
@@ -57,8 +56,8 @@ def averaged(before: Moments, features: int, positions: int, inputs: int) -> Mom
         square, local, shared = (
             mean + (part - mean) / features for part in (square, local, shared)
         )
-    return replace(
-        before, square=bounded(square), local=local, shared=shared, spread=(), curve=None
+    return before._replace(
+        square=bounded(square), local=local, shared=shared, spread=(), curve=None
     )
 
 
@@ -72,7 +71,7 @@ def average(call: Call) -> Step:
         size = call.shape[axis] if len(call.shape) == len(before.shape) else 1
         counts[role] *= max(before.shape[axis] // max(size, 1), 1)
     after = averaged(before, counts[FEATURE], counts[POSITION], counts[BATCH])
-    after = settled(replace(after, shape=call.shape, axes=_without(before, axes, call)))
+    after = settled(after._replace(shape=call.shape, axes=_without(before, axes, call)))
     lands = AVERAGED if counts[POSITION] > 1 else None
     gain = Gain(1.0 / math.prod(counts.values()), lands=lands)
     return Step(after, (gain,) * len(call.operands))
@@ -80,8 +79,8 @@ def average(call: Call) -> Step:
 
 def settled(after: Moments) -> Moments:
     """Where one position is left, two positions are the same one."""
-    if after.count(POSITION) <= 1:
-        return replace(after, local=after.square)
+    if after.extent(POSITION) <= 1:
+        return after._replace(local=after.square)
     return after
 
 
@@ -90,14 +89,13 @@ def total(call: Call) -> Step:
     mean = average(call)
     before, count = call.first, call.first.elements / max(math.prod(call.shape), 1)
     scale = count * count
-    after = replace(
-        mean.moments,
+    after = mean.moments._replace(
         square=bounded(mean.moments.square * scale),
         shared=mean.moments.shared * scale,
         local=mean.moments.local * scale,
         mean=before.mean * count,
     )
-    return Step(after, (replace(mean.gains[0], factor=count),) * len(call.operands))
+    return Step(after, (mean.gains[0]._replace(factor=count),) * len(call.operands))
 
 
 def length(call: Call) -> Step:
@@ -106,8 +104,7 @@ def length(call: Call) -> Step:
     count = before.elements / max(math.prod(call.shape), 1)
     square = bounded(before.square * count)
     axes = _without(before, reduced_axes(before, call), call)
-    after = replace(
-        before,
+    after = before._replace(
         square=square,
         shared=square,
         local=square,
@@ -144,8 +141,8 @@ def average_pool(call: Call) -> Step:
     axes = (
         before.axes if len(before.axes) == len(call.shape) else "bc" + "s" * (len(call.shape) - 2)
     )
-    after = settled(replace(after, shape=call.shape, axes=axes))
-    lands = AVERAGED if count > 1 and after.count(POSITION) <= 1 else None
+    after = settled(after._replace(shape=call.shape, axes=axes))
+    lands = AVERAGED if count > 1 and after.extent(POSITION) <= 1 else None
     return Step(after, (Gain(1.0 / count, lands=lands),))
 
 
@@ -171,8 +168,7 @@ def largest(call: Call) -> Step:
     effective = 1.0 + (count - 1.0) * max(apart, 0.0)
     curve = curve_of(before, id)
     response = expect(curve.at, curve.mean, curve.sigma, largest_of=effective)
-    kept = replace(
-        before,
+    kept = before._replace(
         square=bounded(response.square),
         mean=response.mean,
         shared=_follow(before.shared, before, response.mean, response.square),
@@ -186,7 +182,7 @@ def largest(call: Call) -> Step:
         if len(before.axes) == len(call.shape)
         else _without(before, reduced_axes(before, call), call)
     )
-    after = settled(replace(kept, axes=axes))
+    after = settled(kept._replace(axes=axes))
     lands = _winning(count, after)
     if curve.source in (id, ""):
         return Step(after, (Gain(1.0, lands=lands),))
@@ -195,7 +191,7 @@ def largest(call: Call) -> Step:
 
 
 def _winning(count: int, after: Moments) -> Landing:
-    return SCATTERED if after.count(POSITION) <= 1 else thinned(1.0 / count)
+    return SCATTERED if after.extent(POSITION) <= 1 else thinned(1.0 / count)
 
 
 def _reduced_count(before: Moments, call: Call) -> int:
@@ -218,5 +214,5 @@ def interpolation(call: Call) -> Step:
     dimensions = max(len(call.shape) - 2, 1)
     share = 1.0 if mode in ("nearest", "nearest-exact") else 0.625**dimensions
     smoothed = before.local + (before.square - before.local) * share
-    after = replace(before, square=smoothed, shape=call.shape, spread=(), curve=None)
+    after = before._replace(square=smoothed, shape=call.shape, spread=(), curve=None)
     return Step(after, (Gain(share),) * len(call.operands))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from gradlint.layers.graph import LayerGraph
 from gradlint.layers.operations import name_of
@@ -17,8 +18,7 @@ from gradlint.theory.step import Call, Flow, Operand, Step
 from gradlint.theory.transfer import transfer_of
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """What is predicted at a layer's output.
 
     `square` is the mean square of the elements (q), `correlation` that between two inputs (r / q),
@@ -152,7 +152,7 @@ class _Forward:
             return passing(call)
         if len(step.moments.axes) != len(step.moments.shape):
             axes = default_axes(len(step.moments.shape))
-            step = replace(step, moments=replace(step.moments, axes=axes, spread=()))
+            step = step._replace(moments=step.moments._replace(axes=axes, spread=()))
         return step
 
 
@@ -248,7 +248,7 @@ def _backward(graph: LayerGraph, forward: _Forward) -> dict[str, Flow]:
             continue
         _pass_on(forward, layer.id, flow or Flow(0.0), aside, flows, shown)
     for id, flow in shown.items():
-        flows[id] = flows[id] + flow if id in flows else flow
+        flows[id] = flows[id].joined(flow) if id in flows else flow
     return flows
 
 
@@ -257,7 +257,7 @@ def _root(forward: _Forward, id: str) -> Flow:
     step = forward.steps.get(id)
     if step is None:
         return Flow(1.0)
-    width = max(step.moments.count(FEATURE), 1)
+    width = max(step.moments.extent(FEATURE), 1)
     places = max(step.moments.elements / width, 1.0)
     return Flow(1.0, step.moments.direction**-0.5, overlap=1.0 / places)
 
@@ -279,7 +279,7 @@ def _pass_on(
         below = operand.moments
         growth = _growth(size, below)
         if gain.aside:
-            _add(shown, operand.id, gain.apply(flow + aside if aside else flow, growth))
+            _add(shown, operand.id, gain.apply(flow.joined(aside) if aside else flow, growth))
             continue
         if flow.energy > 0.0:
             _add(flows, operand.id, gain.apply(flow, growth))
@@ -303,8 +303,8 @@ def _add(flows: dict[str, Flow], id: str, flow: Flow) -> None:
     if flow.energy > _LARGEST or flow.along**2 > flow.energy:
         energy = min(flow.energy, _LARGEST)
         along = math.copysign(min(abs(flow.along), math.sqrt(energy)), flow.along)
-        flow = replace(flow, energy=energy, along=along)
-    flows[id] = before + flow if before else flow
+        flow = flow._replace(energy=energy, along=along)
+    flows[id] = before.joined(flow) if before else flow
 
 
 _NOTHING = 1e-240  # because what is zero is kept at 1e-280, so that it can be divided by

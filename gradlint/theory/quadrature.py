@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from operator import mul
+from typing import NamedTuple
 
 PointFunction = Callable[[float], tuple[float, float]]
 """Maps x to (f(x), f'(x))."""
@@ -19,8 +19,7 @@ _STEP = 0.15
 _REACH = 7.0
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What an elementwise function does to z ~ N(mean, sigma^2).
 
     `mean` is E f(z), `square` E f(z)^2, `slope_square` E f'(z)^2, and `linear` the coefficient

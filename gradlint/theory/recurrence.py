@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gradlint.protocol.nodes import Layer, Parameter
 from gradlint.theory.activations import leaky, respond, sigmoid, tanh
@@ -200,15 +200,14 @@ def recurrent(call: Call) -> Step:
     found = recurrences(call.layer, call.parameters, before.square)
     if not found:
         return Step(
-            replace(before, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
+            before._replace(shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
         )
     steps = max(_steps(call, before), 1)
     gain = 1.0
     for layer in found:
         gain *= layer.entry * geometric(layer.step, steps)
     square = found[-1].square
-    after = replace(
-        before,
+    after = before._replace(
         square=square,
         shared=0.5 * square * min(before.shared / before.square, 1.0),
         local=0.5 * square * min(before.local / before.square, 1.0),
@@ -242,9 +241,9 @@ def cell(call: Call) -> Step:
     found = recurrences(call.layer, call.parameters, before.square)
     if not found:
         return Step(
-            replace(before, shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
+            before._replace(shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
         )
     one = found[0]
-    after = replace(before, square=one.square, mean=0.0, shape=call.shape, spread=(), curve=None)
+    after = before._replace(square=one.square, mean=0.0, shape=call.shape, spread=(), curve=None)
     gains = (Gain(one.entry),) + (Gain(one.step),) * (len(call.operands) - 1)
     return Step(after, gains)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
 from functools import lru_cache
 
 from gradlint.theory.moments import (
@@ -35,8 +34,8 @@ def _moved(call: Call, axes: str) -> Step:
     before = call.first
     after = before.shaped(call.shape, axes)
     if POSITION in before.axes and POSITION not in axes:
-        after = replace(after, local=before.square)
-        if before.count(POSITION) > 1:
+        after = after._replace(local=before.square)
+        if before.extent(POSITION) > 1:
             return Step(after, (Gain(1.0, lands=SCATTERED),) * len(call.operands))
     return Step(after, (UNCHANGED,) * len(call.operands))
 
@@ -109,14 +108,14 @@ def selected(call: Call) -> Step:
     """A part of a tensor: moments stay, and all of the part's gradient reaches the whole."""
     before = call.first
     axes = _surviving(before, call.shape)
-    after = replace(before, shape=call.shape, axes=axes, spread=(), curve=None, parts=())
-    if 1 < after.count(POSITION) < before.count(POSITION):
-        after = replace(after, single=None)  # because the token was left out, as for its patches
+    after = before._replace(shape=call.shape, axes=axes, spread=(), curve=None, parts=())
+    if 1 < after.extent(POSITION) < before.extent(POSITION):
+        after = after._replace(single=None)  # because the token was left out, as for its patches
     if call.name.startswith("split") and len(call.shape) == len(before.shape):
         return Step(after, (UNCHANGED,))  # because the shape is that of the first of its parts
-    if after.count(POSITION) <= 1:
-        after = replace(after, local=after.square)
-        if before.count(POSITION) > 1:
+    if after.extent(POSITION) <= 1:
+        after = after._replace(local=after.square)
+        if before.extent(POSITION) > 1:
             return _read_out(call, after)
     return Step(after, (UNCHANGED,) * len(call.operands))
 
@@ -124,7 +123,7 @@ def selected(call: Call) -> Step:
 def _read_out(call: Call, after: Moments) -> Step:
     if after.single is not None:
         shared = min(after.shared, after.single)
-        after = replace(after, square=after.single, shared=shared, local=after.single, single=None)
+        after = after._replace(square=after.single, shared=shared, local=after.single, single=None)
     return Step(after, (Gain(1.0, lands=READ_OUT),) * len(call.operands))
 
 
@@ -144,7 +143,7 @@ def _surviving(before: Moments, shape: tuple[int, ...]) -> str:
 def joined(call: Call) -> Step:
     """Concatenation: moments are averaged by size, and each part gets its share of the gradient."""
     if not call.operands:
-        return Step(replace(call.first, shape=call.shape), ())
+        return Step(call.first._replace(shape=call.shape), ())
     sizes = [operand.moments.elements for operand in call.operands]
     whole = max(math.prod(call.shape), sum(sizes), 1)
     missing = max(whole - sum(sizes), 0)
@@ -157,8 +156,7 @@ def joined(call: Call) -> Step:
     first = max(parts, key=lambda part: part.elements)
     rank = len(call.shape)
     axes = _joint_axes(call, first)
-    after = replace(
-        first,
+    after = first._replace(
         square=bounded(mean([part.square for part in parts])),
         shared=mean([part.shared for part in parts]),
         local=mean([part.local for part in parts]),
@@ -173,7 +171,7 @@ def joined(call: Call) -> Step:
     single = next((part for part, way in zip(parts, landings, strict=True) if _holds(way)), None)
     leaves = [part.parts or (part,) for part in parts] if _by_features(parts, after) else []
     joint = tuple(leaf for own in leaves for leaf in own)
-    after = replace(after, single=single.square if single else None, parts=joint)
+    after = after._replace(single=single.square if single else None, parts=joint)
     ends = list(itertools.accumulate((len(own) for own in leaves), initial=0))
     spans: list[tuple[int, int] | None] = [*itertools.pairwise(ends)] or [None] * len(parts)
     gains = (
@@ -223,8 +221,8 @@ def expanded(call: Call) -> Step:
     before = call.first
     rank, own = len(call.shape), len(before.shape)
     axes = POSITION * (rank - own) + before.axes if rank >= own else default_axes(rank)
-    after = replace(before, shape=call.shape, axes=axes, spread=(), curve=None)
-    copies, own = after.count(POSITION), before.count(POSITION)
+    after = before._replace(shape=call.shape, axes=axes, spread=(), curve=None)
+    copies, own = after.extent(POSITION), before.extent(POSITION)
     lands = gathered(copies, 1.0) if own <= 1 < copies else None
     return Step(after, (Gain(1.0, lands=lands),) * len(call.operands))
 
@@ -236,8 +234,7 @@ def padded(call: Call) -> Step:
     before = call.first
     share = before.elements / max(math.prod(call.shape), 1)
     share = min(share, 1.0)
-    after = replace(
-        before,
+    after = before._replace(
         square=before.square * share,
         shared=before.shared * share,
         local=before.local * share,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from gradlint.theory.moments import bounded
 from gradlint.theory.step import Call, Gain, Step
@@ -22,8 +21,7 @@ def fourier(call: Call) -> Step:
     first = 1 if call.name.endswith("n") else max(rank - (2 if call.name.endswith("2") else 1), 0)
     count = max(math.prod(before.shape[first:]), 1)
     factor = 1.0 / count if "ifft" in call.name or "irfft" in call.name else float(count)
-    after = replace(
-        before,
+    after = before._replace(
         square=bounded(before.square * factor),
         shared=before.shared * factor,
         local=0.0,
@@ -38,8 +36,7 @@ def fourier(call: Call) -> Step:
 def real_part(call: Call) -> Step:
     """The real or the imaginary part: half of the energy."""
     before = call.first
-    after = replace(
-        before,
+    after = before._replace(
         square=0.5 * before.square,
         shared=0.5 * before.shared,
         local=0.5 * before.local,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gradlint.protocol.nodes import Layer, Parameter
 from gradlint.theory.moments import FEATURE, Moments, default_axes
@@ -11,8 +11,7 @@ from gradlint.theory.places import APART, Landing, Places, together
 from gradlint.theory.taps import Taps
 
 
-@dataclass(frozen=True, slots=True)
-class Operand:
+class Operand(NamedTuple):
     """A tensor that flows into a call.
 
     `constant` ones depend on no input of the model. `parts` says that the node has several outputs,
@@ -25,8 +24,7 @@ class Operand:
     parts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call: its layer, its plain name, the tensors and the parameters that it takes, in order.
 
     `competing` says that a softmax follows, so that what its elements share has no effect.
@@ -73,8 +71,7 @@ class Call:
         return 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """The gradient at a tensor: its squared norm over all elements, and where it lies.
 
     `along` is the length of its part along the signal z, <g, z> / |z|, root of the sum of squares
@@ -99,8 +96,8 @@ class Flow:
         """The energy of a typical initialisation, that is exp of the mean of its logarithm."""
         return self.energy * math.exp(-0.5 * self.noise)
 
-    def __add__(self, other: Flow) -> Flow:
-        """Branches add in squares, but along the signal they add up.
+    def joined(self, other: Flow) -> Flow:
+        """The sum with another branch: in squares, but along the signal the two add up.
 
         <g1 + g2, z> = <g1, z> + <g2, z>.
         """
@@ -130,8 +127,7 @@ class Flow:
         return common + own + (other.energy / total) ** 2 * (other.noise - common)
 
 
-@dataclass(frozen=True, slots=True)
-class Gain:
+class Gain(NamedTuple):
     """The factor by which the squared norm of the gradient changes on its way to one operand.
 
     The part of the gradient along the signal keeps the share `along` of its length (None: as for a
@@ -237,13 +233,12 @@ def weighted_gain(
         along=along,
         aligned=across + along * along,
         leak=share * (1.0 - share) * growth / width,
-        wander=0.0 if rigid else 2.0 / max(before.count(FEATURE), 1),
+        wander=0.0 if rigid else 2.0 / max(before.extent(FEATURE), 1),
         lands=lands,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The outcome of one call. `gains` has one entry for each operand.
 
     `direct` leads to earlier tensors.

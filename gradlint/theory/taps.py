@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 _LONGEST = 48  # because borders matter little along longer axes, and each place costs time
 
 Spread = tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Taps:
+class Taps(NamedTuple):
     """A kernel of `kernel` taps along an axis of `inner` places that gives `outer` places.
 
     A spread is the energy at each place over the mean, and empty where it is even. `transposed`
