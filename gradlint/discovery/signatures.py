@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gradlint.discovery.annotations import by_type, last_resort, plain, shaped, takes_class
-from gradlint.discovery.frameworks import Base, base_kind
+from gradlint.discovery.configurations import CONFIGURATION, Configurations
 from gradlint.discovery.keeping import Keeping, Parts
-from gradlint.discovery.names import conventional, conventional_class
-from gradlint.discovery.outline import Scope
+from gradlint.discovery.names import REQUIRED, conventional, conventional_class
 from gradlint.discovery.parameters import (
     Parameter,
     all_parameters,
@@ -21,14 +20,14 @@ from gradlint.discovery.parameters import (
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.usage import Usage, usages
 
-_CONFIG = re.compile(
-    r"(\w*_)?(config|cfg|conf|configs|configuration|args|opt|opts|hparams|hps|params)"
-)
 _COLOURS = "3"
+_KERNEL = re.compile(r"kernel|k_?size|filter")
+_INNER = re.compile(
+    "Norm|Block|Bottleneck|Layer|Attention|Attn|Unit|Cell|Residual|Head|Decoder|Fusion|Neck"
+)
+"""Classes of this name take what other layers made, whose channels are no colours."""
 _PLACE = re.compile(r"(path|file|filename|dir|folder|url)$")  # because a number opens any file
 _BLOCK = re.compile(r"block(s|_(type|class|cls|fn|func|layer))?\d*$")
-_ALIKE = 3
-"""Letters that a model and its configuration begin with in common: `GPT`, `Bert`."""
 _DEEPEST = 3
 """Models in models that a constructor is given: Seq2Seq(encoder, decoder) is 1."""
 
@@ -91,6 +90,7 @@ class Filling:
         scope = reading.model_classes.get(outlined.name) if outlined else None
         init = scope.method("__init__") if scope else None
         self.scope = scope
+        self.configurations = Configurations(reading, name, visible=scope is not None)
         body = init.function.body if init and init.function else []
         self.usages = usages(body, reading.imports)
         for parameter in all_parameters(reading, name):
@@ -100,7 +100,7 @@ class Filling:
 
     def is_configuration(self, parameter: Parameter) -> bool:
         """Whether the parameter takes an object of a configuration class that is in sight."""
-        return self._configuration(parameter) is not None
+        return self.configurations.of(parameter) is not None
 
     def value(self, parameter: Parameter) -> str | None:
         """An expression for a parameter, None where nothing about it says enough."""
@@ -108,11 +108,12 @@ class Filling:
         annotation = plain(parameter.annotation)
         return (
             by_type(annotation)
-            or self._configuration(parameter)
+            or self.configurations.of(parameter)
             or self._annotated_part(annotation)
             or self._option(parameter, usage)
             or self._class(parameter, usage, annotation)
             or self._part(parameter)
+            or self._layer(parameter)
             or self._wrapped(parameter)
             or self.namespace(parameter, _SETTINGS)
             or self._by_name(parameter, usage, annotation)
@@ -135,7 +136,8 @@ class Filling:
         usual = usual or by_role
         if usual and usual.startswith("'") and by_role:
             usual = by_role
-        if usual == _COLOURS and self._takes_graph():
+        channels = usual == _COLOURS and not _KERNEL.search(parameter.name)
+        if channels and (_INNER.search(self.name) or self._takes_graph()):
             usual = "64"
         return shaped(usual, usage, annotation) if usual else None
 
@@ -183,52 +185,21 @@ class Filling:
                 return built.text if built else None
         return None
 
-    def _configuration(self, parameter: Parameter) -> str | None:
-        """An object of the annotated configuration class, or of the only one in the file."""
-        annotation = plain(parameter.annotation)
-        if annotation is not None and self._is_visible():
-            written = ast.unparse(annotation)
-            if re.search(r"(Config|Cfg|Args|Params|HParams|Settings|Options)\w*$", written):
-                return self._instance(written)
-            return self._instance(written) if self._is_plain_class(written) else None
-        if annotation is None and _CONFIG.fullmatch(parameter.name):
-            return self._unannotated_configuration()
-        return None
-
-    def _unannotated_configuration(self) -> str | None:
-        """An object of the only configuration class here, or of the imported one named alike."""
-        classes = [name for name in self.reading.module.classes if self._is_plain_class(name)]
-        named = [name for name in classes if re.search(r"(Config|Cfg|Args|Params)$", name)]
-        if len(named) == 1:
-            return self._instance(named[0])
-        imported = [name for name in self.reading.imports.names if name.endswith("Config")]
-        alike = [(_in_common(name, self.name), name) for name in imported]
-        length, best = max(alike, default=(0, ""))
-        return f"{best}()" if length >= _ALIKE else None
+    def _layer(self, parameter: Parameter) -> str | None:
+        """A layer of torch for a parameter whose weight or sizes the class reads."""
+        if self.scope is None or CONFIGURATION.fullmatch(parameter.name):
+            return None
+        parts = Keeping.of(self.scope, parameter.name).parts()
+        if parts.as_mapping:
+            return None
+        kinds = (kind for kind, read in _READ_OF_LAYERS.items() if read & parts.inner.keys())
+        kind = next(kinds, None)
+        sizes = ", ".join(str(conventional(name)) for name in REQUIRED[kind]) if kind else ""
+        return f"{torch_nn(self.reading)}.{kind}({sizes})" if kind else None
 
     def _is_visible(self) -> bool:
         """Whether the constructor stands in this file, so that its annotations are in scope."""
         return self.scope is not None
-
-    def _is_plain_class(self, written: str) -> bool:
-        if written not in self.reading.module.classes or written in self.reading.model_classes:
-            return False
-        lineage = self.reading.lineages[written]
-        return all(base_kind(opaque) is Base.OTHER for opaque in lineage.opaque)
-
-    def _instance(self, written: str) -> str | None:
-        """A construction of a configuration class; its required fields get usual values."""
-        scope = next((s for s in self.reading.outline.classes if s.name == written), None)
-        if scope is None:
-            return f"{written}()"
-        words = []
-        for field in _required_fields(scope, self.reading.lineages[written].constructor is None):
-            value = by_type(plain(field.annotation)) or conventional(field.name)
-            value = value or last_resort(plain(field.annotation))
-            if value is None:
-                return None
-            words.append(f"{field.name}={value}")
-        return f"{written}({', '.join(words)})"
 
     def _annotated_part(self, annotation: ast.expr | None) -> str | None:
         """An instance of the model class of the project that the parameter is annotated with."""
@@ -296,7 +267,7 @@ class Filling:
 
         None where that is less than `least` things.
         """
-        if parameter.annotation is not None and not _CONFIG.fullmatch(parameter.name):
+        if parameter.annotation is not None and not CONFIGURATION.fullmatch(parameter.name):
             return None
         if self.scope is None:
             return None
@@ -304,7 +275,7 @@ class Filling:
         usage = self.usages.get(parameter.name, Usage())
         if usage.listed or "shape" in parts.inner:
             return None
-        if len(parts.inner) >= least or _CONFIG.fullmatch(parameter.name):
+        if len(parts.inner) >= least or CONFIGURATION.fullmatch(parameter.name):
             for other in self._handed_on(parameter.name):
                 parts.add(other)
         if len(parts.inner) < least:
@@ -355,6 +326,12 @@ class Filling:
                 yield Keeping.of(scope, name).parts()
 
 
+_READ_OF_LAYERS = {
+    "Embedding": {"num_embeddings", "embedding_dim"},
+    "Conv2d": {"in_channels", "out_channels", "kernel_size"},
+    "Linear": {"in_features", "out_features", "weight"},
+}
+"""What only these layers have, or the last of all."""
 _NAMESPACE = "__import__('types').SimpleNamespace"
 _ATTRIBUTES = "type('Settings', (dict,), {'__getattr__': dict.get})"
 """A mapping whose items are attributes, too."""
@@ -368,24 +345,3 @@ def _is_literal(value: ast.expr) -> bool:
     return all(
         isinstance(node, (ast.Constant, ast.Tuple, ast.List, ast.Load)) for node in ast.walk(value)
     ) and not (isinstance(value, ast.Constant) and value.value is None)
-
-
-def _in_common(first: str, second: str) -> int:
-    """How many letters two names begin with in common."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))
-
-
-def _required_fields(scope: Scope, is_data: bool) -> list[Parameter]:
-    """The constructor's required parameters, or a dataclass's annotated fields without a value."""
-    init = scope.method("__init__")
-    if init is not None and init.function is not None:
-        return without_defaults(init.function.args)
-    if not is_data or not isinstance(scope.node, ast.ClassDef):
-        return []
-    fields = [item for item in scope.node.body if isinstance(item, ast.AnnAssign)]
-    return [
-        Parameter(item.target.id, item.annotation)
-        for item in fields
-        if item.value is None and isinstance(item.target, ast.Name)
-    ]

@@ -20,7 +20,7 @@ from gradlint.worker.case import (
     uses,
 )
 from gradlint.worker.guesses import Guess
-from gradlint.worker.specs import Filled, Normal, Shape, Whole
+from gradlint.worker.specs import Filled, Normal, Shape, Whole, reshaped
 
 
 def elementwise(case: Case) -> Iterator[Guess]:
@@ -43,7 +43,7 @@ def elementwise(case: Case) -> Iterator[Guess]:
             if isinstance(item.spec, Filled):
                 yield from (case.guess.having(item.name, other) for other in item.others)
     yield from _stepped(case, tensors)
-    yield from _codebooks(case, tensors[0], sizes[1])
+    yield from _in_depth(case, tensors, sizes[1])
     yield from _masks(case, *sizes)
     if not min(sizes):
         return  # because nothing is left of what was too small
@@ -53,9 +53,8 @@ def elementwise(case: Case) -> Iterator[Guess]:
         : 2 if both else 1
     ]:
         yield from resize(case, case.blamed(tensor), old, new)
-        offset = [(o, n) for extra in (1, 2) for o, n in [(old - extra, new - extra)]]
-        for o, n in offset:
-            yield from resize(case, case.blamed(tensor), o, n)
+        for extra in range(1, min(new - 1, 3)):
+            yield from resize(case, case.blamed(tensor), old - extra, new - extra)
         if any(dims_of(item.spec) & SIDES for item in case.blamed(tensor)):
             yield from _one_side(case, old, new)
             yield from _one_side(case, old - 1, new - 1)
@@ -87,11 +86,14 @@ def _stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[Guess]:
             yield from reshape(case, item, ("batch", "time", sizes[-1]))
 
 
-def _codebooks(case: Case, tensor: torch.Tensor, count: int) -> Iterator[Guess]:
-    """Each step of a sequence has a token of each of `count` codebooks."""
-    for item in case.blamed(tensor):
-        if isinstance(item.spec, Whole) and item.spec.shape == ("batch", "time"):
-            yield from reshape(case, item, ("batch", "time", count))
+def _in_depth(case: Case, tensors: list[torch.Tensor], count: int) -> Iterator[Guess]:
+    """Each step of a sequence has a token of each of `count` codebooks, or as many features."""
+    shape: Shape = ("batch", "time", count)
+    features = any(tensor.is_floating_point() for tensor in tensors)
+    for item in case.blamed(tensors[0]):
+        if isinstance(item.spec, Whole) and item.spec.shape == shape[:2]:
+            spec = Normal(shape) if features else reshaped(item.spec, shape)
+            yield case.guess.having(item.name, spec)
 
 
 def _one_side(case: Case, have: int, want: int) -> Iterator[Guess]:

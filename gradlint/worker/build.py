@@ -34,7 +34,7 @@ from gradlint.worker.recipe import Built, described_inputs, given_inputs, made, 
 from gradlint.worker.refitting import beyond_inputs, refitted
 from gradlint.worker.size import TooLargeError, counted, parameter_limit
 from gradlint.worker.sources import Arguments, batch_that_runs, evaluated
-from gradlint.worker.unset import completed
+from gradlint.worker.unset import begun, completed
 from gradlint.worker.widths import reduced, with_heads
 
 _GIVEN = frozenset(
@@ -237,7 +237,8 @@ def _repaired(module: ModuleType, form: Candidate, error: UserError, limit: int)
         return list(reduced(form, namespace_of(module, form), defaults=last))
     if not isinstance(cause, Exception):
         return []
-    return list(itertools.islice(repaired(form, cause, namespace_of(module, form)), _CHANGES))
+    changed = itertools.chain(begun(form, cause), repaired(form, cause, namespace_of(module, form)))
+    return list(itertools.islice(changed, _CHANGES))
 
 
 def _with_inputs(

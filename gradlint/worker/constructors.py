@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import cast
@@ -335,8 +336,11 @@ def _choices(case: Construction) -> Iterator[Candidate]:
                 yield case.having(name, number)
 
 
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 224)
+
+
 def _equal(case: Construction) -> Iterator[Candidate]:
-    """Assertions about sizes: make the ones that the failing line names alike, or smaller."""
+    """Assertions about sizes: make the ones that the failing line names alike, or near to that."""
     if not isinstance(case.error, (AssertionError, ValueError, RuntimeError)):
         return
     numbers = whole_numbers(case)
@@ -346,7 +350,7 @@ def _equal(case: Construction) -> Iterator[Candidate]:
             if numbers[name] != numbers[other] > 0:
                 yield case.having(name, str(numbers[other]))
     for name in named:
-        for value in (1, 2, 4, 8, 16, 32, 64, 128, 224):
+        for value in sorted(_SIZES, key=lambda size: abs(math.log(size / (numbers[name] or 1)))):
             if value != numbers[name]:
                 yield case.having(name, str(value))
 

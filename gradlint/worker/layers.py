@@ -101,11 +101,14 @@ def _from_attributes(facts: Facts) -> Spec:
     matrix = any(parameter.dim() == 2 for parameter in facts.model.parameters())
     if channels and not features and not matrix:
         return Normal(("batch", channels, *SPATIAL[facts.spatial() - 1]))
+    spatial = re.search("([123])d", type(facts.model).__name__)
     for parameter in facts.model.parameters():
         if parameter.dim() >= 3:
             return Normal(("batch", parameter.shape[1], *SPATIAL[min(parameter.dim() - 3, 2)]))
         if parameter.dim() == 2:
             return Normal(("batch", features or channels or parameter.shape[-1]))
+        if parameter.dim() == 1 and parameter.numel() > 1 and spatial:
+            return Normal(("batch", parameter.numel(), *SPATIAL[int(spatial[1]) - 1]))
         if parameter.dim() == 1 and parameter.numel() > 1:
             return Normal(("batch", "time", parameter.numel()))
     return Normal(("batch", features) if features else ("batch", 3, "height", "width"))

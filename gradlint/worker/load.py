@@ -19,6 +19,7 @@ from types import CodeType, ModuleType
 from gradlint.protocol.span import Span
 from gradlint.protocol.wire import OpenFile
 from gradlint.worker.commandline import nothing_required
+from gradlint.worker.compiler import uncompiled
 from gradlint.worker.failure import locate
 from gradlint.worker.standin import StandInFinder
 from gradlint.worker.toplevel import (
@@ -69,7 +70,7 @@ def load(opened: OpenFile) -> Loaded:
     sys.argv = [opened.path]
     finder = _ProjectFinder(opened, folders, journal)
     standins = StandInFinder(opened.root, [*folders, *_ancestors(opened)])
-    with nothing_required(), _installed(finder, standins):
+    with nothing_required(), uncompiled(), _installed(finder, standins):
         module = _imported(opened, finder)
     missing = tuple(sorted(standins.packages))
     return Loaded(module, journal.skipped(), missing, journal)

@@ -22,6 +22,7 @@ from gradlint.worker.quoted_sizes import divisible, numbers, sides, split
 from gradlint.worker.specs import (
     SPATIAL,
     Constant,
+    Filled,
     Group,
     Normal,
     Packed,
@@ -64,6 +65,17 @@ def _retyped(case: Case, item: Argument, dtype: str) -> Iterator[Guess]:
         yield case.guess.having(item.name, Whole(spec.shape, case.facts.tokens() or classes or 2))
     elif isinstance(spec, Whole):
         yield case.guess.having(item.name, Normal(spec.shape))
+
+
+def _flags(case: Case) -> Iterator[Guess]:
+    """A mask of numbers was given where one of flags is wanted."""
+    call = case.failure.call
+    if call is None or not re.search(r"[Bb]ool(ean)? masks?\b.* but got", case.failure.text):
+        return
+    numbers = (t for t in call.tensors() if sources_of(t) and not t.is_floating_point())
+    for item in (item for tensor in numbers for item in case.blamed(tensor)):
+        if isinstance(item.spec, (Filled, Whole)):
+            yield case.guess.having(item.name, Filled(item.spec.shape, 1.0))
 
 
 _SMALL = re.compile(
@@ -324,6 +336,19 @@ def _scalars(case: Case) -> Iterator[Guess]:
                 yield from (case.guess.having(item.name, other) for other in item.others)
 
 
+def _parted(case: Case) -> Iterator[Guess]:
+    """What was split has fewer parts than are asked for, because it is not long enough for more."""
+    frame = case.failure.user_frame()
+    if frame is None or "tuple index out of range" not in case.failure.text:
+        return
+    for name in re.findall(r"(\w+)\[", frame.text):
+        parts = frame.variables.get(name)
+        if isinstance(parts, (tuple, list)) and parts and isinstance(parts[0], torch.Tensor):
+            for size in dict.fromkeys(parts[0].shape[1:]):
+                more = size * (len(parts) + 1) // len(parts)
+                yield from resize(case, case.blamed(parts[0]), size, more)
+
+
 def _packed(case: Case) -> Iterator[Guess]:
     frame = case.failure.user_frame()
     line = frame.text if frame else ""
@@ -342,6 +367,8 @@ MESSAGES: tuple[Repair, ...] = (
     _einops,
     _scalars,
     _packed,
+    _parted,
+    _flags,
     _dtype,
     _dimensions,
     divisible,

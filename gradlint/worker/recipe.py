@@ -11,6 +11,7 @@ from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate
 from gradlint.worker.attempt import tried
+from gradlint.worker.compiler import uncompiled
 from gradlint.worker.constructors import model_in
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError
@@ -121,7 +122,7 @@ def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
     """
     namespace = namespace_of(module, candidate)
     existing = {id(value) for value in vars(module).values() if isinstance(value, nn.Module)}
-    with on_cpu(), without_weights():
+    with on_cpu(), without_weights(), uncompiled():
         outcome = tried(lambda: _constructed(candidate.constructor, namespace, limit))
     if outcome.error is not None:
         raise UserError("build", outcome.error) from outcome.error

@@ -1,4 +1,4 @@
-"""What a configuration leaves unset although `forward` reads it."""
+"""What a configuration leaves unset although the model reads it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,20 @@ def completed(candidate: Candidate, model: nn.Module, error: BaseException) -> I
     """
     frames = [frame for frame in frames_of(error) if frame.users]
     names = (name for frame in reversed(frames) for name in _unset(model, frame.file, frame.text))
+    yield from _with(candidate, names)
+
+
+def begun(candidate: Candidate, error: BaseException) -> Iterator[Candidate]:
+    """The same where the constructor failed: what its lines read of `config` and is None there."""
+    frames = [frame for frame in frames_of(error) if frame.users]
+    for frame in reversed(frames):
+        values = getattr(frame.variables.get("config"), "__dict__", {})
+        read = re.findall(r"\bconfig\.(\w+)", frame.text)
+        yield from _with(candidate, (name for name in read if values.get(name, 0) is None))
+
+
+def _with(candidate: Candidate, names: Iterator[str]) -> Iterator[Candidate]:
+    """The candidate with a usual value for one of these in its configuration."""
     for name in dict.fromkeys(names):
         tree = ast.parse(candidate.constructor.strip(), mode="eval").body
         inner = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node is not tree)

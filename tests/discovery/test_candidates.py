@@ -500,6 +500,9 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("backbone: nn.Module", "", "PassThrough()"),
         ("message: Callable", "self.n = message.width", "PassThrough(width=64)"),
         ("parts: Sequence[nn.Module]", "", "[PassThrough(), PassThrough()]"),
+        ("base", "self.w = torch.zeros(base.weight.shape)", "nn.Linear(64, 64)"),
+        ("conv", "self.c = conv; self.n = conv.out_channels", "nn.Conv2d(3, 64, 3)"),
+        ("table", "self.l = nn.Linear(table.embedding_dim, 3)", "nn.Embedding(1000, 64)"),
         ("encoder", "", "Encoder(64)"),
         ("block, layers", "self.x = block(3, 3)", "ResBlock, [2, 2, 2, 2]"),
         ("resblock_kernel_sizes", "self.n = len(resblock_kernel_sizes)", "[3, 3, 3, 3]"),
@@ -734,6 +737,18 @@ nets = {{
 """)
     found = [c.constructor for c in _model(program).candidates if "SIZES" in c.constructor]
     assert found == ["Net(n_in=SIZES[0], n_hidden=2)", "Net(n_in=SIZES[1])"]
+
+
+def test_blocks_take_features_and_no_colours(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class ConvBlock(nn.Module):
+    def __init__(self, in_channels, kernel_size):
+        super().__init__()
+        self.layer = nn.Conv2d(in_channels, 8, kernel_size)
+    def forward(self, x):
+        return self.layer(x)
+""")
+    assert _first(program, "ConvBlock") == Candidate(BuiltFrom.NAMES, "ConvBlock(64, 3)")
 
 
 def test_the_nodes_of_a_graph_have_features_and_no_colours(read: Read) -> None:

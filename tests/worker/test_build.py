@@ -402,6 +402,26 @@ class TestConstructorErrors:
         built = build(module_of(source), request("Net(Config())"))
         assert built.candidate.constructor == "Net(Config(top_k=2))"
 
+    def test_what_a_configuration_leaves_unset_is_given_to_the_constructor(
+        self,
+    ) -> None:
+        source = """
+            class Config:
+                def __init__(self, vocab_size=None):
+                    self.vocab_size = vocab_size
+
+            class Net(nn.Module):
+                def __init__(self, config):
+                    super().__init__()
+                    self.words = nn.Embedding(config.vocab_size, 4)
+
+                def forward(self, input_ids):
+                    return self.words(input_ids)
+        """
+        wanted = request("Net(Config())", built_from=BuiltFrom.EXAMPLE_INPUT)
+        built = build(module_of(source), wanted)
+        assert built.candidate == Candidate(BuiltFrom.NAMES, "Net(Config(vocab_size=1000))")
+
     def test_sizes_of_the_user_are_not_made_to_fit(self) -> None:
         source = LINEAR.replace("self.layer(x)", "self.layer(x @ torch.ones(3, 7))")
         with pytest.raises(UserError) as caught:

@@ -87,6 +87,29 @@ CASES = {
         net("self.l = nn.Linear(20, 3)", "return self.l(x) * self.l(condition)", "x, *, condition"),
         ("float32[8,20]", "condition: float32[8,20]"),
     ),
+    "what is split into too few parts is longer": (
+        net(
+            "self.l = nn.Conv2d(4, 3, 1)",
+            "parts = torch.split(x, 4, 1); return self.l(parts[0]) + self.l(parts[1])",
+        ),
+        ("float32[8,8,32,32]",),
+    ),
+    "what meets features in a sum has as many": (
+        net(
+            "self.e = nn.Embedding(32, 6)",
+            "return seq + self.e(torch.arange(seq.shape[1]))",
+            "seq",
+        ),
+        ("float32[8,32,6]",),
+    ),
+    "a norm of images takes images": (
+        net(
+            "self.weight = nn.Parameter(torch.ones(6))",
+            "return x * x.square().mean(1, keepdim=True).rsqrt() * self.weight[:, None, None]",
+        )
+        + "Net.__name__ = 'Norm2d'\n",
+        ("float32[8,6,32,32]",),
+    ),
     "what is counted is a number": (
         net(
             "self.l = nn.Linear(1, 3)",

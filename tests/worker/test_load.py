@@ -115,6 +115,20 @@ class TestNames:
         )
         assert load(request(tmp_path, "pack_c/net.py", "pack_c.net")).module.half == 0.5
 
+    def test_nothing_is_compiled(self, tmp_path: Path) -> None:
+        source = """
+            import torch
+            @torch.compile
+            def plain(x): return x
+            @torch.compile(mode="max-autotune")
+            def tuned(x): return x
+        """
+        compiler = torch.compile
+        module = loaded(tmp_path, source).module
+        assert inspect.unwrap(module.plain) is module.plain
+        assert inspect.unwrap(module.tuned) is module.tuned
+        assert torch.compile is compiler
+
     def test_a_failure_of_the_file_itself_is_not_hidden(self, tmp_path: Path) -> None:
         write(
             tmp_path, {"pack_d/__init__.py": "from . import net", "pack_d/net.py": "x = 1\n1 / 0"}
