@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -45,10 +45,11 @@ class Forward:
         if not usual:
             required = tuple(p.name for p in parameters if p.kind is p.VAR_POSITIONAL)
         optional = tuple(p.name for p in usual if p.default is not p.empty)
-        texts = {p.name: _annotation(p.annotation) for p in parameters}
         named = tuple(p.name for p in usual if p.kind is p.KEYWORD_ONLY)
         text = _text(model)
         tree, main = _tree(text), _main(model, optional)
+        commented = _commented(tree, [p.name for p in parameters])
+        texts = {p.name: _annotation(p.annotation) or commented.get(p.name, "") for p in parameters}
         return Forward(required, optional, texts, tree, main, named, _remarks(text, tree))
 
     def unpacked(self, name: str) -> tuple[str, ...]:
@@ -208,8 +209,22 @@ def _text(model: nn.Module) -> str:
 
 
 def _tree(text: str) -> ast.AST | None:
-    parsed = tried(lambda: ast.parse(text)) if text else None
-    return parsed.value if parsed and isinstance(parsed.value, ast.AST) else None
+    for commented in (True, False):  # because a comment may begin like that of a type without being
+        parsed = tried(ast.parse, text, type_comments=commented)
+        if text and isinstance(parsed.value, ast.AST):
+            return parsed.value
+    return None
+
+
+def _commented(tree: ast.AST | None, names: Sequence[str]) -> dict[str, str]:
+    """The annotations in a comment such as `# type: (List[Tensor], Optional[Tensor]) -> Tensor`."""
+    match tree:
+        case ast.Module(body=[ast.FunctionDef(type_comment=str(comment))]):
+            parsed = tried(lambda: ast.parse(comment, mode="func_type")).value
+            kinds = parsed.argtypes if isinstance(parsed, ast.FunctionType) else []
+            return dict(zip(names, map(ast.unparse, kinds), strict=False))
+        case _:
+            return {}
 
 
 def _remarks(text: str, tree: ast.AST | None) -> str:

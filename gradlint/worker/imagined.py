@@ -13,7 +13,7 @@ from statistics import NormalDist
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from gradlint.worker.shadows import Shadows, shadowed
+from gradlint.worker.shadows import Entries, Shadows, shadowed
 
 _PASSED_ON = frozenset("clone _to_copy lift_fresh".split())
 _FACTORIES = frozenset("ones zeros full randn rand empty ones_like zeros_like randn_like".split())
@@ -66,7 +66,9 @@ class Imagination:
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
         """Within it every new tensor is a fake one, and what fills it is remembered."""
-        with warnings.catch_warnings(), self._mode, Shadows(self._mode), _Watch(self._known):
+        watch = _Watch(self._known)
+        entries = Entries(watch.forget)
+        with warnings.catch_warnings(), self._mode, Shadows(self._mode), watch, entries:
             # because copying a module deeply asks each tensor where its elements are
             warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")
             yield
@@ -74,12 +76,12 @@ class Imagination:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Within it every new tensor is a fake one."""
-        with self._mode, Shadows(self._mode):
+        with self._mode, Shadows(self._mode), Entries():
             yield
 
     def values(self, tensor: torch.Tensor) -> Values:
         """What the elements of a tensor would be; NaN where its last fill was not understood."""
-        return self._known.get(_storage(tensor), UNKNOWN)
+        return self._known.get(_storage(tensor)) or _values_of(shadowed(tensor))
 
 
 class _Watch(TorchDispatchMode):
@@ -102,6 +104,10 @@ class _Watch(TorchDispatchMode):
         if isinstance(target, torch.Tensor):
             self._note(name, target, args)
         return output
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """The elements of a tensor were written, and are what its shadow says."""
+        self._known.pop(_storage(tensor), None)
 
     def _note(self, name: str, target: torch.Tensor, args: tuple[object, ...]) -> None:
         key, source = _storage(target), args[0] if args else None

@@ -170,9 +170,8 @@ class Search:
         `seconds` is what the pass took with the guess as it is.
         """
         ours = guess.size["batch"]
-        if (
-            seconds * BATCH / ours > _SLOWEST
-        ):  # because the first pass also pays for what comes once
+        slow = seconds * BATCH / ours > _SLOWEST
+        if slow and seconds < 2.0 * _SLOWEST:  # because the first pass also pays for what comes once
             started = time.process_time()
             self._failure(guess)
             seconds = time.process_time() - started

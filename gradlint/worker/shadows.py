@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from gradlint.worker.attempt import tried
@@ -36,6 +37,43 @@ def shadowed(tensor: torch.Tensor) -> torch.Tensor:
     """The values of a tensor: of a fake one its shadow, where it has one, else itself."""
     shadow = getattr(tensor, _VALUE, None)
     return shadow.value if isinstance(shadow, Shadow) else tensor
+
+
+class Entries(TorchFunctionMode):
+    """Writes single numbers into the shadow of a tensor alone, and then calls `written` with it.
+
+    Because a constructor may fill a table number by number, and each would cost a millisecond: the
+    shapes of four operations, of which none changes.
+    """
+
+    def __init__(self, written: Callable[[torch.Tensor], None] = lambda tensor: None) -> None:
+        super().__init__()
+        self._written = written
+
+    def __torch_function__(
+        self,
+        func: Function,
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        if func is not torch.Tensor.__setitem__ or not _is_entry(*args):
+            return func(*args, **(kwargs or {}))
+        tensor, index, number = cast(tuple[torch.Tensor, tuple[int, ...], float], args)
+        with _disable_current_modes():
+            shadowed(tensor)[index] = number
+        self._written(tensor)
+        return None
+
+
+def _is_entry(tensor: object, index: object, number: object) -> bool:
+    """Whether this writes a number at one place of a tensor that has a shadow."""
+    places = index if isinstance(index, tuple) else (index,)
+    whole = all(type(place) is int for place in places)
+    if not whole or type(number) not in (bool, int, float) or not isinstance(tensor, torch.Tensor):
+        return False
+    single = len(places) == tensor.dim() and not tensor.requires_grad
+    return single and hasattr(tensor, _VALUE)
 
 
 class Shadows(TorchDispatchMode):

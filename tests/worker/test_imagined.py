@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gradlint.engine import lint
 from gradlint.judging.evidence import Severity, Verdict
@@ -53,6 +54,17 @@ class Positions(nn.Module):
         self.table.data.copy_(torch.from_numpy(waves).float().unsqueeze(0))
 
 
+class Diagonal(nn.Module):
+    """Its table is filled number by number, as those of relative positions are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = torch.zeros(12, 12)
+        for place in range(12):
+            table[place, place] = 3.0
+        self.table = nn.Parameter(table)
+
+
 def cloned() -> nn.Module:
     """A stack of deep copies, of which small parameters have values."""
     return nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), 2)
@@ -74,6 +86,7 @@ def cloned() -> nn.Module:
         pytest.param(scaled, id="scaled by hand"),
         pytest.param(Table, id="parameter computed from a tensor"),
         pytest.param(Positions, id="parameter copied from an array"),
+        pytest.param(Diagonal, id="parameter filled number by number"),
         pytest.param(cloned, id="deep copies"),
     ],
 )
@@ -207,6 +220,32 @@ def test_numbers_that_depend_on_no_large_tensor_are_known_among_fake_ones() -> N
         assert drops == pytest.approx([0.0, 0.1, 0.2])
     with imagination.running():
         assert model(torch.randn(8, 5)).shape == (6, 5)
+
+
+class Counted(TorchDispatchMode):
+    """Counts the operations that reach fake tensors."""
+
+    calls = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_table_that_is_filled_number_by_number_costs_no_operation_for_each() -> None:
+    with Imagination().building():
+        table = torch.zeros(30, 30)
+        with Counted() as counted:  # type: ignore[no-untyped-call]
+            for place in range(30):
+                table[place, -1] = 1
+        assert counted.calls == 0
+        assert table.sum().item() == 30.0
 
 
 def test_what_was_written_over_by_something_unknown_is_unknown() -> None:

@@ -44,6 +44,15 @@ CASES = {
         ),
         ("float32[8,32,16]", "[float32[8,32,16], float32[8,32,16]]"),
     ),
+    "annotations may stand in a comment": (
+        net(
+            "self.l = nn.Conv2d(3, 4, 3)",
+            "# type: (List[Tensor], Optional[Tensor]) -> Tensor; "
+            "return torch.stack([self.l(image) for image in images])",
+            "images, mask=None",
+        ),
+        ("[float32[3,32,32], float32[3,32,32]]",),
+    ),
     "feature maps have names, and names are texts": (
         net(
             "self.l = nn.Conv2d(16, 2, 1)",
