@@ -170,8 +170,9 @@ class Search:
         `seconds` is what the pass took with the guess as it is.
         """
         ours = guess.size["batch"]
-        slow = seconds * BATCH / ours > _SLOWEST
-        if slow and seconds < 2.0 * _SLOWEST:  # because the first pass also pays for what comes once
+        large = seconds * BATCH / ours > _SLOWEST
+        # because the first pass also pays for what comes once
+        if large and seconds < 2.0 * _SLOWEST:
             started = time.process_time()
             self._failure(guess)
             seconds = time.process_time() - started

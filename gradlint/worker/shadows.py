@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from gradlint.worker.attempt import tried
+from gradlint.worker.selections import of_all
 
 if TYPE_CHECKING:
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -90,6 +91,7 @@ class Shadows(TorchDispatchMode):
 
         self._mode = mode
         self._fake = fake_tensor.FakeTensor
+        self._unknown = fake_tensor.DynamicOutputShapeException
         self._leaving = fake_tensor.unset_fake_temporarily
 
     def __torch_dispatch__(
@@ -110,6 +112,9 @@ class Shadows(TorchDispatchMode):
         outcome = tried(lambda: func(*args, **kwargs))
         if outcome.error is not None and _NARROW in str(outcome.error):
             outcome = tried(lambda: _in_bfloat16(func, args, kwargs))
+        if isinstance(outcome.error, self._unknown) and not known:
+            chosen = tried(of_all, func, args)
+            outcome = outcome if chosen.error is not None else chosen
         if outcome.error is not None and not known:
             raise outcome.error
         if known and all(tensor.numel() <= _LARGEST for tensor in _tensors(outcome.value)):

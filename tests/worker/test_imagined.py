@@ -263,3 +263,22 @@ def test_a_product_for_each_expert_is_imagined_in_single_precision() -> None:
         output = nn.functional.grouped_mm(torch.randn(8, 16), torch.randn(2, 16, 32), offs=ends)
     assert output.shape == (8, 32)
     assert output.dtype is torch.float32
+
+
+CHOICES: dict[str, tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], tuple[int, ...]]] = {
+    "places of a mask": (lambda value, mask: mask.nonzero(), (60_000, 2)),
+    "elements of a mask": (lambda value, mask: value[mask], (60_000,)),
+    "rows of a mask": (lambda value, mask: value[mask[:, 0]], (3000, 20)),
+    "entries where a mask is": (lambda value, mask: value[torch.where(mask)], (60_000,)),
+    "a masked selection": (lambda value, mask: value.masked_select(mask), (60_000,)),
+    "distinct values": (lambda value, mask: value.unique(), (60_000,)),
+}
+
+
+@pytest.mark.parametrize(("choose", "shape"), CHOICES.values(), ids=list(CHOICES))
+def test_what_unknown_values_choose_is_imagined_as_if_all_were_chosen(
+    choose: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], shape: tuple[int, ...]
+) -> None:
+    with Imagination().building():
+        value = torch.randn(3000, 20)
+        assert choose(value, value > 0).shape == shape
