@@ -87,8 +87,10 @@ def softmax(call: Call) -> Step:
         curve=None,
         visible=1.0,
         alike=0.0,
+        sign=1,
     )
-    return Step(after, (Gain(among.slope * mean),) + (Gain(0.0),) * (len(call.operands) - 1))
+    gain = Gain(among.slope * mean, along=0.0)
+    return Step(after, (gain,) + (Gain(0.0),) * (len(call.operands) - 1))
 
 
 def _log_softmax(call: Call, before: Moments, count: float, variance: float, peak: float) -> Step:
@@ -100,6 +102,7 @@ def _log_softmax(call: Call, before: Moments, count: float, variance: float, pea
         mean=-level,
         shape=call.shape,
         curve=None,
+        sign=-1,
     )
     return Step(after, (Gain(max(1.0 + peak - 2.0 / count, 0.0)),) * len(call.operands))
 
@@ -121,6 +124,7 @@ def log_sum_exp(call: Call) -> Step:
         axes=axes,
         spread=(),
         curve=None,
+        sign=0,
     )
     return Step(after, (Gain(competition(count, variance).peak),))
 
@@ -299,6 +303,7 @@ def multi_head_attention(call: Call) -> Step:
         shape=call.shape,
         spread=(),
         curve=None,
+        sign=0,
     )
     ways = (
         mixed.query * gains_in[0] * last,

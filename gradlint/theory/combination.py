@@ -130,6 +130,7 @@ def _sum(one: Moments, two: Moments, sign: float) -> Moments:
         larger.axes,
         _joined(one, two),
         single=None if single is None else bounded(single + cross),
+        sign=one.sign if one.sign == sign * two.sign else 0,
     )
 
 
@@ -219,14 +220,17 @@ def _likeness(factors: list[Moments], place: int) -> float:
 
 
 def _factor_gain(own: Moments, factor: Moments, after: Moments, likeness: float) -> Gain:
-    """The other factors' q. One number for all features, as in a norm.
+    """The other factors' q. One number for all features, as in a norm, gets <g, y> of its place.
 
-    Such a number only gets <g, y> of each place.
+    What is not along the signal has none where places have directions of their own, and its share
+    at random where many places have one.
     """
-    gain = after.square / factor.square
-    if own.elements * max(after.extent(FEATURE), 1) != after.elements or after.extent(FEATURE) <= 1:
+    gain, features = after.square / factor.square, after.extent(FEATURE)
+    if own.elements * features != after.elements or features <= 1:
         return Gain(gain, lands=_weighed(own, after, likeness))
-    return Gain(0.0, aligned=gain * after.extent(FEATURE))
+    apart = 1.0 - features / after.direction
+    lands = _weighed(own, after, likeness) if apart else None
+    return Gain(gain * apart, aligned=gain * features, lands=lands)
 
 
 def _weighed(own: Moments, after: Moments, likeness: float) -> Landing | None:
@@ -248,6 +252,7 @@ def _product(one: Moments, two: Moments) -> Moments:
         curve=None,
         single=_single_of(one, two),
         parts=(),
+        sign=one.sign * two.sign,
     )
 
 
@@ -338,6 +343,7 @@ def extremum(call: Call) -> Step:
         + variance * _weighted(wins, one.local_correlation, two.local_correlation),
         spread=(),
         curve=None,
+        sign=one.sign if one.sign == two.sign else 0,
     )
     gains = (
         Gain(share, along=own / math.sqrt(square * term.square))

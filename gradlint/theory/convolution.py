@@ -84,8 +84,9 @@ def _taps(
     call: Call, shape: tuple[int, ...], kernels: tuple[int, ...], *, transposed: bool
 ) -> tuple[Taps, ...]:
     inner, outer = shape[-len(kernels) :], call.shape[-len(kernels) :]
-    stride = call.layer.setting("stride", 0.0)
-    dilation = max(int(call.layer.setting("dilation", 1.0)), 1)
+    setting, last = call.layer.setting, "argument7" if transposed else "argument5"
+    stride = setting("stride", setting("argument3"))
+    dilation = max(int(setting("dilation", setting(last, 1.0))), 1)
     if len(shape) != len(call.shape):  # an input in another shape: its borders are not known
         inner = tuple(
             (o - 1) * int(stride or 1) + dilation * (k - 1) + 1
@@ -105,7 +106,7 @@ def _axis(
     Because settings may be pairs or names.
     """
     big, small = (outer, inner) if transposed else (inner, outer)
-    stride = stride or max(math.ceil(big / max(small, 1)), 1)
+    stride = stride or max(math.floor(big / max(small, 1) + 0.5), 1)
     reach = dilation * (kernel - 1) + 1
     needed = (small - 1) * stride + reach
     padding = max(math.ceil((needed - big) / 2), 0)

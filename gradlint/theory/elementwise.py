@@ -7,11 +7,14 @@ from functools import lru_cache
 
 from gradlint.theory.activations import (
     Activation,
+    Decay,
     Power,
     activation_of,
     affine,
     as_point_function,
+    exp,
     respond,
+    sign_of,
 )
 from gradlint.theory.moments import (
     BATCH,
@@ -43,7 +46,10 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
     The one function is of the Gaussian before the chain.
     """
     before = relaid(operand.moments, shape)
-    if isinstance(function, Power) and function.needs_positive:
+    sign = sign_of(function, before.sign)
+    if function is exp and before.sign < 0 and before.curve is None:
+        function = Decay()
+    if isinstance(function, Power | Decay) and function.signed:
         before = before._replace(curve=None)
     point = as_point_function(function)
     curve = curve_of(before, "" if operand.parts else operand.id)
@@ -54,7 +60,7 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
         whole = compose(point, curve.at)
         response = expect(whole, curve.mean, curve.sigma)
     bent = curve.bent(whole, response.slope_square)
-    after = through(before, response, bent, shape, _bent(before, response))
+    after = through(before, response, bent, shape, _bent(before, response), sign)
     if before.curve is None or not curve.source:
         return Step(after, (_gain(before, curve, response),))
     direct = (curve.source, _chain_gain(after, curve, response))

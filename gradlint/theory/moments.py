@@ -42,7 +42,8 @@ class Moments(NamedTuple):
     position of a token that was joined alone, such as a class token, while it is known to differ.
     `parts` are the tensors whose features were joined to this one, which differ in their moments.
     `visible` is the share of the elements that a mask does not hide, which the moments are of.
-    `alike` is the correlation of two features of one place, as of the logits of two keys.
+    `alike` is the correlation of two features of one place, as of the logits of two keys. `sign` is
+    1 or -1 where all elements have it, as behind a softplus or its negative, else 0.
     """
 
     square: float
@@ -57,6 +58,7 @@ class Moments(NamedTuple):
     parts: tuple[Moments, ...] = ()
     visible: float = 1.0
     alike: float = 0.0
+    sign: int = 0
 
     @property
     def variance(self) -> float:
@@ -134,7 +136,9 @@ class Moments(NamedTuple):
     def shaped(self, shape: tuple[int, ...], axes: str) -> Moments:
         """The same elements in another shape, which are no function of others any more."""
         kept = self.spread if axes.count(POSITION) == self.axes.count(POSITION) else ()
-        return Moments(self.square, self.shared, self.local, self.mean, shape, axes, kept)
+        return Moments(
+            self.square, self.shared, self.local, self.mean, shape, axes, kept, sign=self.sign
+        )
 
 
 @lru_cache(maxsize=4096)
@@ -196,6 +200,7 @@ def through(
     curve: Curve,
     shape: tuple[int, ...],
     spread: tuple[tuple[float, ...], ...] = (),
+    sign: int = 0,
 ) -> Moments:
     """The moments of an elementwise function of a Gaussian tensor, of which `curve` tells.
 
@@ -214,6 +219,7 @@ def through(
         spread,
         curve,
         alike=before.alike,
+        sign=sign,
     )
 
 

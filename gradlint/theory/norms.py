@@ -111,11 +111,16 @@ def _epsilon(call: Call) -> float:
 
 
 def _affine(call: Call) -> tuple[float, float]:
-    vectors = [p for p in call.parameters if p.mean_square == p.mean_square]
-    weights = [p for p in vectors if "bias" not in p.id.rpartition(".")[2]]
-    biases = [p for p in vectors if "bias" in p.id.rpartition(".")[2]]
-    scale = weights[0].mean_square if weights else 1.0
-    return scale, biases[0].mean_square if biases else 0.0
+    """The mean squares of scale and offset, of which the scale may be computed from parameters."""
+    scale, offset = 1.0, 0.0
+    for operand in call.operands[1:2]:
+        scale = operand.moments.square if operand.constant else 1.0
+    for parameter in reversed(call.parameters):
+        if "bias" in parameter.id.rpartition(".")[2]:
+            offset = parameter.mean_square
+        else:
+            scale = parameter.mean_square
+    return (1.0 if math.isnan(scale) else scale), (0.0 if math.isnan(offset) else offset)
 
 
 def batch_norm(call: Call) -> Step:

@@ -62,7 +62,10 @@ def averaged(before: Moments, features: int, positions: int, inputs: int) -> Mom
 
 
 def average(call: Call) -> Step:
-    """Mean along axes: q' = p + (q - p) / K over K positions; the gain is 1 / K."""
+    """Mean along axes: q' = p + (q - p) / K over K positions; the gain is 1 / K.
+
+    Where places have directions of their own, one gradient lies along some of them by chance.
+    """
     before = call.first
     axes = reduced_axes(before, call)
     counts = dict.fromkeys((FEATURE, POSITION, BATCH), 1)
@@ -73,8 +76,17 @@ def average(call: Call) -> Step:
     after = averaged(before, counts[FEATURE], counts[POSITION], counts[BATCH])
     after = settled(after._replace(shape=call.shape, axes=_without(before, axes, call)))
     lands = AVERAGED if counts[POSITION] > 1 else None
-    gain = Gain(1.0 / math.prod(counts.values()), lands=lands)
+    factor = 1.0 / math.prod(counts.values())
+    leak = factor * _differing(before, after) if counts[POSITION] > 1 else 0.0
+    gain = Gain(factor, leak=leak, lands=lands)
     return Step(after, (gain,) * len(call.operands))
+
+
+def _differing(before: Moments, after: Moments) -> float:
+    """The share of a gradient that a place's own direction gets of it, apart from the mean's."""
+    if before.direction > before.extent(FEATURE):
+        return 0.0
+    return max(1.0 - after.square / before.square, 0.0) / before.direction
 
 
 def settled(after: Moments) -> Moments:
@@ -95,7 +107,11 @@ def total(call: Call) -> Step:
         local=mean.moments.local * scale,
         mean=before.mean * count,
     )
-    return Step(after, (mean.gains[0]._replace(factor=count),) * len(call.operands))
+    return Step(
+        after,
+        (mean.gains[0]._replace(factor=count, leak=mean.gains[0].leak * scale),)
+        * len(call.operands),
+    )
 
 
 def length(call: Call) -> Step:
@@ -113,6 +129,7 @@ def length(call: Call) -> Step:
         axes=axes,
         spread=(),
         curve=None,
+        sign=1,
     )
     return Step(after, (Gain(1.0),) * len(call.operands))
 
@@ -129,7 +146,7 @@ def deviation(call: Call) -> Step:
     level = math.sqrt(before.variance) if root else before.variance
     square = bounded(level * level)
     axes = _without(before, reduced_axes(before, call), call)
-    after = Moments(square, square, square, level, call.shape, axes)
+    after = Moments(square, square, square, level, call.shape, axes, sign=1)
     return Step(after, (Gain((1.0 if root else 4.0 * before.variance) / count),))
 
 

@@ -132,7 +132,7 @@ class _Forward:
                 weights.append(source)
                 operand = as_operand(source) if signals else None
             elif source is not None:
-                operand = _input(source, name)
+                operand = _input(source, layer, name)
             if operand is not None:
                 operands.append(operand)
         return tuple(weights), tuple(operands)
@@ -156,12 +156,21 @@ class _Forward:
         return step
 
 
-def _input(source: Input, name: str) -> Operand | None:
-    """An input of the model; not whole numbers in arithmetic, where settings tell of them."""
-    if name in _ARITHMETIC and not source.dtype.startswith(_CONTINUOUS):
+def _input(source: Input, layer: Layer, name: str) -> Operand | None:
+    """An input of the model, N(0, 1) unless settings tell what it became on its way here.
+
+    Not whole numbers in arithmetic, where settings tell of them as of constants.
+    """
+    sizes = dict(layer.settings).get("input.sizes")
+    if name in _ARITHMETIC and sizes is None and not source.dtype.startswith(_CONTINUOUS):
         return None
-    axes = default_axes(len(source.shape), source.dtype)
-    return Operand(source.id, Moments(1.0, 0.0, 0.0, 0.0, source.shape, axes))
+    shape, square, mean = source.shape, 1.0, 0.0
+    if isinstance(sizes, str):
+        shape = tuple(int(size) for size in sizes.split(",") if size)
+        square, mean = max(layer.setting("input.square"), 1e-280), layer.setting("input.mean")
+    common = mean * mean
+    axes = default_axes(len(shape), source.dtype if sizes is None else _CONTINUOUS[0])
+    return Operand(source.id, Moments(square, common, common, mean, shape, axes))
 
 
 def _competing(graph: LayerGraph) -> set[str]:

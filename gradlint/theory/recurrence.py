@@ -215,6 +215,7 @@ def recurrent(call: Call) -> Step:
         shape=call.shape,
         spread=(),
         curve=None,
+        sign=0,
     )
     return Step(after, (Gain(bounded(gain)),) + (Gain(0.0),) * (len(call.operands) - 1))
 
@@ -244,6 +245,8 @@ def cell(call: Call) -> Step:
             before._replace(shape=call.shape, curve=None), (Gain(1.0),) * len(call.operands)
         )
     one = found[0]
-    after = before._replace(square=one.square, mean=0.0, shape=call.shape, spread=(), curve=None)
+    after = before._replace(
+        square=one.square, mean=0.0, shape=call.shape, spread=(), curve=None, sign=0
+    )
     gains = (Gain(one.entry),) + (Gain(one.step),) * (len(call.operands) - 1)
     return Step(after, gains)

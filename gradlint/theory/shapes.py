@@ -165,6 +165,7 @@ def joined(call: Call) -> Step:
         axes=axes,
         spread=first.spread if len(first.axes) == rank else (),
         curve=None,
+        sign=first.sign if all(part.sign == first.sign for part in parts) else 0,
     )
     alike = all(len(part.shape) == rank for part in parts)
     landings = _shares_of_one(parts, after, sizes) if alike else [None] * len(parts)

@@ -29,6 +29,7 @@ def fourier(call: Call) -> Step:
         shape=call.shape,
         spread=(),
         curve=None,
+        sign=0,
     )
     return Step(after, (Gain(0.5 * factor),) * len(call.operands))
 
@@ -42,5 +43,6 @@ def real_part(call: Call) -> Step:
         local=0.5 * before.local,
         shape=call.shape,
         curve=None,
+        sign=0,
     )
     return Step(after, (Gain(1.0),) * len(call.operands))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
@@ -131,6 +131,18 @@ def call_settings(
     return tuple(settings)
 
 
+def input_settings(
+    tensors: Iterable[torch.Tensor], derived: Callable[[torch.Tensor], bool]
+) -> tuple[tuple[str, Setting], ...]:
+    """Sizes, mean and mean square of what an input became on its way here without gradient.
+
+    Such as pixels that were divided by 255, or what a frozen network makes of them.
+    """
+    found = (tensor for tensor in tensors if _is_constant(tensor) and derived(tensor))
+    first = next((tensor for tensor in found if tensor.is_floating_point()), None)
+    return () if first is None else tuple(_statistics("input", first, sizes="sizes"))
+
+
 def _is_constant(value: object) -> TypeGuard[torch.Tensor]:
     """Whether the value is a tensor that no gradient flows to, such as a buffer or a mask."""
     return (
@@ -145,13 +157,13 @@ _HIDING = 1e30
 """What stands for infinity in a mean square, because a mask may hold it."""
 
 
-def _statistics(name: str, tensor: torch.Tensor) -> list[tuple[str, Setting]]:
+def _statistics(name: str, tensor: torch.Tensor, sizes: str = "shape") -> list[tuple[str, Setting]]:
     with torch._C.DisableTorchFunction(), torch.no_grad():
         known = tensor[~torch.isnan(tensor)].double().clamp(-_HIDING, _HIDING)
         if not known.numel():
             return []
         return [
-            (f"{name}.shape", ",".join(map(str, tensor.shape))),
+            (f"{name}.{sizes}", ",".join(map(str, tensor.shape))),
             (f"{name}.mean", float(known.mean())),
             (f"{name}.square", float(known.square().mean())),
         ]

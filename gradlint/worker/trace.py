@@ -18,6 +18,7 @@ from gradlint.worker.call import (
     class_name,
     dtype_of,
     function_name,
+    input_settings,
     is_leaf,
     module_settings,
     parameter_of,
@@ -69,6 +70,7 @@ class Recorder(TorchFunctionMode):
         self._counts: dict[str, int] = {}
         self._origins: dict[int, tuple[torch.Tensor, frozenset[str]]] = {}
         self._whole: set[str] = set()
+        self._fed: set[int] = set()
         self.stops: dict[str, Stopped] = {}
         self._switches = Switches(source.locate if source else lambda _: None)
 
@@ -76,6 +78,7 @@ class Recorder(TorchFunctionMode):
         """Declare the input tensors, by node id."""
         for id_, tensor in inputs.items():
             self._origins[id(tensor)] = (tensor, frozenset({id_}))
+            self._fed.add(id(tensor))
             if not tensor.is_floating_point() and not tensor.is_complex():
                 self._whole.add(id_)
 
@@ -198,7 +201,7 @@ class Recorder(TorchFunctionMode):
         if self._source:
             call.settings = (
                 module_settings(module) if module else call_settings(*arguments, self._signal)
-            )
+            ) + input_settings(tensors_in(arguments), self._is_derived)
         if self._observe:
             self._observe(id_, made[0].detach())
         if name in self._keep or id_ in self._keep:
@@ -305,3 +308,7 @@ class Recorder(TorchFunctionMode):
             name = f"{type(module).__name__.lower()}-{len(self._strangers)}"
             self._paths[id(module)] = f"{parent}.{name}" if parent else name
         return self._paths[id(module)]
+
+    def _is_derived(self, tensor: torch.Tensor) -> bool:
+        """Whether the tensor varies continuously with an input, but is none itself."""
+        return id(tensor) not in self._fed and bool(self._signal(tensor))

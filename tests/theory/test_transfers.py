@@ -111,6 +111,73 @@ class DiagonalScan(nn.Module):
         return self.head(state)
 
 
+class SelectiveScan(nn.Module):
+    """h_t = exp(-d_t a) h_t-1 + d_t u_t with steps d_t that the input chooses (Gu 2023)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.pace, self.head = nn.Linear(32, 64), nn.Linear(64, 64), nn.Linear(64, 16)
+        self.rate = nn.Parameter(torch.zeros(64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        u = self.enter(x)
+        step = functional.softplus(self.pace(u))
+        kept, entering = torch.exp(-step * torch.exp(self.rate)), step * u
+        state = torch.zeros(x.shape[0], 64)
+        for place in range(x.shape[1]):
+            state = kept[:, place] * state + entering[:, place]
+        return self.head(state)
+
+
+class AttentionPooling(nn.Module):
+    """The sum of tokens by the weights of one learned query."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score = nn.Linear(64, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x * self.score(x).softmax(1)).sum(1)
+
+
+class SeparableAttention(nn.Module):
+    """One context of all places, weighed by a softmax over them (Mehta 2022)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score, self.key, self.value = (nn.Conv2d(32, width, 1) for width in (1, 32, 32))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weights = self.score(x).flatten(2).softmax(-1)
+        context = (self.key(x).flatten(2) * weights).sum(-1, keepdim=True)
+        return torch.relu(self.value(x)) * context[..., None]
+
+
+class Standardised(nn.Module):
+    """A convolution whose kernels are normalised and scaled by a parameter (Brock 2021)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(32, 32, 3, 3))
+        self.gain = nn.Parameter(torch.full((32,), 0.1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat = self.weight.reshape(1, 32, -1)
+        kernel = functional.batch_norm(flat, None, None, weight=self.gain * 0.6, training=True)
+        return functional.conv2d(x, kernel.reshape_as(self.weight))
+
+
+class Pixels(nn.Module):
+    """Pixels divided by 255 inside the model, so that what reaches its first layer is small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm, self.head = nn.Linear(64, 128), nn.LayerNorm(128), nn.Linear(128, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(self.stem(x / 255.0)))
+
+
 class Gated(nn.Module):
     """The feed-forward part of today's language models: down(phi(gate(x)) up(x))."""
 
@@ -182,6 +249,11 @@ NETWORKS: dict[str, Network] = {
     "spectral norm": tokens(spectral),
     "recurrence written by hand": network(Elman, 8, 20, 32),
     "diagonal scan": network(DiagonalScan, 8, 20, 32),
+    "selective scan": network(SelectiveScan, 8, 12, 32),
+    "pooling by attention": tokens(AttentionPooling),
+    "separable attention": image(SeparableAttention),
+    "standardised convolution": image(Standardised),
+    "pixels scaled inside": network(Pixels, 32, 64),
     "gate of two halves": dense(lambda x: x[:, :64] * torch.sigmoid(x[:, 64:]), 64),
     "concatenation": dense(lambda x: torch.cat([x, 2 * x], 1), 256),
     "residual sum": dense(lambda x: x + torch.relu(x).flip(1)),
