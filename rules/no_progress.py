@@ -63,8 +63,10 @@ class NoProgress(LoopRule):
         what is left to learn, by the loss or by the wrong answers, whichever is less: 1 means that
         the output tells nothing of the input. Above .6 is a warning, above .8 an error; of
         convolutions that end in a mean over many places, which blurs patterns, and of recurrences
-        above .95. A recurrence without gates whose gradient vanishes has to recall the first step
-        of its sequence as well, in up to 500 steps; over more than 50 only that is rehearsed.
+        above .95. A recurrence without gates has to recall the first step of its sequence as well,
+        in up to 500 steps; over more than 50 only that is rehearsed. Where it does not, and the
+        gradient has lost two decades over the sequence by then, it cannot learn to remember: be it
+        that the gradient vanished from the start, or that large steps have saturated the states.
 
         Where the task is learnt, findings of other rules about weak or strong signals are warnings;
         those about a gradient that vanishes over time only where the first step is recalled.
@@ -319,13 +321,13 @@ def _learning(graph: LayerGraph) -> tuple[Claim, ...]:
 
 
 def _recalling(graph: LayerGraph) -> tuple[Claim, ...]:
-    """That a recurrence without gates recalls its first step, or its gradient survives them all."""
+    """That a recurrence without gates recalls its first step, or its gradient still reaches it."""
     found = list(ungated(graph))
     fused = [layer for layer in graph.layers if role_of(layer) is Role.RECURRENT]
     if len(found) != 1 or len(fused) > 1 or not found[0].own or _work(graph) > _MOST:
         return ()
     measured, steps = found[0].measured, found[0].own
-    decay = Claim(Quantity.RECURRENT_DECAY, measured.id, _REMEMBERS, steps=steps)
+    decay = Claim(Quantity.TRAINED_DECAY, measured.id, _REMEMBERS, steps=steps, batch=_SEQUENCES)
     return (_unlearned(graph, steps=steps, batch=_SEQUENCES), decay)
 
 

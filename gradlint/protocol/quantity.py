@@ -46,6 +46,7 @@ class Quantity(str, Enum):
 
     UNLEARNED_SHARE = "unlearned-share"
     UNLEARNED_START = "unlearned-start"
+    TRAINED_DECAY = "trained-decay"
 
     @property
     def unit(self) -> str:
@@ -61,6 +62,7 @@ class Quantity(str, Enum):
 _UNITS = {
     Quantity.UNLEARNED_SHARE: "share",
     Quantity.UNLEARNED_START: "share",
+    Quantity.TRAINED_DECAY: "decade",
     Quantity.GRADIENT_DECADES: "decade",
     Quantity.RECURRENT_DECAY: "decade",
     Quantity.GRADIENT_NORM: "1",

@@ -17,7 +17,7 @@ from gradlint.worker.remedy import Weights, apply
 from gradlint.worker.run import Run, UnmeasurableError
 
 _SAME = 1e-3  # relative difference that two runs of one seed may show, from parallel summation
-_LONG = (Quantity.UNLEARNED_SHARE, Quantity.UNLEARNED_START)
+_LONG = (Quantity.UNLEARNED_SHARE, Quantity.UNLEARNED_START, Quantity.TRAINED_DECAY)
 _TRAINING = (Quantity.TRAINING_SPIKE, *_LONG)
 _TAKE_GRADIENTS = (
     Quantity.GRADIENT_DECADES,

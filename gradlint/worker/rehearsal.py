@@ -31,15 +31,16 @@ class Rehearsal:
     def __init__(self, run: Run) -> None:
         self._seed = run.seed
         seed_everything(run.seed)
-        self._model = run.built.make()
+        self.model = run.built.make()
+        """The copy, as its last step left it."""
         if run.prepare:
-            run.prepare(self._model)
+            run.prepare(self.model)
         seed_everything(run.seed + 1)
         self._inputs = run.built.inputs()
-        self._optimizer = _optimizer(self._model, run.training)
+        self._optimizer = _optimizer(self.model, run.training)
         for group in self._optimizer.param_groups:
-            group["lr"] *= float(getattr(self._model, RATE, 1.0))
-        self._limit = float(getattr(self._model, CLIP_NORM, math.inf))
+            group["lr"] *= float(getattr(self.model, RATE, 1.0))
+        self._limit = float(getattr(self.model, CLIP_NORM, math.inf))
         self._deadline = time.thread_time() + _SECONDS
 
     def step(
@@ -63,7 +64,7 @@ class Rehearsal:
         args, kwargs = self._inputs if on is None else _exchanged(self._inputs, on)
         try:
             with on_cpu():
-                loss = loss_of(tensors_of(self._model(*args, **kwargs))[0])
+                loss = loss_of(tensors_of(self.model(*args, **kwargs))[0])
                 self._optimizer.zero_grad()
                 loss.backward()
         except UnmeasurableError:
@@ -71,7 +72,7 @@ class Rehearsal:
         except Exception as error:  # because it is the user's code that raises here
             raise UnmeasurableError(f"a training step failed: {error}") from error
         if math.isfinite(self._limit):
-            nn.utils.clip_grad_norm_(self._model.parameters(), self._limit)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._limit)
         with torch.no_grad():  # unwrapped because the wrappers import the compiler
             inspect.unwrap(type(self._optimizer).step)(self._optimizer)
         return float(loss.detach())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar, cast
 
 import torch
+from torch import nn
 
 from gradlint.protocol.claim import Claim
 from gradlint.protocol.training import Training
@@ -23,6 +26,8 @@ from gradlint.worker.forward import (
     sign_step,
 )
 from gradlint.worker.recording import Forward
+
+_Computed = TypeVar("_Computed")
 
 
 class UnmeasurableError(Exception):
@@ -55,6 +60,7 @@ class Run:
         self._watched = tuple(dict.fromkeys((*self._nodes, *pictured)))
         self._keep = tuple(keep)
         self._activations: dict[str, float] = {}
+        self._computed: dict[Hashable, object] = {}
 
     @cached_property
     def forward(self) -> Forward:
@@ -136,6 +142,30 @@ class Run:
             raise UnmeasurableError(f"the output of {node} was not kept")
         return output
 
+    def once(self, key: Hashable, compute: Callable[[], _Computed]) -> _Computed:
+        """What `compute` gave the first time that something of this `key` was asked for."""
+        if key not in self._computed:
+            self._computed[key] = compute()
+        return cast("_Computed", self._computed[key])
+
+    def after(self, model: nn.Module) -> Run:
+        """The same run of a model that is already made, such as one that was trained."""
+        return Run(_Made(model, self.built), self.seed, keep=self._keep, training=self.training)
+
     def forward_values(self) -> None:
         """Run the forward pass if it has not run yet."""
         _ = self.forward
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A model that is made already, and the inputs of the one that it was made from."""
+
+    model: nn.Module
+    built: Built
+
+    def make(self) -> nn.Module:
+        return self.model
+
+    def inputs(self) -> tuple[tuple[object, ...], dict[str, object]]:
+        return self.built.inputs()

@@ -35,21 +35,32 @@ def measure(run: Run, claim: Claim) -> float:
     >>> -20 < measure(run, Claim(Quantity.RECURRENT_DECAY, "RNN", Bound(), steps=50)) < -5
     True
     """
+    return decay(run, claim, shortest=_LONG_ENOUGH)
+
+
+def decay(run: Run, claim: Claim, *, shortest: int) -> float:
+    """D over the model's own sequence, or over noise like it where that is below `shortest`.
+
+    Raises:
+        UnmeasurableError: the layer was not given sequences.
+    """
     call = run.call(claim.of)
     gated = getattr(call.module, REPLACEMENT, None)
     if isinstance(gated, nn.RNNBase):
-        norms = _fused(gated, (), run.seed)
+        norms = _fused(gated, (), run.seed, shortest)
     elif isinstance(call.module, nn.RNNBase):
-        norms = _fused(call.module, call.arguments, run.seed)
+        norms = _fused(call.module, call.arguments, run.seed, shortest)
     else:
         norms = _unrolled(run, claim.of)
     steps = claim.steps or len(norms)
     return steps * _slope(norms)
 
 
-def _fused(module: nn.RNNBase, arguments: tuple[object, ...], seed: int) -> list[float]:
+def _fused(
+    module: nn.RNNBase, arguments: tuple[object, ...], seed: int, shortest: int
+) -> list[float]:
     """Norms of ∂⟨R, h_T⟩/∂x_t for t = 0 … T-1, first layer to last, forward direction."""
-    inputs = _long_inputs(module, arguments, seed)
+    inputs = _long_inputs(module, arguments, seed, shortest)
     outputs, _ = module(inputs)
     time = 1 if module.batch_first else 0
     last = outputs.select(time, -1)[..., : module.proj_size or module.hidden_size]
@@ -58,19 +69,21 @@ def _fused(module: nn.RNNBase, arguments: tuple[object, ...], seed: int) -> list
     return [float(torch.linalg.vector_norm(g.double())) for g in gradient.unbind(time)]
 
 
-def _long_inputs(module: nn.RNNBase, arguments: tuple[object, ...], seed: int) -> torch.Tensor:
+def _long_inputs(
+    module: nn.RNNBase, arguments: tuple[object, ...], seed: int, shortest: int
+) -> torch.Tensor:
     time = 1 if module.batch_first else 0
     shape = [8, 8, module.input_size]
-    shape[time] = _LONG_ENOUGH
+    shape[time] = max(shortest, shape[time])
     given = arguments[0] if arguments else torch.randn(shape)
     if isinstance(given, nn.utils.rnn.PackedSequence):
         given, _ = nn.utils.rnn.pad_packed_sequence(given, batch_first=module.batch_first)
     if not isinstance(given, torch.Tensor) or given.ndim != 3:
         raise UnmeasurableError("the recurrent layer was not called with a batch of sequences")
     given = given.detach()
-    if given.shape[time] < _LONG_ENOUGH:
+    if given.shape[time] < shortest:
         shape = list(given.shape)
-        shape[time] = _LONG_ENOUGH
+        shape[time] = shortest
         seed_everything(seed)
         given = given.mean() + given.std() * torch.randn(shape, dtype=given.dtype)
     return given.requires_grad_()

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from gradlint.protocol.claim import Claim
-from gradlint.protocol.training import loss_function
-from gradlint.worker.lesson import Lesson
-from gradlint.worker.rehearsal import Rehearsal
-from gradlint.worker.run import Run, UnmeasurableError
+from gradlint.worker.learning import RECALLED, learning
+from gradlint.worker.run import Run
 
-STEPS = 300
-RECALL_STEPS = 500  # because three networks began to recall after 430 and learnt
 _CLEAR = 0.5  # as far below the bound nothing more has to be shown
-_HOPELESS, _LATE = 0.97, 200  # with so much left after so many steps none learnt more
-_BRIEF = 40  # steps of a sequence: with longer ones 500 steps of training take too many seconds
-_LAST = 20  # steps over which answers are counted
-_SOON = 100  # steps: 11 networks overflowed sooner with each seed, and all failed
 
 
 def measure(run: Run, claim: Claim) -> float:
@@ -45,26 +35,5 @@ def measure(run: Run, claim: Claim) -> float:
     >>> measure(run, Claim(Quantity.UNLEARNED_SHARE, "loss()", Bound(at_most=0.6))) < 0.3
     True
     """
-    if loss_function(run.training.loss) != "cross_entropy":
-        raise UnmeasurableError(f"the loop's loss is {run.training.loss or 'unknown'}")
-    lesson, rehearsal = Lesson(run, batch=claim.batch, steps=claim.steps), Rehearsal(run)
-    losses, wrong, left = [], [], math.nan
-    enough = claim.bound.at_most - _CLEAR
-    late = RECALL_STEPS if 0 < claim.steps <= _BRIEF else _LATE
-    for step in range(RECALL_STEPS if claim.steps else STEPS):
-        losses.append(rehearsal.step(lesson.loss, on=lesson.draw(), draw=step))
-        wrong.append(lesson.wrong)
-        if not math.isfinite(losses[-1]):
-            if step < _SOON:
-                return math.inf
-            raise UnmeasurableError(f"the loss overflowed after {step} steps")
-        chance = 1.0 - 1.0 / lesson.classes
-        left = min(_mean(losses) / math.log(lesson.classes), _mean(wrong) / chance)
-        if step >= _LAST and (left < enough or (step >= late and left > _HOPELESS)):
-            break
-    return left
-
-
-def _mean(values: list[float]) -> float:
-    last = values[-_LAST:]
-    return sum(last) / len(last)
+    enough = RECALLED if claim.steps else claim.bound.at_most - _CLEAR
+    return learning(run, batch=claim.batch, steps=claim.steps, enough=enough).left
