@@ -378,17 +378,17 @@ def as_point_function(activation: Activation) -> PointFunction:
     return activation if callable(activation) else at_pieces(activation)
 
 
-def respond(activation: Activation, mean: float, sigma: float) -> Response:
+def respond(activation: Activation, mean: float, sigma: float, skewness: float = 0.0) -> Response:
     """The response of an activation to N(mean, sigma^2): closed form for pieces and waves."""
     if not callable(activation):
-        return expect_pieces(activation, mean, sigma)
+        return expect_pieces(activation, mean, sigma, skewness)
     if isinstance(activation, Power | Decay) and activation.signed:
         return activation.respond(mean, sigma)
     if activation is sine:
         return _wave(mean, sigma)
     if activation is cosine:
         return _wave(mean + math.pi / 2.0, sigma)
-    return expect(activation, mean, sigma)
+    return expect(activation, mean, sigma, skewness=skewness)
 
 
 def _wave(mean: float, sigma: float) -> Response:

@@ -85,6 +85,7 @@ def softmax(call: Call) -> Step:
         shape=call.shape,
         spread=(),
         curve=None,
+        skew=0.0,
         visible=1.0,
         alike=0.0,
         sign=1,
@@ -125,6 +126,7 @@ def log_sum_exp(call: Call) -> Step:
         spread=(),
         curve=None,
         sign=0,
+        skew=0.0,
     )
     return Step(after, (Gain(competition(count, variance).peak),))
 
@@ -214,6 +216,7 @@ def fused_attention(call: Call) -> Step:
         shape=call.shape,
         spread=(),
         curve=None,
+        skew=0.0,
     )
     lands = landings(query.shape[-2], keys, mixed, causal=causal)
     gains = (
@@ -304,6 +307,7 @@ def multi_head_attention(call: Call) -> Step:
         spread=(),
         curve=None,
         sign=0,
+        skew=0.0,
     )
     ways = (
         mixed.query * gains_in[0] * last,

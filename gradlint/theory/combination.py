@@ -79,7 +79,26 @@ def addition(call: Call) -> Step:
         _term_gain(term, after, cross, _copies(operand, after))
         for operand, term in zip(call.operands, terms, strict=True)
     )
+    if len(terms) == 2 and sign > 0.0 and any(term.rectified for term in terms):
+        gains = tuple(
+            gain._replace(opened=_opened(term, other, after)) if term.rectified else gain
+            for gain, term, other in zip(gains, terms, reversed(terms), strict=True)
+        )
     return Step(after.sized(call.shape), gains)
+
+
+def _opened(term: Moments, other: Moments, after: Moments) -> tuple[float, float]:
+    """Where a gradient lies that reaches a rectified term, by where it lies at the sum.
+
+    What is open in the sum was more likely open before: where the term is 0 the sum is positive by
+    the other one alone, P(t = 0, y > 0) = P(t = 0) P(b > 0). So less of what comes by the shortcut
+    is lost at the next rectifier than its open share says.
+    """
+    share, positive = term.open_share, after.open
+    closed = (1.0 - share) * other.open
+    inside = min(max(1.0 - closed / positive, 0.0), 1.0)
+    outside = min(max(1.0 - (1.0 - share - closed) / (1.0 - positive), 0.0), 1.0)
+    return outside / share, positive * (inside - outside) / share
 
 
 def _copies(operand: Operand, after: Moments) -> Landing | None:
@@ -131,6 +150,7 @@ def _sum(one: Moments, two: Moments, sign: float) -> Moments:
         _joined(one, two),
         single=None if single is None else bounded(single + cross),
         sign=one.sign if one.sign == sign * two.sign else 0,
+        skew=one.skew + sign * two.skew,
     )
 
 
@@ -253,6 +273,7 @@ def _product(one: Moments, two: Moments) -> Moments:
         single=_single_of(one, two),
         parts=(),
         sign=one.sign * two.sign,
+        skew=one.skew * two.square**1.5,
     )
 
 
@@ -367,5 +388,6 @@ def gated(call: Call) -> Step:
         mean=before.mean * gate.mean,
         shape=call.shape,
         curve=None,
+        skew=0.0,
     )
     return Step(after, (Gain(gate.square + before.square * gate.slope_square),))

@@ -54,7 +54,7 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
     point = as_point_function(function)
     curve = curve_of(before, "" if operand.parts else operand.id)
     if before.curve is None:
-        response = _respond(function, *_rounded(before.mean, before.sigma))
+        response = _respond(function, *_rounded(before))
         whole = point
     else:
         whole = compose(point, curve.at)
@@ -62,7 +62,10 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
     bent = curve.bent(whole, response.slope_square)
     after = through(before, response, bent, shape, _bent(before, response), sign)
     if before.curve is None or not curve.source:
-        return Step(after, (_gain(before, curve, response),))
+        gain = _gain(before, curve, response)
+        if after.rectified:
+            gain = gain._replace(opening=response.slope_square)
+        return Step(after, (gain,))
     direct = (curve.source, _chain_gain(after, curve, response))
     return Step(after, (_last_gain(point, curve),), (direct,))
 
@@ -142,14 +145,15 @@ def _noise(before: Moments, response: Response) -> float:
     )
 
 
-def _rounded(mean: float, sigma: float) -> tuple[float, float]:
-    """Five significant digits, so that equal layers of a network share one integral."""
-    return float(f"{mean:.5g}"), float(f"{sigma:.5g}")
+def _rounded(before: Moments) -> tuple[float, float, float]:
+    """Mean, deviation and skewness, rounded so that equal layers of a network share an integral."""
+    skewness = float(f"{before.skewness:.3g}") if before.skew else 0.0
+    return float(f"{before.mean:.5g}"), float(f"{before.sigma:.5g}"), skewness
 
 
 @lru_cache(maxsize=4096)
-def _respond(function: Activation, mean: float, sigma: float) -> Response:
-    return respond(function, mean, sigma)
+def _respond(function: Activation, mean: float, sigma: float, skewness: float) -> Response:
+    return respond(function, mean, sigma, skewness)
 
 
 def _bent(before: Moments, response: Response) -> tuple[tuple[float, ...], ...]:

@@ -9,10 +9,17 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
-from gradlint.theory.quadrature import PointFunction, Response
+from gradlint.theory.quadrature import (
+    PointFunction,
+    Response,
+    normal_density,
+    normal_share,
+    rectify,
+)
 
 BATCH, FEATURE, POSITION = "b", "c", "s"
 _LEAST, _MOST = 1e-280, 1e280
+_EVEN = 0.02  # a skewness below which a Gaussian is meant
 
 
 class Curve(NamedTuple):
@@ -43,7 +50,8 @@ class Moments(NamedTuple):
     `parts` are the tensors whose features were joined to this one, which differ in their moments.
     `visible` is the share of the elements that a mask does not hide, which the moments are of.
     `alike` is the correlation of two features of one place, as of the logits of two keys. `sign` is
-    1 or -1 where all elements have it, as behind a softplus or its negative, else 0.
+    1 or -1 where all elements have it, as behind a softplus or its negative, else 0. `skew` is
+    E (z - m)^3, which adds up where independent terms do, as beside a rectified shortcut.
     """
 
     square: float
@@ -59,6 +67,7 @@ class Moments(NamedTuple):
     visible: float = 1.0
     alike: float = 0.0
     sign: int = 0
+    skew: float = 0.0
 
     @property
     def variance(self) -> float:
@@ -90,6 +99,29 @@ class Moments(NamedTuple):
     def elements(self) -> int:
         """The number of elements."""
         return _product(self.shape)
+
+    @property
+    def rectified(self) -> bool:
+        """Whether this is a Gaussian tensor where that is positive, else 0."""
+        return self.curve is not None and self.sign > 0 and self.curve.at is rectify
+
+    @property
+    def open_share(self) -> float:
+        """The share of the elements that a rectifier has let through."""
+        return self.curve.slope_square if self.curve else 1.0
+
+    @property
+    def open(self) -> float:
+        """The share of positive elements, of a Gaussian or a skewed one (Cramer 1946, 17.6)."""
+        place = self.mean / self.sigma
+        tilt = self.skewness / 6.0 * (place * place - 1.0) * normal_density(place)
+        return min(max(normal_share(place) + tilt, 1e-6), 1.0 - 1e-6)
+
+    @property
+    def skewness(self) -> float:
+        """E (z - m)^3 over the cube of the standard deviation, where it matters and within 1."""
+        share = self.skew / self.sigma**3
+        return max(-1.0, min(share, 1.0)) if abs(share) > _EVEN else 0.0
 
     @property
     def correlation(self) -> float:
@@ -137,7 +169,15 @@ class Moments(NamedTuple):
         """The same elements in another shape, which are no function of others any more."""
         kept = self.spread if axes.count(POSITION) == self.axes.count(POSITION) else ()
         return Moments(
-            self.square, self.shared, self.local, self.mean, shape, axes, kept, sign=self.sign
+            self.square,
+            self.shared,
+            self.local,
+            self.mean,
+            shape,
+            axes,
+            kept,
+            sign=self.sign,
+            skew=self.skew,
         )
 
 
@@ -220,6 +260,7 @@ def through(
         curve,
         alike=before.alike,
         sign=sign,
+        skew=response.skew,
     )
 
 

@@ -57,7 +57,7 @@ def averaged(before: Moments, features: int, positions: int, inputs: int) -> Mom
             mean + (part - mean) / features for part in (square, local, shared)
         )
     return before._replace(
-        square=bounded(square), local=local, shared=shared, spread=(), curve=None
+        square=bounded(square), local=local, shared=shared, spread=(), curve=None, skew=0.0
     )
 
 
@@ -130,6 +130,7 @@ def length(call: Call) -> Step:
         spread=(),
         curve=None,
         sign=1,
+        skew=0.0,
     )
     return Step(after, (Gain(1.0),) * len(call.operands))
 
@@ -193,6 +194,7 @@ def largest(call: Call) -> Step:
         shape=call.shape,
         spread=(),
         curve=None,
+        skew=0.0,
     )
     axes = (
         before.axes

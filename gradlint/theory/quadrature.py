@@ -23,8 +23,8 @@ class Response(NamedTuple):
     """What an elementwise function does to z ~ N(mean, sigma^2).
 
     `mean` is E f(z), `square` E f(z)^2, `slope_square` E f'(z)^2, and `linear` the coefficient
-    E[f(z) (z - mean) / sigma] of the first Hermite polynomial. The last four are
-    E[f f' z], E[f'^2 f^2] and E[f'^2 z^2], of which the gain along the signal is made, and E f'^4.
+    E[f(z) (z - mean) / sigma] of the first Hermite polynomial. Then E[f f' z], E[f'^2 f^2] and
+    E[f'^2 z^2], of which the gain along the signal is made, E f'^4, and `cube` E f(z)^3.
     """
 
     mean: float
@@ -35,6 +35,12 @@ class Response(NamedTuple):
     aligned: float = 0.0
     tangent: float = 0.0
     slope_fourth: float = 0.0
+    cube: float = 0.0
+
+    @property
+    def skew(self) -> float:
+        """The third central moment of f(z)."""
+        return self.cube - 3.0 * self.mean * self.square + 2.0 * self.mean**3
 
     def shared(self, correlation: float, sigma: float) -> float:
         """E[f(u) f(v)] for two such variables with this correlation c.
@@ -80,25 +86,37 @@ def gaussian_nodes(mean: float, sigma: float) -> tuple[tuple[float, ...], tuple[
     return _nodes(octave, round(centre, 4))
 
 
-def expect(function: PointFunction, mean: float, sigma: float, largest_of: float = 1.0) -> Response:
+def expect(
+    function: PointFunction,
+    mean: float,
+    sigma: float,
+    largest_of: float = 1.0,
+    skewness: float = 0.0,
+) -> Response:
     """The response of a function to N(mean, sigma^2).
 
-    Or to the largest of `largest_of` such values.
+    Or to the largest of `largest_of` such values, or to one of a certain skewness.
 
-    The largest of K independent values has density K Phi^(K-1) phi; K need not be whole.
+    The largest of K independent values has density K Phi^(K-1) phi; K need not be whole. One of
+    skewness g has density phi(t) (1 + g / 6 (t^3 - 3 t)) (Gram-Charlier; Cramer 1946, 17.6).
     """
     nodes, weights = gaussian_nodes(mean, sigma)
     if largest_of > 1.0:
         weights = _weights_of_largest(nodes, weights, largest_of)
+    if skewness:
+        tilts = (1.0 + skewness / 6.0 * node * (node * node - 3.0) for node in nodes)
+        weights = tuple(map(mul, weights, tilts))
     places = [mean + sigma * node for node in nodes]
     values, slopes = zip(*map(function, places), strict=True)
     weighted = tuple(map(mul, weights, values))
+    squares = tuple(map(mul, weighted, values))
     scaled = tuple(map(mul, slopes, places))
     steep = tuple(map(mul, slopes, slopes))
     linked = tuple(map(mul, slopes, values))
     return Response(
         mean=sum(weighted),
-        square=sum(map(mul, weighted, values)),
+        square=sum(squares),
+        cube=sum(map(mul, squares, values)),
         linear=sum(map(mul, weighted, nodes)),
         slope_square=sum(map(mul, weights, steep)),
         slope_fourth=sum(map(mul, weights, map(mul, steep, steep))),
@@ -141,25 +159,32 @@ Piece = tuple[float, float, float]
 """(start, slope, intercept) of a piece of a piecewise linear function; the next ends it."""
 
 
-def expect_pieces(pieces: Sequence[Piece], mean: float, sigma: float) -> Response:
-    """The response of a piecewise linear function, in closed form by truncated Gaussian moments."""
-    values = squares = places = slopes = fourths = along = aligned = tangent = 0.0
+def expect_pieces(
+    pieces: Sequence[Piece], mean: float, sigma: float, skewness: float = 0.0
+) -> Response:
+    """The response of a piecewise linear function, in closed form by truncated moments."""
+    values = squares = cubes = places = slopes = fourths = along = aligned = tangent = 0.0
     ends = [piece[0] for piece in pieces[1:]] + [math.inf]
     for (start, slope, intercept), end in zip(pieces, ends, strict=True):
-        share, first, second = _truncated(start, end, mean, sigma)
+        share, first, second, third = _truncated(start, end, mean, sigma, skewness)
         steep = slope * slope
-        square = steep * second + 2.0 * slope * intercept * first + intercept**2 * share
-        values += slope * first + intercept * share
+        value = slope * first + intercept * share
+        place = slope * second + intercept * first
+        square = slope * place + intercept * value
+        values += value
         squares += square
-        places += slope * second + intercept * first
+        cubes += slope * (slope * (slope * third + intercept * second) + intercept * place)
+        cubes += intercept * square
+        places += place
         slopes += steep * share
         fourths += steep * steep * share
-        along += steep * second + slope * intercept * first
+        along += slope * place
         aligned += steep * square
         tangent += steep * second
     return Response(
         mean=values,
         square=max(squares, 0.0),
+        cube=cubes,
         linear=(places - mean * values) / sigma,
         slope_square=slopes,
         slope_fourth=fourths,
@@ -169,7 +194,8 @@ def expect_pieces(pieces: Sequence[Piece], mean: float, sigma: float) -> Respons
     )
 
 
-def at_pieces(pieces: Sequence[Piece]) -> PointFunction:
+@lru_cache(maxsize=256)
+def at_pieces(pieces: tuple[Piece, ...]) -> PointFunction:
     """The value and slope of a piecewise linear function at a point, at a kink that of its left.
 
     As torch has it where it matters, for a rectifier of a rectified signal.
@@ -183,14 +209,28 @@ def at_pieces(pieces: Sequence[Piece]) -> PointFunction:
     return function
 
 
-def _truncated(start: float, end: float, mean: float, sigma: float) -> tuple[float, float, float]:
+rectify = at_pieces(((-math.inf, 0.0, 0.0), (0.0, 1.0, 0.0)))
+"""max(x, 0)."""
+
+
+def _truncated(
+    start: float, end: float, mean: float, sigma: float, skewness: float
+) -> tuple[float, float, float, float]:
+    """The moments of order 0 to 3 of the part of a variable that lies between two places."""
     low, high = (start - mean) / sigma, (end - mean) / sigma
-    share = normal_share(high) - normal_share(low)
-    density_low = 0.0 if math.isinf(low) else normal_density(low)
-    density_high = 0.0 if math.isinf(high) else normal_density(high)
-    tails = (0.0 if math.isinf(low) else low * density_low) - (
-        0.0 if math.isinf(high) else high * density_high
-    )
-    first = mean * share + sigma * (density_low - density_high)
-    second = mean * (2.0 * first - mean * share) + sigma * sigma * (share + tails)
-    return share, first, second
+    below = 0.0 if math.isinf(low) else normal_density(low)
+    above = 0.0 if math.isinf(high) else normal_density(high)
+    low, high = (0.0 if math.isinf(end) else end for end in (low, high))
+    parts = [normal_share((end - mean) / sigma) - normal_share((start - mean) / sigma)]
+    parts.append(below - above)
+    for order in range(1, 6 if skewness else 3):  # by parts: t^k phi = t^(k - 1) (-phi')
+        below, above = below * low, above * high
+        parts.append(below - above + order * parts[order - 1])
+    if skewness:
+        tilt = skewness / 6.0
+        parts = [parts[k] + tilt * (parts[k + 3] - 3.0 * parts[k + 1]) for k in range(4)]
+    share, one, two, three = parts
+    first = mean * share + sigma * one
+    second = mean * first + sigma * (mean * one + sigma * two)
+    third = mean * second + sigma * (mean * (mean * one + 2.0 * sigma * two) + sigma**2 * three)
+    return share, first, second, third

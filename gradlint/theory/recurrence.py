@@ -216,6 +216,7 @@ def recurrent(call: Call) -> Step:
         spread=(),
         curve=None,
         sign=0,
+        skew=0.0,
     )
     return Step(after, (Gain(bounded(gain)),) + (Gain(0.0),) * (len(call.operands) - 1))
 
@@ -246,7 +247,7 @@ def cell(call: Call) -> Step:
         )
     one = found[0]
     after = before._replace(
-        square=one.square, mean=0.0, shape=call.shape, spread=(), curve=None, sign=0
+        square=one.square, mean=0.0, shape=call.shape, spread=(), curve=None, sign=0, skew=0.0
     )
     gains = (Gain(one.entry),) + (Gain(one.step),) * (len(call.operands) - 1)
     return Step(after, gains)

@@ -30,6 +30,7 @@ def fourier(call: Call) -> Step:
         spread=(),
         curve=None,
         sign=0,
+        skew=0.0,
     )
     return Step(after, (Gain(0.5 * factor),) * len(call.operands))
 
@@ -44,5 +45,6 @@ def real_part(call: Call) -> Step:
         shape=call.shape,
         curve=None,
         sign=0,
+        skew=0.0,
     )
     return Step(after, (Gain(1.0),) * len(call.operands))

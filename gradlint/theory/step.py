@@ -81,6 +81,7 @@ class Flow(NamedTuple):
     / 2). `overlap` is the mean of cos^2 between the gradients of two places, each with itself among
     them. `places` says which part of it positions have in common, `portions` the shares of the
     energy in the parts of features that were joined, where they differ from those of their sizes.
+    `open` is how much more of it lies at positive elements than their number says.
     """
 
     energy: float
@@ -90,6 +91,7 @@ class Flow(NamedTuple):
     overlap: float = 1.0
     places: Places = APART
     portions: tuple[float, ...] = ()
+    open: float = 1.0
 
     @property
     def typical(self) -> float:
@@ -112,7 +114,8 @@ class Flow(NamedTuple):
         if places is not other.places:
             _, places = together(((self.energy, places), (other.energy, other.places)))
         portions = self.portions if self.energy >= other.energy else other.portions
-        return Flow(energy, along, spread, self._noise_with(other), overlap, places, portions)
+        open = share * self.open + (1.0 - share) * other.open
+        return Flow(energy, along, spread, self._noise_with(other), overlap, places, portions, open)
 
     def _noise_with(self, other: Flow) -> float:
         """What both branches have gone through stays.
@@ -140,7 +143,9 @@ class Gain(NamedTuple):
     Weights turn them towards each other; slopes that differ turn them apart, as far as they are not
     `alike`. `lands` tells apart what positions have in common, None where all parts fare the same.
     `portions` are the shares of the energy that features get which were joined from several
-    tensors, `span` says which of them are the operand's.
+    tensors, `span` says which of them are the operand's. `opening` is the share of elements that
+    a rectifier lets through, where all of the gradient lies then; `opened` are a and b in a + b x,
+    what a sum makes of the flow's `open` x for a rectified term.
     """
 
     factor: float
@@ -156,6 +161,8 @@ class Gain(NamedTuple):
     lands: Landing | None = None
     portions: tuple[float, ...] = ()
     span: tuple[int, int] | None = None
+    opening: float = 0.0
+    opened: tuple[float, float] = (1.0, 0.0)
 
     def apply(self, flow: Flow, growth: float = 0.0) -> Flow:
         """The gradient at the operand, given that at the output; `growth` is |y| / |x|."""
@@ -172,6 +179,9 @@ class Gain(NamedTuple):
         aligned = self.factor if self.aligned is None else self.aligned
         extra, places = lands.apply(flow.places) if lands else (1.0, flow.places)
         factor, portions = self._portioned(flow) if self.span else (self.factor, self.portions)
+        open = self.opened[0] + self.opened[1] * flow.open
+        if self.opening:
+            factor, open = factor * flow.open, 1.0 / self.opening
         energy = share * (factor * extra * rest + aligned * reaching**2)
         overlap = flow.overlap
         if self.alike < 1.0:
@@ -184,6 +194,7 @@ class Gain(NamedTuple):
             overlap + (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0),
             places,
             portions,
+            open,
         )
 
     def _portioned(self, flow: Flow) -> tuple[float, tuple[float, ...]]:

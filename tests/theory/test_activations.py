@@ -111,3 +111,25 @@ def test_settings_of_the_module_are_used() -> None:
     assert linear is not None
     assert respond(narrow, 0.0, 1.0).slope_square == pytest.approx(0.5)
     assert respond(linear, 0.0, 1.0).slope_square == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "silu"])
+def test_a_rectified_signal_that_noise_was_added_to_responds_as_its_skewness_says(
+    name: str,
+) -> None:
+    torch.manual_seed(0)
+    z = torch.randn(2, 1_000_000, dtype=torch.float64)
+    z = torch.relu(z[0]) + 0.6 * z[1]
+    mean, sigma = float(z.mean()), float(z.std())
+    skewness = float(((z - mean) / sigma).pow(3).mean())
+    z.requires_grad_()
+    y = ACTIVATIONS[name].double()(z)
+    (slope,) = torch.autograd.grad(y.sum(), z)
+    function = activation_of(name, layer_of(ACTIVATIONS[name]), parameters_of(ACTIVATIONS[name]))
+    assert function is not None
+    response = respond(function, mean, sigma, skewness)
+    assert response.mean == pytest.approx(float(y.mean()), rel=0.03)
+    assert response.square == pytest.approx(float(y.square().mean()), rel=0.02)
+    assert response.slope_square == pytest.approx(float(slope.square().mean()), rel=0.03)
+    third = float((y - y.mean()).pow(3).mean())
+    assert response.skew == pytest.approx(third, rel=0.15)

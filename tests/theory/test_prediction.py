@@ -51,6 +51,24 @@ class Residual(nn.Module):
         return self.head(x)
 
 
+class Rectified(nn.Module):
+    """Residual sums that are rectified, so that the shortcut is never negative (He 2016)."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.stem = nn.Linear(64, 128)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(128, 128), nn.BatchNorm1d(128)) for _ in range(depth)
+        )
+        self.head = nn.Linear(128, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.stem(x))
+        for block in self.blocks:
+            x = torch.relu(x + block(x))
+        return self.head(x)
+
+
 def convolutions(depth: int) -> nn.Module:
     layers: list[nn.Module] = [nn.Conv2d(3, 32, 3, padding=1), nn.ReLU()]
     for _ in range(depth):
@@ -70,6 +88,7 @@ def convolutions(depth: int) -> nn.Module:
         (lambda: normalised(nn.LayerNorm, 12), (32, 128), 0.3),
         (lambda: normalised(nn.BatchNorm1d, 8), (32, 128), 0.5),
         (lambda: Residual(8), (32, 64), 0.2),
+        (lambda: Rectified(8), (128, 64), 0.06),
         (lambda: convolutions(4), (16, 3, 16, 16), 0.4),
     ],
     ids=[
@@ -82,6 +101,7 @@ def convolutions(depth: int) -> nn.Module:
         "layer-norm",
         "batch-norm",
         "residual",
+        "rectified-residual",
         "convolutions",
     ],
 )
