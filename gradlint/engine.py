@@ -185,13 +185,18 @@ class _Progress:
 def layer_graphs(
     path: Path, name: str, config: Config, root: Path, *, watch: Watch | None = None
 ) -> tuple[tuple[ModelSummary, LayerGraph | None], ...]:
-    """Trace and probe the models of one file (`name` alone, or all roots where it is empty)."""
-    from gradlint.linting import Linter
+    """Trace and probe models of one file: `name` alone, or all roots where it is empty.
+
+    A file without roots has all models in it probed that are not parts of others.
+    """
+    from gradlint.linting import Linter, roots_first
 
     found, program = _program(path, root)
     if isinstance(program, Unreadable) or isinstance(found, Unreadable):
         return ()
     wanted = tuple(m for m in program.models if (m.name == name if name else m.root))
+    if not name and not wanted:
+        wanted = roots_first(program)
     progress = _Progress(1, 0, watch)
     with contextlib.closing(Linter(config, root, progress.say)) as linter:
         examined = tuple(linter.examine(found, program, wanted))

@@ -81,7 +81,7 @@ class Linter:
         if isinstance(program, Unreadable):
             return Linted(_unreadable(program), settled=False)
         self._read, self._absent, self._settled = set(program.read), set(program.absent), True
-        examined = tuple(self.examine(file, program, _roots_first(program)))
+        examined = tuple(self.examine(file, program, roots_first(program)))
         found = [finding for item in examined for finding in item.findings]
         skips = any(self._config.model(program.path, m.name).skip for m in program.models)
         probed = all(item.summary.status is ModelStatus.PROBED for item in examined)
@@ -310,7 +310,7 @@ def _levels(text: str) -> int:
     return max((len(dots) for dots in _RELATIVE.findall(text)), default=0)
 
 
-def _roots_first(program: Program) -> tuple[ModelDefinition, ...]:
+def roots_first(program: Program) -> tuple[ModelDefinition, ...]:
     """The roots, then the others from below, because wholes stand below their parts."""
     roots = (model for model in program.models if model.root)
     return (*roots, *(model for model in reversed(program.models) if not model.root))

@@ -89,6 +89,7 @@ class ModelSummary:
     """What was done with one model. It has a picture where one was asked for.
 
     `unfetched` of its `parameters` have values in place of published weights, which are not loaded.
+    `method` is the one that ran it.
     """
 
     name: str
@@ -97,6 +98,7 @@ class ModelSummary:
     reason: str = ""
     built_from: str = ""
     constructor: str = ""
+    method: str = "forward"
     inputs: tuple[str, ...] = ()
     optimizer: OptimizerFamily = OptimizerFamily.UNKNOWN
     parameters: int = 0

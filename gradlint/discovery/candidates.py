@@ -48,8 +48,8 @@ class Candidates:
             *rows(reading, name),
         )
         configured = tuple(_by_config_class(reading, name))
-        if not (configured or others) and required_parameters(reading, name):
-            others = tuple(elsewhere(reading, name))
+        if not configured and all(map(_is_guessed, others)) and required_parameters(reading, name):
+            others = tuple(sorted((*others, *elsewhere(reading, name)), key=_is_guessed))
         building = (
             *configured,
             *others,
@@ -73,6 +73,10 @@ class Candidates:
         elif inputs is not None:
             for candidate in building[:1]:
                 yield replace(candidate, built_from=BuiltFrom.GET_INPUTS, inputs=inputs)
+
+
+def _is_guessed(candidate: Candidate) -> bool:
+    return candidate.built_from is BuiltFrom.NAMES
 
 
 def _distinct(candidates: tuple[Candidate, ...]) -> Iterator[Candidate]:

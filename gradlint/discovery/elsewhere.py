@@ -6,11 +6,12 @@ import ast
 import builtins
 from collections.abc import Iterator
 
-from gradlint.discovery.bindings import Closed, Placed
+from gradlint.discovery.bindings import Placed
+from gradlint.discovery.closing import Closed, close
 from gradlint.discovery.expressions import free_names
 from gradlint.discovery.frameworks import is_known
 from gradlint.discovery.outline import Called
-from gradlint.discovery.parameters import Parameter, all_parameters
+from gradlint.discovery.parameters import Parameter, all_parameters, given_arguments
 from gradlint.discovery.project import OtherFile
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.signatures import Filling
@@ -57,16 +58,14 @@ def _closed(
     reading: Reading, name: str, parameters: list[Parameter], file: OtherFile, called: Called
 ) -> Candidate | None:
     """The construction as this file would write it; None where nothing of it is in sight."""
-    given = _given(called.node, parameters)
-    if given is None:
-        return None
+    given = given_arguments(called.node, parameters)
     seen = {
         key: value
         for key, value in given.items()
         if _in_sight(reading, file, Placed(value, called.scope, called.node.lineno))
     }
     placed = [Placed(value, called.scope, called.node.lineno) for value in seen.values()]
-    closed = file.tracer.close(*placed)
+    closed = close(file.tracer, *placed)
     if closed is None or not seen:
         return None
     texts = dict(zip(seen, closed.texts, strict=True))
@@ -85,26 +84,12 @@ def _closed(
     return Candidate(source, constructor, None, _imported(closed, file))
 
 
-def _given(call: ast.Call, parameters: list[Parameter]) -> dict[str, ast.expr] | None:
-    """The arguments of a call by parameter; None where some are spread or go nowhere."""
-    if any(isinstance(item, ast.Starred) for item in call.args) or any(
-        word.arg is None for word in call.keywords
-    ):
-        return None
-    positional = [item.name for item in parameters if not item.keyword_only]
-    if len(call.args) > len(positional):
-        return None
-    given = dict(zip(positional, call.args, strict=False))
-    given.update({word.arg: word.value for word in call.keywords if word.arg})
-    return given
-
-
 def _in_sight(reading: Reading, file: OtherFile, placed: Placed) -> bool:
     """Whether a value of another file can be had here: its names are bound, built in or imported.
 
     What that file itself defines is not, because it is not imported for it.
     """
-    closed = file.tracer.close(placed)
+    closed = close(file.tracer, placed)
     if closed is None or _is_still_none(placed, closed):
         return False
     bound = {name for name, _ in closed.bindings}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gradlint.discovery.expressions import walk
 from gradlint.discovery.outline import Scope
+from gradlint.discovery.usage import Usage
 
 Route = list[tuple[str, bool]]
 """The names that lead to a part, each with whether it is read as an item."""
@@ -17,14 +18,14 @@ Route = list[tuple[str, bool]]
 class Parts:
     """What is read of a value, by name.
 
-    `as_mapping` and `as_object` say whether it is read as items and as attributes; `counted` that
-    it is the length of a `range`.
+    `as_mapping` and `as_object` say whether it is read as items and as attributes; `usage` what is
+    done with it as a whole.
     """
 
     inner: dict[str, Parts] = field(default_factory=dict)
     as_mapping: bool = False
     as_object: bool = False
-    counted: bool = False
+    usage: Usage = field(default_factory=Usage)
 
     def at(self, path: Route) -> Parts:
         """The part at the end of a path, made where it is not there yet."""
@@ -39,7 +40,7 @@ class Parts:
         """Take up what is read of the same value elsewhere."""
         self.as_mapping |= other.as_mapping
         self.as_object |= other.as_object
-        self.counted |= other.counted
+        self.usage.add(other.usage)
         for name, part in other.inner.items():
             self.inner.setdefault(name, Parts()).add(part)
 
@@ -94,7 +95,12 @@ class Keeping:
                 case ast.Call(func=ast.Name(id="range"), args=[*counts]):
                     inside = (node for count in counts for node in walk(count))
                     for path in filter(None, (self._path(each, aliases) for each in inside)):
-                        found.at(path).counted = True
+                        found.at(path).usage.counted = True
+                case ast.Subscript(value=value, slice=index) if path := self._path(value, aliases):
+                    found.at(path).usage.note_index(index)
+                case ast.For(iter=value) | ast.comprehension(iter=value) | ast.Starred(value=value):
+                    if path := self._path(value, aliases):
+                        found.at(path).usage.listed = True
                 case ast.Call(func=callee) if path := self._path(callee, aliases):
                     _forget(found, [name for name, _ in path])
         for node, aliases in nodes:

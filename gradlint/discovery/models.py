@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.candidates import Candidates
+from gradlint.discovery.closing import close
 from gradlint.discovery.expressions import free_names, unwrapped
 from gradlint.discovery.frameworks import base_kind
 from gradlint.discovery.outline import Binding, Scope
@@ -97,7 +98,7 @@ def _candidates(reading: Reading, expression: _Expression) -> Iterator[Candidate
         yield Candidate(BuiltFrom.FACTORY, f"{expression.name}()")
         return
     built = Placed(expression.call, expression.scope, expression.line)
-    closed = reading.tracer.close(built)
+    closed = close(reading.tracer, built)
     if closed is not None:
         for called in reading.instance_calls.get(expression.call, ()):
             if (candidate := close_call(reading, built, called)) is not None:
@@ -105,7 +106,7 @@ def _candidates(reading: Reading, expression: _Expression) -> Iterator[Candidate
                 break
         yield Candidate(BuiltFrom.USE_IN_FILE, closed.texts[0], None, closed.bindings)
         return
-    guessed = reading.tracer.close(built, guess=True)
+    guessed = close(reading.tracer, built, guess=True)
     if guessed is not None:
         yield Candidate(BuiltFrom.NAMES, guessed.texts[0], None, guessed.bindings)
 

@@ -42,6 +42,20 @@ def without_defaults(arguments: ast.arguments) -> list[Parameter]:
     return [parameter for parameter in _parameters(arguments) if not parameter.optional]
 
 
+def given_arguments(call: ast.Call, parameters: list[Parameter]) -> dict[str, ast.expr]:
+    """The arguments of a call by parameter; none where some are spread or go nowhere."""
+    if any(isinstance(item, ast.Starred) for item in call.args) or any(
+        word.arg is None for word in call.keywords
+    ):
+        return {}
+    positional = [item.name for item in parameters if not item.keyword_only]
+    if len(call.args) > len(positional):
+        return {}
+    given = dict(zip(positional, call.args, strict=False))
+    given.update({word.arg: word.value for word in call.keywords if word.arg})
+    return given
+
+
 def _parameters(arguments: ast.arguments) -> list[Parameter]:
     positional = [*arguments.posonlyargs, *arguments.args]
     required = len(positional) - len(arguments.defaults)

@@ -293,12 +293,12 @@ class Filling:
         values = {
             name: self._filled(inner, name)
             if inner.inner
-            else self._setting(name, inner.counted, within)
+            else self._setting(name, inner.usage, within)
             for name, inner in parts.inner.items()
         }
         return ", ".join(f"{name}={value}" for name, value in values.items())
 
-    def _setting(self, name: str, counted: bool, within: str = "") -> str:
+    def _setting(self, name: str, usage: Usage, within: str = "") -> str:
         """The value of a setting: a configuration class's, the project's, or the usual one.
 
         `within` is the name of the part of the configuration in which it stands, "" at the top.
@@ -313,8 +313,10 @@ class Filling:
                     text = ast.unparse(value)
                     if text != "0":  # because what is counted later begins with it
                         return text
-        usual = conventional(name) or ("2" if counted else "64")
-        return self.reading.project.value(name, within) or usual
+        if name == "shape":
+            return "(3, 32, 32)" if usage.longest == 3 else f"({'64,' * max(usage.longest, 1)})"
+        usual = conventional(name) or ("2" if usage.counted else "64")
+        return self.reading.project.value(name, within) or shaped(usual, usage, None)
 
     def _handed_on(self, name: str) -> Iterator[Parts]:
         """What other model classes of the file read from a configuration of the same name."""

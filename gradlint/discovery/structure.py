@@ -85,12 +85,16 @@ def _put_in(reading: Reading, called: Called) -> Iterator[str]:
 def roots(reading: Reading, builds: Builds, by_expressions: frozenset[str]) -> frozenset[str]:
     """The model classes that are models in their own right.
 
-    Those that can run (a forward, nothing abstract), hold parameters, are no loss, and are not
-    built by another class or expression of the file. Of classes that only build each other, the
-    first is one.
+    Those that can run (a forward or another pass, nothing abstract), hold parameters, are no loss,
+    and are not built by another class or expression of the file. Of classes that only build each
+    other, the first is one.
     """
     holding = _holding(reading)
-    able = [name for name in reading.model_classes if _is_able(reading, name, holding)]
+    able = [
+        name
+        for name in reading.model_classes
+        if _is_able(reading, name) and (name in holding or builds[name] & holding)
+    ]
     passed = by_expressions | frozenset(_passed(reading))
     builders: dict[str, set[str]] = {name: set() for name in builds}
     for name, parts in builds.items():
@@ -117,14 +121,26 @@ def _reachable(names: list[str], builds: Builds) -> set[str]:
     return seen
 
 
-def _is_able(reading: Reading, name: str, holding: frozenset[str]) -> bool:
+def _is_able(reading: Reading, name: str) -> bool:
     lineage = reading.lineages[name]
     last = name.rpartition(".")[2]
     if Base.LOSS in lineage.kinds or _LOSS.fullmatch(last) or lineage.abstract:
         return False
     if Base.LIGHTNING in lineage.kinds and lineage.defines("training_step"):
         return True
-    return lineage.has_forward and name in holding
+    return lineage.has_forward or (not lineage.defines("forward") and _has_passes(reading, name))
+
+
+def _has_passes(reading: Reading, name: str) -> bool:
+    """Whether a class that is no base of others here has methods beside `forward` to run it by."""
+    lineages = (lineage for other, lineage in reading.lineages.items() if other != name)
+    if any(name == base.name for lineage in lineages for base, _ in lineage.classes):
+        return False
+    functions = (scope.function for scope in reading.model_classes[name].children)
+    return any(
+        function is not None and function.name[0] != "_" and len(function.args.args) > 1
+        for function in functions
+    )
 
 
 def _passed(reading: Reading) -> Iterator[str]:

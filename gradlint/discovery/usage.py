@@ -34,6 +34,23 @@ class Usage:
     as_tuple: bool = False
     roles: list[str] = field(default_factory=list)
 
+    def note_index(self, index: ast.expr) -> None:
+        """Take up that the value is read at an index or key."""
+        match index:
+            case ast.Constant(value=str() as key):
+                self.keys[key] = None
+                self.as_mapping = True
+            case ast.Constant(value=int() as position):
+                self.listed, self.longest = True, max(self.longest, position + 1)
+            case _:
+                self.listed = True
+
+    def add(self, other: Usage) -> None:
+        """Take up what is done elsewhere with what decides about a size: how often it is read."""
+        self.counted |= other.counted
+        self.listed |= other.listed
+        self.longest = max(self.longest, other.longest)
+
 
 def usages(body: Iterable[ast.stmt], imports: Imports) -> dict[str, Usage]:
     """How each name is used in the body of a constructor."""
@@ -49,7 +66,7 @@ def _note(node: ast.AST, found: dict[str, Usage], imports: Imports) -> None:
         case ast.Call():
             _note_call(node, found, imports)
         case ast.Subscript(value=ast.Name(id=name), slice=index):
-            _note_index(_of(found, name), index)
+            _of(found, name).note_index(index)
         case ast.Attribute(value=ast.Name(id=name), attr=attr):
             _of(found, name).keys[attr] = None
         case ast.For(iter=ast.Name(id=name)) | ast.comprehension(iter=ast.Name(id=name)):
@@ -91,17 +108,6 @@ def _note_call(node: ast.Call, found: dict[str, Usage], imports: Imports) -> Non
             _of(found, word.value.id).spread = True
         if isinstance(word.value, ast.Name) and roles and word.arg:
             _of(found, word.value.id).roles.append(word.arg)
-
-
-def _note_index(usage: Usage, index: ast.expr) -> None:
-    match index:
-        case ast.Constant(value=str() as key):
-            usage.keys[key] = None
-            usage.as_mapping = True
-        case ast.Constant(value=int() as position):
-            usage.listed, usage.longest = True, max(usage.longest, position + 1)
-        case _:
-            usage.listed = True
 
 
 def _texts(comparator: ast.expr) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from gradlint.discovery.bindings import Closed, Placed
+from gradlint.discovery.bindings import Placed
+from gradlint.discovery.closing import Closed, close
 from gradlint.discovery.outline import Called, Scope
 from gradlint.discovery.reading import Reading
 from gradlint.protocol.wire import BuiltFrom, Candidate
@@ -39,12 +40,17 @@ class Uses:
     by_model: dict[str, list[_Use]]
 
     def candidates(self, reading: Reading, name: str) -> tuple[Candidate, ...]:
-        """Candidates for a model: with inputs first, then by setting, then in source order."""
-        found: dict[tuple[object, ...], tuple[tuple[bool, int], Candidate]] = {}
+        """Candidates for a model: those without guesses first, then those with inputs.
+
+        Among these they are ordered by setting, then as in the source.
+        """
+        found: dict[tuple[object, ...], tuple[tuple[bool, bool, int], Candidate]] = {}
         for use in self.by_model.get(name, ()):
             for candidate in _candidates(reading, use):
                 key = (candidate.constructor, candidate.inputs, candidate.bindings)
-                found.setdefault(key, ((candidate.inputs is None, use.setting), candidate))
+                guessed = candidate.built_from is BuiltFrom.NAMES
+                rank = (guessed, candidate.inputs is None, use.setting)
+                found.setdefault(key, (rank, candidate))
         ranked = sorted(found.values(), key=lambda item: item[0])
         return tuple(candidate for _, candidate in ranked[:_MOST])
 
@@ -84,9 +90,9 @@ def _candidates(reading: Reading, use: _Use) -> Iterator[Candidate]:
         closed = close_call(reading, built, call)
         if closed is not None:
             yield closed
-    alone = reading.tracer.close(built, guess=guess)
+    alone = close(reading.tracer, built, guess=guess, models=reading)
     if alone is not None:
-        yield Candidate(BuiltFrom.USE_IN_FILE, alone.texts[0], None, alone.bindings)
+        yield Candidate(_source(alone), alone.texts[0], None, alone.bindings)
 
 
 def close_call(reading: Reading, built: Placed, call: Called) -> Candidate | None:
@@ -94,11 +100,15 @@ def close_call(reading: Reading, built: Placed, call: Called) -> Candidate | Non
     arguments = [*call.node.args, *(word.value for word in call.node.keywords)]
     # Because `*inputs` is no expression of its own, what is spread is traced and marked again.
     bare = [Placed(_spread(argument), call.scope, call.node.lineno) for argument in arguments]
-    closed = reading.tracer.close(built, *bare)
+    closed = close(reading.tracer, built, *bare, models=reading)
     if closed is None or not arguments:
         return None
     inputs = _inputs_of(call.node, closed)
-    return Candidate(BuiltFrom.USE_IN_FILE, closed.texts[0], inputs, closed.bindings)
+    return Candidate(_source(closed), closed.texts[0], inputs, closed.bindings)
+
+
+def _source(closed: Closed) -> BuiltFrom:
+    return BuiltFrom.NAMES if closed.guessed else BuiltFrom.USE_IN_FILE
 
 
 def _inputs_of(call: ast.Call, closed: Closed) -> tuple[str, ...]:

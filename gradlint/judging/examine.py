@@ -293,6 +293,7 @@ def _summary(blank: ModelSummary, traced: Traced, graph: LayerGraph) -> ModelSum
         status=ModelStatus.TRACED,
         built_from=traced.built_from.value,
         constructor=traced.constructor,
+        method=traced.method,
         inputs=traced.inputs,
         parameters=traced.parameters,
         unfetched=sum(math.prod(p.shape) for p in graph.parameters if p.unfetched),

@@ -253,6 +253,11 @@ class LayerGraph:
         found = [self._nodes[id] for id in self._graph.predecessors(self.loss.id)]
         return tuple(node for node in found if isinstance(node, Layer))
 
+    @cached_property
+    def heads(self) -> tuple[str, ...]:
+        """The ids of the layers to whose gradient those of all others are compared."""
+        return self.loss.heads or tuple(layer.id for layer in self.outputs)
+
     def reaches_loss(self, layer: Layer, avoiding: Iterable[Layer] = ()) -> bool:
         """Whether a path leads from `layer` to the loss that passes through none of `avoiding`."""
         return self._has_path(layer.id, self.loss.id, avoiding)
@@ -275,8 +280,8 @@ class LayerGraph:
         """The layers that every path from the deepest parameter to the loss passes through.
 
         The dominator chain, in the graph with its edges turned round, from the loss down to the
-        parameter-consuming layer that is farthest from it. Empty where no parameter reaches the
-        loss.
+        parameter-consuming layer that is farthest from it, as far as it lies below the heads. Empty
+        where no parameter reaches the loss.
         """
         backward = self._graph.reverse(copy=False)
         reached = nx.descendants(backward, self.loss.id)
@@ -288,8 +293,11 @@ class LayerGraph:
         while id != self.loss.id:
             chain.append(id)
             id = dominators[id]
+        above = self.behind_all(self.heads) - set(self.heads)
         return tuple(
-            node for node in map(self._nodes.__getitem__, chain) if isinstance(node, Layer)
+            node
+            for node in map(self._nodes.__getitem__, chain)
+            if isinstance(node, Layer) and node.id not in above
         )
 
     def _deepest(self, reached: set[str]) -> str | None:

@@ -135,9 +135,14 @@ class Stray:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The scalar that is differentiated: a projection of every output, or the model's own loss."""
+    """The scalar that is differentiated: a projection of every output, or the model's own loss.
+
+    `heads` are the layers to whose gradient all others are compared: those of the outputs, and of
+    an output that is one number those which it is reduced from. It is () where they are not known.
+    """
 
     id: str
+    heads: tuple[str, ...] = ()
 
 
 Node = Input | Parameter | Layer | Stop | Stray | Loss

@@ -38,13 +38,14 @@ class Candidate:
     skipped. `inputs` is None where the worker is to search for inputs, otherwise one text for each
     argument of `forward`: `expression`, `name=expression` for a keyword, `*expression` to spread a
     sequence and `**expression` to spread a mapping, as in a call. Inside `inputs` the name `self`
-    is the built model.
+    is the built model. `method` is the one that runs it where that is not `forward`.
     """
 
     built_from: BuiltFrom
     constructor: str
     inputs: tuple[str, ...] | None = None
     bindings: tuple[tuple[str, str], ...] = ()
+    method: str = "forward"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class Traced:
     `classes` are the classes of the linted file that the model is made of, by qualified name.
     `searched` says that the inputs were found by search, so that their sizes are not the user's.
     `measurable` is false for a model too large for this machine: it was traced on tensors without
-    values, so that it can only be judged by prediction.
+    values, so that it can only be judged by prediction. `method` is the one that ran it.
     """
 
     built_from: BuiltFrom
@@ -166,6 +167,7 @@ class Traced:
     classes: tuple[str, ...] = ()
     measurable: bool = True
     searched: bool = False
+    method: str = "forward"
 
 
 @dataclass(frozen=True, slots=True)

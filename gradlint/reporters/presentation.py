@@ -60,10 +60,11 @@ def unprobed(report: Report) -> tuple[ModelSummary, ...]:
 
 
 def built(model: ModelSummary) -> str:
-    """How the model came to be; values that gradlint invented are said to be its own."""
+    """How the model came to be and to run; invented values are said to be gradlint's own."""
+    run = f", run by its {model.method}" if model.method != "forward" else ""
     if not model.invented:
-        return f"built from {model.built_from}"
-    return f"built on invented values: {model.constructor}"
+        return f"built from {model.built_from}{run}"
+    return f"built on invented values: {model.constructor}{run}"
 
 
 def missing_arguments(model: ModelSummary) -> tuple[str, ...]:

@@ -68,9 +68,7 @@ def predict(graph: LayerGraph) -> Prediction:
     """
     forward = _Forward(graph)
     flows = _backward(graph, forward)
-    root = sum(
-        flows[edge.source].energy for edge in graph.arriving(graph.loss.id) if edge.source in flows
-    )
+    root = sum(flows[id].energy for id in graph.heads if id in flows)
     signals = {
         layer.id: _signal(forward, layer, flows.get(layer.id, Flow(0.0)), root)
         for layer in graph.layers

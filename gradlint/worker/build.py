@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
 import math
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -26,11 +24,19 @@ from gradlint.worker.constructors import (
     repaired,
 )
 from gradlint.worker.cpu import on_cpu
+from gradlint.worker.entries import entries
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.imagined import Imagination
 from gradlint.worker.inputs import Search, TooSlowError
 from gradlint.worker.offline import without_weights
-from gradlint.worker.recipe import Built, described_inputs, given_inputs, made, namespace_of
+from gradlint.worker.recipe import (
+    Built,
+    described_inputs,
+    given_inputs,
+    inlined,
+    made,
+    namespace_of,
+)
 from gradlint.worker.refitting import beyond_inputs, refitted
 from gradlint.worker.size import TooLargeError, counted, parameter_limit
 from gradlint.worker.sources import Arguments, batch_that_runs, evaluated
@@ -55,7 +61,7 @@ _FITTING = 6.0  # seconds of processor time after which no other size is tried
 
 
 class NoForwardError(Exception):
-    """The module has no forward of its own: a base for others, or a container."""
+    """Neither a forward of its own nor another method runs the module: a base, a container."""
 
 
 class NoParametersError(Exception):
@@ -179,7 +185,7 @@ def _from(
             torch.manual_seed(request.seed)
             model = made(module, form, limit)
         except UserError as error:
-            error.constructor = _inlined(form)
+            error.constructor = inlined(form)
             # because no other arguments help where a package is not installed
             first = error if isinstance(error.error, ImportError) else first or error
             now = told(error.error)
@@ -194,16 +200,18 @@ def _from(
             nothing = UserError("build", NoParametersError(request.name))
             nothing.constructor = form.constructor
             raise nothing
-        if getattr(type(model), "forward", None) is nn.Module.forward:
-            raise UserError("build", NoForwardError(request.name))
+        if getattr(model.forward, "__func__", None) is nn.Module.forward:
+            first = UserError("build", NoForwardError(request.name))
+            queue = [(replace(form, method=name), "") for name in entries(model)]
+            continue
         if form is not candidate:
             form = replace(form, built_from=BuiltFrom.NAMES)  # because values in it are ours now
         try:
             return _with_inputs(module, form, model, request, limit, budget)
         except UserError as error:
-            error.constructor = _inlined(form)
+            error.constructor = inlined(form)
             early = first is None or first.stage == "build" or beyond_inputs(first.error)
-            first = error if early else first
+            first = error if early and form.method == "forward" else first
             changed = _changed(form, model, error.error)
             fits = [c for c in changed if c.constructor not in seen]
             seen.update(item.constructor for item in fits)
@@ -218,16 +226,6 @@ def _changed(form: Candidate, model: nn.Module, cause: BaseException) -> Iterato
     yield from completed(form, model, cause)
     yield from with_heads(form, cause)
     yield from refitted(form, cause)
-
-
-def _inlined(form: Candidate) -> str:
-    """The construction with the values of its bindings in place of their names."""
-    text = form.constructor
-    for name, value in reversed(form.bindings):
-        plain = f"({value})".replace("\\", "\\\\")  # because a backslash means a group here
-        text = re.sub(rf"(?<![\w.]){name}\b(?!\s*=[^=])", plain, text)
-    parsed = tried(lambda: ast.unparse(ast.parse(text, mode="eval")))
-    return str(parsed.value) if parsed.error is None else form.constructor
 
 
 def _repaired(module: ModuleType, form: Candidate, error: UserError, limit: int) -> list[Candidate]:

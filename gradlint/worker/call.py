@@ -68,6 +68,8 @@ def is_leaf(module: nn.Module) -> bool:
     if isinstance(module, torch.jit.ScriptModule):
         return True
     forward = getattr(type(module), "forward", None)
+    if forward is nn.Module.forward:
+        return False  # because it runs by another method of its own
     defined_in = getattr(forward, "__module__", "") or ""
     return defined_in.startswith("torch.nn.modules") and not isinstance(module, _CONTAINERS)
 

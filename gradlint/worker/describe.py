@@ -77,8 +77,9 @@ def nodes_of(
     stops = stop_nodes(forward, reached)
     consumed = {source for source, _ in edges} | {id_ for stop in stops for id_ in stop.takes}
     parameters = parameter_nodes(forward.model, construction, imagination)
+    loss = Loss(LOSS, forward.heads())
     if imagination is not None:
-        return (*inputs, *parameters, *layers, Loss(LOSS))
+        return (*inputs, *parameters, *layers, loss)
     told = described(
         parameters,
         forward,
@@ -89,7 +90,7 @@ def nodes_of(
         mentions,
     )
     hidden = stray_nodes(newborn.strays, construction, mentions)
-    return (*inputs, *told, *layers, *stops, *hidden, Loss(LOSS))
+    return (*inputs, *told, *layers, *stops, *hidden, loss)
 
 
 def edges_of(forward: Forward) -> tuple[Edge, ...]:

@@ -109,9 +109,9 @@ def _inputs(built: Built) -> tuple[tuple[object, ...], dict[str, object]]:
 class Gradients:
     """Norms that one backward pass left behind; tensors are not kept.
 
-    `at` holds the L2 norm of the gradient at a call's output, `root` that at the model's outputs,
-    `parameters` the root mean square of each parameter's gradient. A norm that overflowed is
-    infinite.
+    `at` holds the L2 norm of the gradient at a call's output, `root` that at the model's outputs
+    or, where these are numbers such as a loss, at what they are reduced from, `parameters` the
+    root mean square of each parameter's gradient. A norm that overflowed is infinite.
     """
 
     root: float
@@ -134,8 +134,11 @@ def gradients(forward: Forward, nodes: Iterable[str]) -> Gradients:
     """
     squares: dict[str, float] = {}
     roots: list[float] = []
-    handles = [tensor.register_hook(_adder(roots)) for tensor in forward.outputs]
-    for node in nodes:
+    reduced = any(tensor.numel() == 1 for tensor in forward.outputs)
+    heads = forward.heads() if reduced else ()
+    whole = () if reduced else forward.outputs
+    handles = [tensor.register_hook(_adder(roots)) for tensor in whole]
+    for node in dict.fromkeys((*nodes, *heads)):
         call = forward.calls.get(node)
         exits = [e for e in call.exits if forward.recorder.owner.get(e) == node] if call else []
         handles += [exit_.register_prehook(_summer(squares, node)) for exit_ in exits]
@@ -148,7 +151,7 @@ def gradients(forward: Forward, nodes: Iterable[str]) -> Gradients:
         for handle in handles:
             handle.remove()
     return Gradients(
-        root=_root(sum(roots)),
+        root=_root(sum(roots) + sum(squares.get(node, 0.0) for node in heads)),
         at={node: _root(square) for node, square in squares.items()},
         parameters={
             name: rms(parameter.grad)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import re
 import sys
 from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
@@ -114,6 +116,16 @@ def namespace_of(module: ModuleType, candidate: Candidate) -> dict[str, object]:
     return namespace
 
 
+def inlined(form: Candidate) -> str:
+    """The construction with the values of its bindings in place of their names."""
+    text = form.constructor
+    for name, value in reversed(form.bindings):
+        plain = f"({value})".replace("\\", "\\\\")  # because a backslash means a group here
+        text = re.sub(rf"(?<![\w.]){name}\b(?!\s*=[^=])", plain, text)
+    parsed = tried(lambda: ast.unparse(ast.parse(text, mode="eval")))
+    return str(parsed.value) if parsed.error is None else form.constructor
+
+
 def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
     """A fresh model in training mode, of at most `limit` parameters.
 
@@ -137,6 +149,8 @@ def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
     own = copy.deepcopy(model) if id(model) in existing else model
     if tried(own.train).error is not None:  # because `train` may be the name of a whole training
         nn.Module.train(own)
+    if candidate.method != "forward":
+        own.forward = getattr(own, candidate.method)
     return own
 
 

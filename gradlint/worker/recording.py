@@ -45,6 +45,29 @@ class Forward:
             seen[source, LOSS] = None
         yield from self._in_order(seen, names)
 
+    def heads(self) -> tuple[str, ...]:
+        """The calls of the outputs, and for an output of one number those it is reduced from.
+
+        A mean over n elements takes 1 / sqrt(n) of the gradient's norm, as every loss in use does;
+        that says nothing about the layers below. A call that another head depends on is none.
+        """
+        producers: dict[str, list[str]] = {}
+        for source, target in self.edges():
+            producers.setdefault(target, []).append(source)
+        outputs = [id for id in producers.get(LOSS, ()) if id in self.calls]
+        pending, found = list(outputs), dict[str, None]()
+        seen = set(pending)
+        while pending:
+            id = pending.pop()
+            if not _is_number(self.calls[id].shape):
+                found[id] = None
+                continue
+            before = [each for each in producers.get(id, ()) if each in self.calls]
+            pending += [each for each in before if each not in seen]
+            seen.update(before)
+        below = _below(found, producers)
+        return tuple(id for id in found if id not in below) or tuple(outputs)
+
     def _in_order(
         self, edges: Iterable[tuple[str, str]], names: Mapping[int, str]
     ) -> list[tuple[str, str]]:
@@ -79,3 +102,18 @@ class Forward:
             return None
         variable = parameter_of(node)
         return names.get(id(variable)) if variable is not None else self.recorder.owner.get(node)
+
+
+def _is_number(shape: tuple[int, ...]) -> bool:
+    return shape in ((), (1,))
+
+
+def _below(ids: Iterable[str], producers: Mapping[str, list[str]]) -> set[str]:
+    """All nodes that any of `ids` depends on."""
+    pending = [source for id in ids for source in producers.get(id, ())]
+    found = set(pending)
+    while pending:
+        new = [source for source in producers.get(pending.pop(), ()) if source not in found]
+        found.update(new)
+        pending += new
+    return found

@@ -24,7 +24,7 @@ from gradlint.worker.forward import run, seed_everything
 from gradlint.worker.lines import Source
 from gradlint.worker.parts import Parts
 from gradlint.worker.probe import probe
-from gradlint.worker.recipe import Built
+from gradlint.worker.recipe import Built, inlined
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class FileService:
         self._weights = _weights(edges, model)
         return Traced(
             built_from=built.candidate.built_from,
-            constructor=built.candidate.constructor,
+            constructor=inlined(built.candidate),
             inputs=built.described,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             nodes=nodes_of(forward, construction, newborn, self._source, imagination),
@@ -83,6 +83,7 @@ class FileService:
             classes=_classes(model, self._module),
             searched=built.searched,
             measurable=imagination is None,
+            method=built.candidate.method,
         )
 
     def probe(self, request: ProbeModel) -> Probed:

@@ -570,6 +570,63 @@ class Net(nn.Module):
     assert vars(eval(text)) == {"vocab_size": 1000, "d_model": 64, "n_head": 4}
 
 
+def test_arguments_that_are_not_in_sight_leave_those_that_are(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self, vocab_size, hidden_size, depth, dropout=0.1):
+        super().__init__()
+        self.layer = nn.Linear(hidden_size, vocab_size)
+    def forward(self, x): return self.layer(x)
+def main(data):
+    model = Net(len(data.words), 96, depth=12, dropout=data.rate).cuda()
+""")
+    constructor = "Net(vocab_size=1000, hidden_size=96, depth=12)"
+    assert _first(program) == Candidate(BuiltFrom.NAMES, constructor)
+
+
+def test_a_part_with_an_argument_that_is_not_in_sight_is_completed(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Encoder(nn.Module):
+    def __init__(self, vocab_size, depth):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(vocab_size, 4) for _ in range(depth))
+    def forward(self, x): return x
+class Net(nn.Module):
+    def __init__(self, encoder, width):
+        super().__init__()
+        self.encoder, self.out = encoder, nn.Linear(4, width)
+    def forward(self, x): return self.out(self.encoder(x))
+def main(data):
+    encoder = Encoder(len(data.words), 12)
+    model = Net(encoder, 7)
+""")
+    bindings = (("encoder", "Encoder(vocab_size=1000, depth=12)"),)
+    assert _first(program) == Candidate(BuiltFrom.NAMES, "Net(encoder, 7)", None, bindings)
+    assert [model.name for model in program.models if model.root] == ["Net"]
+
+
+def test_a_construction_of_which_nothing_is_in_sight_says_nothing(read: Read) -> None:
+    program = read(f"{_IMPORTS}{_NET}\ndef main(data):\n    return Net(data.width)\n")
+    assert _model(program).candidates == (Candidate(BuiltFrom.NAMES, "Net(64)"),)
+
+
+def test_a_part_of_a_configuration_that_is_indexed_is_a_sequence(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self, envs):
+        super().__init__()
+        size = envs.observation_space.shape[0]
+        self.layers = nn.ModuleList(nn.Linear(size, n) for n in envs.counts)
+        self.out = nn.Linear(envs.counts[2], envs.action_space.n)
+    def forward(self, x): return x
+""")
+    (candidate,) = _model(program).candidates
+    envs = eval(candidate.constructor.removeprefix("Net(").removesuffix(")"))
+    assert envs.observation_space.shape == (64,)
+    assert envs.counts == [64, 64, 64]
+    assert envs.action_space.n == 64
+
+
 def test_an_inherited_constructor_in_another_file_is_filled_too(read: Read) -> None:
     base = f"{_IMPORTS}{_NET.replace('Net', 'Base')}"
     program = read("from base import Base\nclass Net(Base): pass\n", others={"base.py": base})

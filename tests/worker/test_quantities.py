@@ -38,6 +38,30 @@ def test_gradient_decades_are_the_ratio_that_autograd_gives() -> None:
     assert measured == pytest.approx(math.log10(bottom.norm() / top.norm()), abs=1e-5)
 
 
+class _Scored(nn.Module):
+    """A model that returns its own loss: the mean square of what a deeper one gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        code = self.body[1](self.body[0](x))
+        return (self.body[2](code) ** 2).mean() + 0.1 * (code**2).mean()
+
+
+def test_the_mean_of_a_loss_takes_nothing_from_the_gradient() -> None:
+    few, many = (
+        measure(
+            Run(Example(_Scored, (batch, 6)), 3, nodes=["body.0"]),
+            Claim(Quantity.GRADIENT_DECADES, "body.0", Bound()),
+        )
+        for batch in (8, 8000)
+    )
+    assert few == pytest.approx(many, abs=0.2)
+    assert -1.0 < few < 0.5
+
+
 def test_a_zero_initialised_head_is_measured_after_one_step() -> None:
     def make() -> nn.Module:
         head = nn.Linear(5, 3)

@@ -1,0 +1,197 @@
+"""Expressions closed over what they need: as text, with the bindings of their variables."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from dataclasses import dataclass
+
+from gradlint.discovery.arguments import is_parsed, namespace
+from gradlint.discovery.bindings import Placed, Tracer, holder_of
+from gradlint.discovery.expressions import (
+    cleaned,
+    free_names,
+    is_harmless,
+    substituted,
+    unwrapped,
+)
+from gradlint.discovery.names import conventional
+from gradlint.discovery.outline import Binding, Scope
+from gradlint.discovery.parameters import all_parameters, given_arguments
+from gradlint.discovery.reading import Reading
+from gradlint.discovery.signatures import Filling
+
+_DEEPEST = 12
+_MOST_BINDINGS = 40
+_LONGEST = 4000
+"""Characters of one expression; a longer one is a table of data."""
+_END = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Expressions as text, with the bindings they need, in order of evaluation.
+
+    `guessed` says that usual values stand in them for what is not in sight.
+    """
+
+    texts: tuple[str, ...]
+    bindings: tuple[tuple[str, str], ...]
+    guessed: bool = False
+
+
+def close(
+    tracer: Tracer, *wanted: Placed, guess: bool = False, models: Reading | None = None
+) -> Closed | None:
+    """The expressions as text with the bindings they need; None where one is not harmless.
+
+    With `guess`, a parameter that nothing gives a value has the one that is usual for its name. Of
+    a construction of one of the `models` it is enough that some of the arguments are in sight: the
+    others are left to their defaults or have the values that are usual for them.
+    """
+    closure = _Closure(tracer, guess, models)
+    texts = [closure.add(placed, 0) for placed in wanted]
+    if any(text is None for text in texts):
+        return None
+    written = tuple(ast.unparse(text) for text in texts if text)
+    return Closed(written, tuple(closure.bindings), closure.guessed)
+
+
+class _Closure:
+    """Bindings being collected; names of different scopes that collide are renamed."""
+
+    def __init__(self, tracer: Tracer, guess: bool, models: Reading | None) -> None:
+        self.tracer = tracer
+        self.guess = guess
+        self.models = models
+        self.guessed = False
+        self.bindings: list[tuple[str, str]] = []
+        self.taken: set[str] = set()
+        self.known: dict[object, str] = {}
+
+    def add(self, placed: Placed, depth: int) -> ast.expr | None:
+        """The expression with its names as they are bound here, None where one cannot be."""
+        if depth > _DEEPEST:
+            return None
+        added = self._whole(placed, depth)
+        return self._completed(placed, depth) if added is None and self.models else added
+
+    def _whole(self, placed: Placed, depth: int) -> ast.expr | None:
+        expression = cleaned(placed.expression, self.tracer.imports)
+        if not is_harmless(expression, self.tracer.imports):
+            return None
+        names: dict[str, str] = {}
+        for name in free_names(expression, of_self=True):
+            bound = self._bind(name, placed.scope, placed.line, depth)
+            if bound is None:
+                return None
+            names[name] = bound
+        return substituted(expression, names)
+
+    def _completed(self, placed: Placed, depth: int) -> ast.expr | None:
+        """A construction of a model of which only some arguments are in sight."""
+        call, reading = unwrapped(placed.expression, self.tracer.imports), self.models
+        name = reading.called_class(call, placed.scope) if reading else ""
+        if reading is None or not name or not isinstance(call, ast.Call):
+            return None
+        parameters = all_parameters(reading, name)
+        values: dict[str, ast.expr] = {}
+        for key, argument in given_arguments(call, parameters).items():
+            added = self.add(Placed(argument, placed.scope, placed.line), depth + 1)
+            values |= {key: added} if added is not None else {}
+        filling, seen = Filling(reading, name, 0), len(values)
+        for parameter in parameters:
+            if parameter.name not in values and not parameter.optional:
+                usual = filling.value(parameter)
+                if usual is None:
+                    return None
+                self.guessed = True
+                values[parameter.name] = ast.parse(usual, mode="eval").body
+        words = [ast.keyword(p.name, values[p.name]) for p in parameters if p.name in values]
+        return ast.Call(call.func, [], words) if seen else None
+
+    def _bind(self, name: str, scope: Scope, line: int, depth: int) -> str | None:
+        """The name under which a variable is to be had, None where its value is not in sight."""
+        reaching = self.tracer.bindings(name, scope, line)
+        if reaching:
+            return self._bind_value(name, reaching[0], depth)
+        if (holder := holder_of(name, scope)) is not None:
+            return self._bind_parameter(name, holder, scope, depth)
+        if name in self.tracer.imports.late:
+            late = ast.parse(self.tracer.imports.late[name], mode="eval").body
+            return self._store(("import", name), name, late)
+        return name if self._is_global(name) else None
+
+    def _bind_value(self, name: str, binding: Binding, depth: int) -> str | None:
+        key: object = id(binding)
+        if key in self.known:
+            return self.known[key]
+        value, scope = binding.value, binding.scope
+        if value is not None and is_parsed(value, self.tracer.outline):
+            return self._bind_options(name)
+        fixed = value is not None and name not in scope.mutated
+        if fixed and value is not None:
+            added = self.add(Placed(value, scope, binding.line), depth + 1)
+            if added is not None:
+                return self._store(key, name, added)
+        # Because what the module does at its top level has been done when it was imported.
+        at_import = scope.is_module and not binding.place.main and binding.place.loop is None
+        return name if at_import and name not in self.taken else None
+
+    def _bind_parameter(self, name: str, holder: Scope, scope: Scope, depth: int) -> str | None:
+        key: object = (id(holder), name)
+        if key in self.known:
+            return self.known[key]
+        given = self.tracer.argument(name, scope)
+        if given is not None:
+            if is_parsed(given.expression, self.tracer.outline):
+                return self._bind_options(name)
+            added = self.add(given, depth + 1)
+        else:
+            usual = conventional(name) if self.guess else None
+            added = ast.parse(usual, mode="eval").body if usual else None
+            self.guessed |= added is not None
+        return self._store(key, name, added) if added is not None else None
+
+    def _bind_options(self, name: str) -> str | None:
+        key = "parsed arguments"
+        if key not in self.known:
+            words = []
+            for option, value in namespace(self.tracer.outline).items():
+                placed = Placed(value, self.tracer.outline.module, _END)
+                if (added := self.add(placed, _DEEPEST)) is not None:
+                    words.append(f"{option}={ast.unparse(added)}")
+            text = f"__import__('types').SimpleNamespace({', '.join(words)})"
+            return self._store(key, name, ast.parse(text, mode="eval").body)
+        return self.known[key]
+
+    def _store(self, key: object, name: str, value: ast.expr) -> str | None:
+        if isinstance(value, ast.Name) and value.id in self.taken:
+            self.known[key] = value.id
+            return value.id
+        if key in self.known:
+            return self.known[key]
+        text = ast.unparse(value)
+        if len(self.bindings) >= _MOST_BINDINGS or len(text) > _LONGEST:
+            return None
+        plain = name.replace(".", "_")
+        number, free = 1, plain
+        while free in self.taken or (plain == name and number == 1 and self._is_definition(plain)):
+            number += 1
+            free = f"{plain}_{number}"
+        self.taken.add(free)
+        self.known[key] = free
+        self.bindings.append((free, text))
+        return free
+
+    def _is_definition(self, name: str) -> bool:
+        imports = self.tracer.imports
+        imported = name in imports.names and name not in imports.late
+        return imported or name in self.tracer.outline.defined
+
+    def _is_global(self, name: str) -> bool:
+        return (
+            self._is_definition(name)
+            or hasattr(builtins, name)
+            or (bool(self.tracer.imports.stars) and not name.startswith("self."))
+        )

@@ -1,0 +1,77 @@
+"""A model without a forward of its own runs by the method that uses most of it."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from gradlint.protocol.wire import TraceModel
+from gradlint.worker.build import build
+from gradlint.worker.entries import entries
+from tests.worker.models import module_of, request
+
+AGENT = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.critic = nn.Linear(4, 1)
+            self.actor = nn.Linear(4, 2)
+
+        def value(self, x):
+            return self.critic(x)
+
+        def act_and_judge(self, x, action=None):
+            return self.actor(x), self.value(x)
+"""
+
+
+def _entries(source: str) -> tuple[str, ...]:
+    model = module_of(source).Net()
+    assert isinstance(model, nn.Module)
+    return entries(model)
+
+
+def test_the_method_that_uses_most_parameters_comes_first() -> None:
+    assert _entries(AGENT) == ("act_and_judge", "value")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "def _both(self, x): return self.critic(x), self.actor(x)",
+        "def train_on(self, x): return self.critic(x), self.actor(x)",
+        "def both(self): return self.critic.weight, self.actor.weight",
+        "@torch.no_grad()\n        def both(self, x): return self.critic(x), self.actor(x)",
+        "@staticmethod\n        def both(self, x): return self.critic(x), self.actor(x)",
+    ],
+    ids=["private", "training", "no argument", "without gradient", "static"],
+)
+def test_what_is_no_pass_is_passed_over(method: str) -> None:
+    source = AGENT.replace(
+        "def act_and_judge(self, x, action=None):", f"{method}\n\n        def x(self):"
+    )
+    assert _entries(source) == ("value",)
+
+
+def test_drawing_from_a_model_comes_after_a_pass_that_uses_as_much() -> None:
+    source = AGENT.replace(
+        "def value", "def sample(self, x): return self.value(x)\n\n        def value"
+    )
+    assert _entries(source) == ("act_and_judge", "value", "sample")
+
+
+def test_a_method_runs_every_fresh_model() -> None:
+    built = build(module_of(AGENT), request("Net()"))
+    assert built.candidate.method == "act_and_judge"
+    one, two = built.make(), built.make()
+    args, kwargs = built.inputs()
+    for parameter in one.parameters():
+        nn.init.zeros_(parameter)
+    assert not one(*args, **kwargs)[0].any()
+    assert two(*args, **kwargs)[0].any()
+
+
+def test_a_method_that_cannot_run_leaves_its_place_to_the_next() -> None:
+    source = AGENT.replace("return self.actor(x)", "raise RuntimeError('no'); return self.actor(x)")
+    built = build(module_of(source), TraceModel("Net", (), 0))
+    assert built.candidate.method == "value"
