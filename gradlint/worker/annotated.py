@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from gradlint.worker.docstrings import Documented, documented
 from gradlint.worker.facts import channels_of
 from gradlint.worker.naming import by_name, whole_number
 from gradlint.worker.role import Role
 from gradlint.worker.specs import (
     Boxes,
+    Cells,
     Constant,
     Dim,
     Extents,
@@ -48,7 +50,9 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
     if _OPTIONAL.match(bare) and role.name in role.forward.required:
         yield Constant(None)
     if "LongTensor" in bare or "IntTensor" in bare:
-        ideas = (idea for idea in by_name(role) if isinstance(idea, (Whole, Kinds, Grid, Extents)))
+        ideas = (
+            idea for idea in by_name(role) if isinstance(idea, (Whole, Kinds, Grid, Cells, Extents))
+        )
         yield next(ideas, Whole(("batch", "time"), role.facts.tokens() or 2))
     inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
     if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
@@ -57,6 +61,7 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
         yield Group("dict", (_of_group(role),) * len(_KEYS), _KEYS)
 
 
+_WHOLE = (Whole, Kinds, Grid, Cells, Extents)
 _SCALARS: dict[str, Spec] = {
     "bool": Constant(False),
     "float": Constant(0.5),
@@ -94,6 +99,7 @@ def _of_group(role: Role) -> Spec:
 
 _BATCH = re.compile(r"b|bs|n|batch(_?size)?|bsz|\.\.\.|\*\w+", re.IGNORECASE)
 _TIME = re.compile(r"t|s|l|seq(_?len(gth)?)?|time|tokens?|len(gth)?|num_tokens", re.IGNORECASE)
+_DURATION = re.compile(rf"{_TIME.pattern}|\w+_length", re.IGNORECASE)
 _SPACE = {"h": "height", "w": "width", "height": "height", "width": "width", "d": "depth"}
 
 
@@ -103,6 +109,37 @@ def remarked(role: Role) -> Iterator[Spec]:
     if _BATCH.fullmatch(first) and sizes and all(size.isdigit() for size in sizes):
         shape: Shape = ("batch", *map(int, sizes))
         yield reshaped(next(by_name(role)), shape)
+    for entry in documented(role.forward.remarks):
+        if entry.name == role.name and entry.shape:
+            yield from _documented(role, entry)
+
+
+_PLAIN = (Normal, Whole, Constant, Group)
+
+
+def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
+    """The tensor that an entry of the docstring tells of, if each of its sizes is known here."""
+    usual = tuple(by_name(role))
+    sizes = [_size_of(role, size) for size in entry.shape]
+    shape: Shape = tuple(size for size in sizes if size is not None)
+    if not isinstance(usual[0], _PLAIN) or len(shape) < len(sizes) or "batch" not in shape:
+        return  # because a mask or the sizes of images hold more than their shape tells
+    if re.match("Long|Int", entry.kind):
+        high = next((idea.high for idea in usual if isinstance(idea, Whole)), 2)
+        yield Whole(shape, high)
+    elif entry.kind != "BoolTensor":
+        yield Normal(shape)
+
+
+def _size_of(role: Role, size: str) -> Dim | None:
+    """One size of a docstring: a number, a usual name or an attribute of the configuration."""
+    if size.isdigit():
+        return int(size)
+    if _BATCH.fullmatch(size):
+        return "batch"
+    if size in _SPACE:
+        return _SPACE[size]
+    return "time" if _DURATION.fullmatch(size) else role.facts.number(size)
 
 
 def _jaxtyped(role: Role, kind: str, tokens: list[str]) -> Spec:

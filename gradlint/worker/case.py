@@ -48,6 +48,11 @@ class Case:
         items = [item for item in self.guess.arguments if not isinstance(item.spec, Constant)]
         return [item for item in items if item.name in known] or items
 
+    def failing(self) -> object:
+        """The first tensor of the failing call that an argument gave."""
+        tensors = self.failure.call.tensors() if self.failure.call else ()
+        return next((tensor for tensor in tensors if sources_of(tensor)), None)
+
     def named(self) -> object:
         """The first tensor that the failing line of the user's names and an argument gave."""
         frame = self.failure.user_frame()
@@ -165,10 +170,14 @@ def larger(case: Case) -> Iterator[Guess]:
         steps = _GROWING if len(names) > 1 else _LONG
         for side in [step for step in steps if step > now][:3]:
             yield case.guess.sized(**dict.fromkeys(names, side))
-    for item in case.guess.arguments if not names else ():
+    for item in case.blamed(case.failing()) if not names else ():
         shape: Shape = getattr(item.spec, "shape", ())
-        if isinstance(item.spec, Normal) and 3 <= len(shape) <= 5 and type(shape[-1]) is int:
-            yield from reshape(case, item, (*shape[:2], *SPATIAL[len(shape) - 3]))
+        last = shape[-1] if shape else None
+        if isinstance(item.spec, Normal) and 3 <= len(shape) <= 5 and isinstance(last, int):
+            sides = SPATIAL[len(shape) - 3]
+            more = [step for step in (_GROWING if len(sides) > 1 else _LONG) if step > last]
+            for open_ in reshape(case, item, (*shape[:2], *sides)):
+                yield from (open_.sized(**dict.fromkeys(sides, step)) for step in more[:3])
 
 
 def with_shape(case: Case, item: Argument, shape: Shape) -> Guess:

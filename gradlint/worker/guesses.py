@@ -20,7 +20,7 @@ _SIZES = {
     "height": 32,
     "width": 32,
 }
-_SIZES |= {"nodes": 32, "edges": 96, "features": 16, "patches": 64}
+_SIZES |= {"nodes": 32, "edges": 96, "features": 16, "patches": 64, "cells": 144}
 _SIZES |= {"images": 0, "sounds": 0}
 
 

@@ -127,7 +127,7 @@ class Search:
         agenda.add((0, False, 0.0), first)
         fallback: Guess | None = None
         slow = False
-        pace = 0.0  # seconds for each number of the inputs, as far as a pass came
+        furthest, pace = 0, 0.0  # seconds for each number of the inputs, as far as a pass came
         for guess in itertools.islice(agenda, self.attempts):
             started = time.process_time()
             if started > deadline:
@@ -144,8 +144,11 @@ class Search:
                     fallback = fallback or confirmed[0]
                     continue
                 failure = confirmed
-            elif guess.volume() > _PACED:
-                pace = max(pace, (time.process_time() - started) / guess.volume())
+            elif guess.volume() > _PACED and failure.progress >= furthest:
+                own = (time.process_time() - started) / guess.volume()
+                # because a part of the time is the same for inputs of any size
+                pace = min(pace, own) if failure.progress == furthest else own
+                furthest = failure.progress
             errors.append((failure.progress, failure.error, guess))
             if beyond_inputs(failure.error):
                 break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -17,6 +18,7 @@ from gradlint.worker.case import (
     usual_shapes,
     with_shape,
 )
+from gradlint.worker.docstrings import documented
 from gradlint.worker.guesses import Argument, Guess, argument_for
 from gradlint.worker.quoted_sizes import divisible, numbers, sides, split
 from gradlint.worker.specs import (
@@ -257,6 +259,18 @@ def _missing(case: Case) -> Iterator[Guess]:
                     yield case.guess.adding(Argument(name, spec, argument.others, keyword=True))
 
 
+def _documented(case: Case) -> Iterator[Guess]:
+    """None where a value is needed: all arguments that the docstring does not call optional."""
+    given = {item.name for item in case.guess.arguments}
+    entries = [entry for entry in documented(case.forward.remarks) if not entry.optional]
+    names = [e.name for e in entries if e.name in case.forward.optional and e.name not in given]
+    guess = case.guess
+    for name in names if "None" in case.failure.text else ():
+        argument = argument_for(case.facts, case.forward, name, len(guess.arguments))
+        guess = guess.adding(replace(argument, keyword=True))
+    yield guess
+
+
 _NEAREST = 2
 """Levels of the stack at which the None that a failure is about is passed on by its own name."""
 
@@ -361,6 +375,7 @@ def _packed(case: Case) -> Iterator[Guess]:
 MESSAGES: tuple[Repair, ...] = (
     _pooled,
     _small,
+    _documented,
     _missing,
     _keyed,
     _unpacking,

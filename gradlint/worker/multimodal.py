@@ -14,7 +14,7 @@ from gradlint.worker.case import Case, Repair
 from gradlint.worker.facts import Facts
 from gradlint.worker.forwards import Forward
 from gradlint.worker.guesses import Guess, argument_for
-from gradlint.worker.specs import Prompt, Whole
+from gradlint.worker.specs import Kinds, Prompt, Whole
 
 _FEW = 2  # samples while places are counted
 _MOST = 4096  # places in one text, because attention over more is not tried
@@ -57,7 +57,7 @@ MODALITIES = (
     Modality(
         "images",
         re.compile(r"pixel_values|images?"),
-        re.compile(r"image_grid_(thw|hws?)|(mm_)?token_type_ids"),
+        re.compile(r"image_(grid_(thw|hws?)|merge_sizes|position_ids)|(mm_)?token_type_ids"),
         re.compile(r"image_token_(id|index)"),
         ("mm_tokens_per_image", "vision_soft_tokens_per_image", "image_seq_length"),
     ),
@@ -114,5 +114,18 @@ def _features(case: Case) -> Iterator[int]:
                     yield value.numel() // width
 
 
-PLACES: tuple[Repair, ...] = (_places,)
+_MASKED = re.compile(r"value tensor of shape \[(\d+)(?:, \d+)*\].*indexing result of shape \[(\d+)")
+
+
+def _masked(case: Case) -> Iterator[Guess]:
+    """There are more features of images than places that a mask of the text has for them."""
+    found, size = _MASKED.search(case.failure.text), case.guess.size
+    if not found or not any(isinstance(item.spec, Kinds) for item in case.guess.arguments):
+        return
+    count, rest = divmod(int(found[1]), size["batch"])
+    if not rest and count <= _MOST:
+        yield case.guess.sized(images=count, time=size["time"] - size["images"] + count)
+
+
+PLACES: tuple[Repair, ...] = (_places, _masked)
 """The repairs of texts that hold places."""

@@ -24,7 +24,7 @@ from gradlint.worker.specs import (
     Whole,
 )
 from gradlint.worker.states import own_states
-from gradlint.worker.vision import IMAGES, KINDS, VISION, packed_patches
+from gradlint.worker.vision import CELLS, IMAGES, KINDS, VISION, packed_patches
 from gradlint.worker.wiring import WIRING, is_wiring
 
 HIDDEN = re.compile(
@@ -237,6 +237,7 @@ def whole_number(role: Role) -> Spec:
 
 
 _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
+    KINDS,
     (_MASK, _mask),
     *WIRING,
     (_LENGTHS, _lengths),
@@ -248,7 +249,7 @@ _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_RATE, _rate),
     (_ITEM, _item),
     IMAGES,
-    KINDS,
+    CELLS,
     (_CLASS, _class),
     (_TEXT, _text),
     *VISION,

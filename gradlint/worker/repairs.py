@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 
 from gradlint.worker.assertions import ASSERTIONS
-from gradlint.worker.attempt import sources_of
 from gradlint.worker.batches import BATCHES
 from gradlint.worker.case import Case, Repair, larger, uses, view_sizes
 from gradlint.worker.guesses import Guess
@@ -47,9 +46,7 @@ def _fixed_batch(case: Case) -> Iterator[Guess]:
 
 def _other_ideas(case: Case) -> Iterator[Guess]:
     """The further ideas of each argument, those that the failing tensors stem from first."""
-    call = case.failure.call
-    value = next((t for t in call.tensors() if sources_of(t)), None) if call else None
-    blamed = [item.name for item in case.blamed(value)]
+    blamed = [item.name for item in case.blamed(case.failing())]
     items = sorted(case.guess.arguments, key=lambda item: item.name not in blamed)
     for item in items:
         yield from (case.guess.having(item.name, other) for other in item.others)

@@ -78,6 +78,13 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class Cells:
+    """The column and the row of each patch of a square image: int64, shape (…, patches, 2)."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
 class Extents:
     """The height and the width of each image of a batch: int64, shape (batch, 2)."""
 
@@ -145,6 +152,7 @@ Spec = (
     | Ring
     | Boxes
     | Grid
+    | Cells
     | Extents
     | Prompt
     | Kinds
@@ -153,7 +161,7 @@ Spec = (
     | Group
     | Packed
 )
-Shaped = Normal | Whole | Filled | Lengths | Ring | Boxes | Packed | Prompt | Kinds
+Shaped = Normal | Whole | Filled | Lengths | Ring | Boxes | Packed | Prompt | Kinds | Cells
 Sizes = Mapping[str, int]
 
 
@@ -193,6 +201,9 @@ def _tensor(spec: Shaped, shape: tuple[int, ...], sizes: Sizes) -> object:
         case Kinds():
             places = torch.arange(shape[-1])
             return ((places > 0) & (places <= sizes["images"])).long().expand(shape).clone()
+        case Cells():
+            side, places = math.isqrt(shape[-2]), torch.arange(shape[-2])
+            return torch.stack([places % side, places // side], -1).expand(shape).clone()
         case Ring():
             eye = torch.eye(shape[-1])
             ring = (eye + eye.roll(1, 0) + eye.roll(-1, 0)).clamp(max=1)

@@ -10,13 +10,14 @@ from torch import nn
 
 from gradlint.worker.facts import Facts, channels_of
 from gradlint.worker.role import Role
-from gradlint.worker.specs import PACKED, Dim, Extents, Grid, Kinds, Normal, Spec, Whole
+from gradlint.worker.specs import PACKED, Cells, Dim, Extents, Filled, Grid, Kinds, Normal, Spec
 
 _IMAGE = re.compile(r"(\w*_)?(images?|imgs?|pixel_values|pixels|picture|photo)(_?\w)?")
 _GRID = re.compile(r"(\w+_)?grid_(thw|hws?)")
-_PATCHES = re.compile(r"(pixel|patch|image)\w*_position\w*")
+_MERGED = re.compile(r"(\w+_)?merge_sizes")
+_CELLS = re.compile(r"(pixel|patch|image)\w*_position\w*")
 _FEATURES = re.compile(r"\w+_(feats?|features|embeds?|embeddings|hidden_states)")
-_KINDS = re.compile(r"(\w+_)?token_type_ids")
+_KINDS = re.compile(r"(\w+_)?token_type_ids|(image|img)_\w*(position|pos)_mask")
 _EXTENTS = re.compile(r"(image|original|target)_sizes")
 _SEEING = re.compile(r"patch|vis|image")
 _PLACES = re.compile(r"(\w+_)?(pos|bbox(es)?|boxes)")
@@ -32,7 +33,10 @@ def packed_patches(role: Role) -> Iterator[Spec]:
     """The patches of all images in one row, where `forward` must be told how many each has."""
     image = is_image(role.lower)
     beside = role.forward.optional if image else ()
-    told = any(_GRID.fullmatch(name.lower()) for name in (*role.forward.required, *beside))
+    names = [name.lower() for name in (*role.forward.required, *beside)]
+    told = any(map(_GRID.fullmatch, names))
+    if image and any(map(_CELLS.fullmatch, names)):
+        yield from _cells(role)
     if not told or _GRID.fullmatch(role.lower) or (role.index and not image):
         return
     layer = _first_of_patches(role.facts)
@@ -42,6 +46,13 @@ def packed_patches(role: Role) -> Iterator[Spec]:
         yield Normal((*PACKED, *whole))
     elif isinstance(layer, nn.Linear):
         yield Normal((*PACKED, layer.in_features))
+
+
+def _cells(role: Role) -> Iterator[Spec]:
+    """The patches of each image in a row of its own, where `forward` must be told where each is."""
+    layer = _first_of_patches(role.facts)
+    if isinstance(layer, nn.Linear):
+        yield Normal(("batch", "cells", layer.in_features))
 
 
 def _first_of_patches(facts: Facts) -> nn.Module | None:
@@ -81,9 +92,15 @@ def _grid(role: Role) -> Iterator[Spec]:
     yield Grid(3 if role.lower.endswith("thw") else 2)
 
 
-def _patches(role: Role) -> Iterator[Spec]:
-    """The row and the column of each patch of an image."""
-    yield Whole(("batch", "time", 2), 8)
+def _merged(role: Role) -> Iterator[Spec]:
+    """How many patches of a side of each image become one."""
+    side = role.facts.number("spatial_merge_size", "merge_size") or 1
+    yield Filled(("batch",), side, "int64")
+
+
+def _places_of_patches(role: Role) -> Iterator[Spec]:
+    """The column and the row of each patch of an image."""
+    yield Cells(("batch", "cells", 2))
 
 
 def _features_of(role: Role) -> Iterator[Spec]:
@@ -100,13 +117,15 @@ def _places(role: Role) -> Iterator[Spec]:
 Idea = tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]]
 KINDS: Idea = (_KINDS, _kinds)
 """The names of the kinds of tokens, and what they may be."""
+CELLS: Idea = (_CELLS, _places_of_patches)
+"""The names of the places of patches, and what they may be."""
 IMAGES: Idea = (_IMAGE, _image)
 """The names of images, and ideas for them."""
 VISION: tuple[Idea, ...] = (
     (_EXTENTS, _extents),
     (_SPECTRUM, _spectrum),
     (_GRID, _grid),
-    (_PATCHES, _patches),
+    (_MERGED, _merged),
     (_FEATURES, _features_of),
     (_PLACES, _places),
 )

@@ -44,6 +44,46 @@ CASES = {
         ),
         ("float32[8,32,16]", "[float32[8,32,16], float32[8,32,16]]"),
     ),
+    "a docstring says which optional arguments are needed, and their shapes": (
+        net(
+            "self.s = nn.Linear(17, 8); self.a = nn.Linear(4, 8); self.t = nn.Embedding(90, 8); "
+            "self.state_dim = 17; self.act_dim = 4",
+            "r'''; "
+            "states (`torch.Tensor` of shape `(batch_size, episode_length, state_dim)`):; "
+            "    The states.; "
+            "actions (`torch.Tensor` of shape `(batch_size, episode_length, act_dim)`):; "
+            "    The actions.; "
+            "timesteps (`torch.LongTensor` of shape `(batch_size, episode_length)`):; "
+            "    The time of each.; "
+            "masks (`torch.Tensor` of shape `(batch_size, episode_length)`, *optional*):; "
+            "    What to leave out.; "
+            "'''; "
+            "return self.s(states) + self.a(actions) + self.t(timesteps)",
+            "states=None, actions=None, timesteps=None, masks=None",
+        ),
+        ("states: float32[8,32,17]", "actions: float32[8,32,4]", "timesteps: int64[8,32]"),
+    ),
+    "patches of images stand in rows where the place of each is told": (
+        net(
+            "self.l = nn.Linear(12, 8); self.p = nn.Embedding(16, 8)",
+            "p = nn.functional.embedding(pixel_position_ids, self.p.weight).sum(-2); "
+            "h = self.l(pixel_values) + p; "
+            "return h.unflatten(1, (-1, 9)).mean(2)",
+            "pixel_values, pixel_position_ids",
+        ),
+        ("float32[8,144,12]", "int64[8,144,2]"),
+    ),
+    "a mask says where in a text the features of images stand": (
+        net(
+            "self.e = nn.Embedding(50, 8); self.v = nn.Conv2d(3, 8, 8, 8)",
+            "h = self.e(input_ids).clone(); "
+            "f = self.v(pixel_values).flatten(2).transpose(1, 2).reshape(-1, 8); "
+            "h[image_position_mask.bool()] = f; "
+            "return h",
+            "input_ids, pixel_values, image_position_mask",
+        ),
+        ("int64[8,48]", "float32[8,3,32,32]", "int64[8,48]"),
+    ),
     "annotations may stand in a comment": (
         net(
             "self.l = nn.Conv2d(3, 4, 3)",
@@ -355,6 +395,16 @@ CASES = {
             "pixel_values, grid_thw",
         ),
         ("float32[512,3,14,14]", "int64[8,3]"),
+    ),
+    "one number for each image says how many of its patches are merged": (
+        net(
+            "self.l = nn.Linear(12, 3)",
+            "s = zip(grid_thw.tolist(), merge_sizes.tolist(), strict=True); "
+            "h = self.l(pixel_values).split([t * h * w for (t, h, w), side in s]); "
+            "return torch.stack([part.mean(0) for part in h])",
+            "pixel_values, grid_thw, merge_sizes",
+        ),
+        ("float32[512,12]", "int64[8,3]", "int64[8]"),
     ),
     "an optional argument is given without which forward raises": (
         net(
