@@ -205,10 +205,10 @@ class TestRuns:
         old(tmp_path / "sizes.py", "HIDDEN = 7\n")
         return tmp_path
 
-    def probed(self, project: Path, *, trace: bool = True) -> list[str]:
+    def probed(self, project: Path, *, trace: bool = True, timeout: float = 60) -> list[str]:
         """The files that a run reads anew."""
         steps: list[Step] = []
-        config = Config(seeds=1, python=sys.executable, trace=trace)
+        config = Config(seeds=1, python=sys.executable, trace=trace, timeout=timeout)
         lint([project], config, project, watch=steps.append)
         return sorted({step.path for step in steps})
 
@@ -239,8 +239,8 @@ class TestRuns:
 
     def test_what_had_no_time_is_tried_again(self, project: Path) -> None:
         old(project / "one.py", MODEL.replace("\n\n\nclass", "\nsum(range(10**10))\n\n\nclass"))
-        assert self.probed(project) == ["one.py", "sizes.py", "two.py"]
-        assert self.probed(project) == ["one.py"]
+        assert self.probed(project, timeout=5) == ["one.py", "sizes.py", "two.py"]
+        assert self.probed(project, timeout=5) == ["one.py"]
 
     def test_data_that_a_model_reads_counts(self, project: Path) -> None:
         old(project / "sizes.py", "HIDDEN = int(open('size.txt').read())\n")

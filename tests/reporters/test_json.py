@@ -37,7 +37,17 @@ def test_the_keys_are_those_of_schema_1_in_their_order() -> None:
     ]
     assert list(document["files"][0]) == ["path", "status", "reason"]
     assert list(document["models"][0]) == [
-        *("path", "name", "line", "cell", "status", "reason", "built_from", "constructor"),
+        *(
+            "path",
+            "name",
+            "line",
+            "cell",
+            "status",
+            "reason",
+            "built_from",
+            "constructor",
+            "method",
+        ),
         *(
             "inputs",
             "optimizer",
