@@ -6,7 +6,7 @@ import math
 
 from gradlint.theory.dense import is_rigid, weight_square, with_mean_weight
 from gradlint.theory.elementwise import passing
-from gradlint.theory.moments import BATCH, FEATURE, POSITION
+from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments
 from gradlint.theory.places import Landing, smeared
 from gradlint.theory.step import Call, Gain, Step, weighted_gain
 from gradlint.theory.taps import Taps
@@ -23,10 +23,13 @@ def convolution(call: Call) -> Step:
     2019). Source: He 2015, Xiao 2018.
     """
     weight, before = call.weight, call.first.with_channels()
-    kernel = _computed(call) if weight is None else (weight.shape, weight_square(weight))
-    if kernel is None:
+    computed = _computed(call) if weight is None else None
+    if computed is not None:
+        shape, square = computed.shape, computed.square
+    elif weight is not None:
+        shape, square = weight.shape, weight_square(weight)
+    else:
         return passing(call)
-    shape, square = kernel
     transposed = "transpose" in call.name
     taps = _taps(call, before.shape, shape[2:], transposed=transposed)
     channels = shape[1]
@@ -46,6 +49,8 @@ def convolution(call: Call) -> Step:
     )
     if weight is not None:
         after = with_mean_weight(after, before, weight, channels * share)
+    if computed is not None:
+        after = _with_alike_taps(after, before, computed, channels * share)
     gain = weighted_gain(
         channel_square,
         before,
@@ -58,12 +63,24 @@ def convolution(call: Call) -> Step:
     return Step(after, (gain, *(Gain(0.0),) * (len(call.operands) - 1)))
 
 
-def _computed(call: Call) -> tuple[tuple[int, ...], float] | None:
-    """Shape and mean square of a kernel that is no parameter itself, but computed from one."""
+def _computed(call: Call) -> Moments | None:
+    """A kernel that is no parameter itself, but computed from one."""
     for operand in call.operands[1:]:
         if operand.constant and len(operand.moments.shape) == len(call.shape):
-            return operand.moments.shape, operand.moments.square
+            return operand.moments
     return None
+
+
+def _with_alike_taps(after: Moments, before: Moments, kernel: Moments, count: float) -> Moments:
+    """Add what taps that are not independent make of the mean of a signal.
+
+    Those of a standardised kernel sum to 0, so that they leave nothing of it.
+    """
+    extra = count * (count - 1.0) * kernel.local * before.mean**2
+    extra = max(extra, -0.999 * after.square)
+    return after._replace(
+        square=after.square + extra, shared=after.shared + extra, local=after.local + extra
+    )
 
 
 def _landing(taps: tuple[Taps, ...]) -> Landing | None:

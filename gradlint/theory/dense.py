@@ -189,17 +189,18 @@ def _product(
 def _pairs(one: Moments, count: float, same: float, beside: float) -> float:
     """E of the sum over pairs of different elements of a row, or of one from each of two rows.
 
-    What is left of 1 where rows sum to 1, as weights of attention do. `same` is E of a pair of
-    equal places, `beside` that of two places of one row.
+    What is left of the square of a row's sum, where rows weigh as those of attention do. `same` is
+    E of a pair of equal places, `beside` that of two places of one row.
     """
     if _is_weighing(one, count):
-        return max(1.0 - count * same, 0.0)
+        return max((count * one.mean) ** 2 - count * same, 0.0)
     return count * (count - 1.0) * beside
 
 
 def _is_weighing(one: Moments, count: float) -> bool:
-    """Whether rows sum to 1."""
-    return abs(count * one.mean - 1.0) < 1e-6
+    """Whether rows sum to 1, or to what a column for no key at all has left of it."""
+    total = count * one.mean
+    return abs(total - 1.0) < 1e-6 or (one.sign > 0 and 0.5 < total < 1.0)
 
 
 def _common(part: Moments, role: str) -> tuple[float, float]:

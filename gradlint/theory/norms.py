@@ -38,6 +38,21 @@ class Group(NamedTuple):
         other = (self.features - 1) * self.batch * places * before.mean**2
         return (same + other) / self.size
 
+    def removed(self, before: Moments) -> tuple[float, float]:
+        """What subtracting the mean takes from `shared` and from `local`.
+
+        E of the square of the mean where two elements have the same one, else of the product of the
+        means of two inputs, or of two places: of one of its features, m^2 of two.
+        """
+        common = self.common(before)
+        if self.batch > 1:
+            return common, common
+        inputs, places = (
+            before.mean**2 + (part - before.mean**2) / self.features
+            for part in (before.shared, before.local)
+        )
+        return inputs, common if self.positions > 1 else places
+
     def degrees(self, before: Moments) -> float:
         """Effective number of independent elements: positions of one input may be nearly one."""
         own = before.square - before.shared
@@ -59,12 +74,11 @@ def normalise(call: Call, before: Moments, group: Group, *, centre: bool) -> Ste
     common = group.common(before) if centre else 0.0
     variance = max(before.square - common, 0.0) + _epsilon(call)
     scale, offset = _affine(call)
-    remove = (before.shared, before.local, before.mean**2) if centre else (0.0, 0.0, 0.0)
-    removed = common if group.batch > 1 else min(common, *remove) if centre else 0.0
+    inputs, places = group.removed(before) if centre else (0.0, 0.0)
     after = Moments(
         max(scale * (before.square - common) / variance + offset, 1e-280),
-        scale * (before.shared - removed) / variance + offset,
-        scale * (before.local - removed) / variance + offset,
+        scale * (before.shared - inputs) / variance + offset,
+        scale * (before.local - places) / variance + offset,
         0.0 if centre else before.mean * math.sqrt(scale / variance),
         call.shape,
         before.axes,

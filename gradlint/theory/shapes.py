@@ -130,6 +130,8 @@ def _read_out(call: Call, after: Moments) -> Step:
 def _surviving(before: Moments, shape: tuple[int, ...]) -> str:
     if len(shape) == len(before.shape):
         return before.axes
+    if len(shape) > len(before.shape):  # an index of None adds an axis
+        return _regrouped(before.shape, before.axes, shape)
     axes, place = "", 0
     for axis, size in enumerate(before.shape):
         left = len(before.shape) - axis

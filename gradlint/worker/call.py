@@ -148,7 +148,8 @@ def input_settings(
 def _is_constant(value: object) -> TypeGuard[torch.Tensor]:
     """Whether the value is a tensor that no gradient flows to, such as a buffer or a mask."""
     return (
-        type(value) is torch.Tensor
+        isinstance(value, torch.Tensor)
+        and type(value) in (torch.Tensor, nn.Parameter)
         and not value.requires_grad
         and (value.is_floating_point() or value.dtype is torch.bool)
         and value.numel() > 0

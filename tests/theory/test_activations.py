@@ -125,6 +125,7 @@ def test_a_rectified_signal_that_noise_was_added_to_responds_as_its_skewness_say
     z.requires_grad_()
     y = ACTIVATIONS[name].double()(z)
     (slope,) = torch.autograd.grad(y.sum(), z)
+    y = y.detach()
     function = activation_of(name, layer_of(ACTIVATIONS[name]), parameters_of(ACTIVATIONS[name]))
     assert function is not None
     response = respond(function, mean, sigma, skewness)

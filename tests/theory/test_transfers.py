@@ -167,6 +167,32 @@ class Standardised(nn.Module):
         return functional.conv2d(x, kernel.reshape_as(self.weight))
 
 
+class Sink(nn.Module):
+    """Attention with a column for no key at all, which is left out again (Xiao 2024)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(64, 64) for _ in range(3))
+        self.sink = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = self.q(x) @ self.k(x).transpose(1, 2) / 8.0
+        logits = torch.cat([logits, self.sink.expand(*logits.shape[:2], 1)], -1)
+        return functional.softmax(logits, dim=-1)[..., :-1] @ self.v(x)
+
+
+class Placed(nn.Module):
+    """Tokens that frozen positions are added to, in front of a norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = nn.Parameter(3.0 * torch.randn(12, 64), requires_grad=False)
+        self.norm = nn.LayerNorm(64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(x + self.places)
+
+
 class Pixels(nn.Module):
     """Pixels divided by 255 inside the model, so that what reaches its first layer is small."""
 
@@ -253,6 +279,11 @@ NETWORKS: dict[str, Network] = {
     "pooling by attention": tokens(AttentionPooling),
     "separable attention": image(SeparableAttention),
     "standardised convolution": image(Standardised),
+    "standardised convolution of a signal with a mean": image(
+        lambda: nn.Sequential(nn.ReLU(), Standardised(), nn.GroupNorm(4, 32))
+    ),
+    "attention with a sink": tokens(Sink),
+    "frozen positions": tokens(Placed),
     "pixels scaled inside": network(Pixels, 32, 64),
     "gate of two halves": dense(lambda x: x[:, :64] * torch.sigmoid(x[:, 64:]), 64),
     "concatenation": dense(lambda x: torch.cat([x, 2 * x], 1), 256),
