@@ -45,6 +45,7 @@ from gradlint.layers.recurrence import (
     ungated,
 )
 from gradlint.layers.scales import CRITICAL, HiddenWeight, at_critical_scale, hidden_weights
+from gradlint.layers.teaching import blurs, is_separable, is_wide, recurs, work
 from gradlint.program import StepKind, TrainingLoop
 from gradlint.protocol.claim import Bound, Claim
 from gradlint.protocol.nodes import Initialisation, Layer, Parameter, Stop, Stray
@@ -131,6 +132,7 @@ __all__ = [
     "at_critical_scale",
     "attends",
     "between_steps",
+    "blurs",
     "effects",
     "fitting_norm",
     "gated",
@@ -138,7 +140,9 @@ __all__ = [
     "gradient_claim",
     "hidden_weights",
     "is_saturating",
+    "is_separable",
     "is_weighted",
+    "is_wide",
     "iterates",
     "length",
     "listing",
@@ -148,6 +152,7 @@ __all__ = [
     "names",
     "own_steps",
     "parts",
+    "recurs",
     "repeats",
     "role_of",
     "site",
@@ -157,6 +162,7 @@ __all__ = [
     "trunk_claim",
     "ungated",
     "unreached",
+    "work",
 ]
 
 

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gradlint.rule import (
     Bound,
     Claim,
     Family,
     Hypothesis,
+    Layer,
     LayerGraph,
     LoopRule,
     OptimizerFamily,
     Quantity,
+    Remedy,
     Role,
+    SetGateBias,
+    Severity,
     Span,
     StepKind,
     Training,
     TrainingLoop,
-    loops,
-    multiplications,
+    blurs,
+    gated,
+    is_separable,
+    is_wide,
     name_of,
+    recurs,
     role_of,
     ungated,
+    work,
 )
 
 # Of networks for digits and text that failed with Adam at their loops' own rates 12 of 14 left over
@@ -37,13 +44,14 @@ _NOTHING = Bound(at_most=0.95)
 # Rates below are meant for longer training: a sound network of three layers learns nothing of the
 # task in 300 steps with SGD at .003, and half with Adam at .0001.
 _SLOWEST = {OptimizerFamily.SGD: 5e-2, OptimizerFamily.ADAM: 3e-4}
-_NARROWEST = 8  # two toy models of width 2 learn in 5,000 steps, not in 300
 _MOST = 5e7  # multiplications of one forward pass, so that a step takes some milliseconds
-_PLACES = 16
 _BATCHES = (64, 32, 16)  # samples: fewer tell too little of a class in 300 steps
 _SEQUENCES = 32
 _LONGEST = 50  # steps of a sequence: of longer ones a second task takes too many seconds
 _REMEMBERS = Bound(at_least=-2)  # decades, as `vanilla-rnn` has it
+_KEEPS = Bound(at_least=-1)  # decades: of 39 recurrences above it each one learnt to recall
+_GATED_LONGEST = 16  # steps: over more the gates lose three decades, of which other rules speak
+_GATE_BIAS = 2.0  # decay a step of an LSTM: -.188 with bias 0, -.059 with 1, -.006 with 2
 
 
 class NoProgress(LoopRule):
@@ -67,6 +75,8 @@ class NoProgress(LoopRule):
         in up to 500 steps; over more than 50 only that is rehearsed. Where it does not, and the
         gradient has lost two decades over the sequence by then, it cannot learn to remember: be it
         that the gradient vanished from the start, or that large steps have saturated the states.
+        Of a layer with gates over 16 steps or fewer it is a note, from one decade: over more, other
+        rules speak of the gates alone.
 
         Where the task is learnt, findings of other rules about weak or strong signals are warnings;
         those about a gradient that vanishes over time only where the first step is recalled.
@@ -79,10 +89,10 @@ class NoProgress(LoopRule):
     Known limitations:
         Only loops whose optimizer, learning rate and cross entropy are in sight, and small models
         of one input. Rates below .05 for SGD, times the steps that its momentum adds up, and below
-        3e-4 for Adam are left alone, because they are meant for longer training. So are recurrences
-        with gates, because they learn to remember in more steps, models with a layer narrower than
-        8, because they need longer, and models whose samples have too few numbers for ten patterns
-        to lie apart.
+        3e-4 for Adam are left alone, because they are meant for longer training. So are models with
+        a layer narrower than 8, because they need longer, and models whose samples have too few
+        numbers for ten patterns to lie apart. Recurrences with gates may learn to remember in more
+        steps than are rehearsed.
     """
 
     family = Family.TRAINING_LOOP
@@ -99,19 +109,21 @@ class NoProgress(LoopRule):
             return
         if training.loss not in ("CrossEntropyLoss", "cross_entropy"):
             return
-        for task, steps, claims in _tasks(graph):
+        for task in _tasks(graph):
             yield Hypothesis(
                 span=place,
                 layer="",
                 message=(
-                    f"{steps} steps of {training.optimizer} with learning rate {rate:g} teach this "
-                    f"model next to nothing of {task}"
+                    f"{task.steps} steps of {training.optimizer} with learning rate {rate:g} teach "
+                    f"this model next to nothing of {task.name}"
                 ),
-                claims=claims,
+                claims=task.claims,
                 region=(),
+                remedies=task.remedies,
                 advice=(
                     "change the learning rate: higher if the loss stands still, lower if it jumps"
                 ),
+                severity=task.severity,
                 symptom=True,
             )
 
@@ -232,6 +244,34 @@ if __name__ == "__main__":
 import torch
 from torch import nn
 
+class SlowToOpen(nn.Module):
+    def __init__(self, hidden=16):
+        super().__init__()
+        self.embed = nn.Embedding(4, 16)
+        self.lstm = nn.LSTM(16, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, 4)
+
+    def forward(self, tokens):  # tokens: (batch, 10)
+        return self.head(self.lstm(self.embed(tokens))[0][:, -1])
+
+def train():
+    model = SlowToOpen()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)  # confirmed
+    criterion = nn.CrossEntropyLoss()
+    for _ in range(10):
+        tokens = torch.randint(0, 4, (32, 10))
+        optimizer.zero_grad()
+        loss = criterion(model(tokens), tokens[:, 0])
+        loss.backward()
+        optimizer.step()
+
+if __name__ == "__main__":
+    train()
+""",
+        """
+import torch
+from torch import nn
+
 class Digits(nn.Module):
     def __init__(self, width=32):
         super().__init__()
@@ -292,43 +332,73 @@ def _lasting(training: Training) -> float:
     return (training.learning_rate or 0.0) / max(1.0 - momentum, 1e-3)
 
 
-def _tasks(graph: LayerGraph) -> Iterator[tuple[str, int, tuple[Claim, ...]]]:
-    """What the model should learn, in how many steps, and what is claimed if it does not."""
-    if not _recurs(graph):
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What a model should learn in so many steps, and what is claimed and tried if it does not."""
+
+    name: str
+    steps: int
+    claims: tuple[Claim, ...]
+    severity: Severity = Severity.ERROR
+    remedies: tuple[Remedy, ...] = ()
+
+
+def _tasks(graph: LayerGraph) -> Iterator[_Task]:
+    recall = "the first step of its sequence"
+    if not recurs(graph):
         if claims := _learning(graph):
-            yield "a simple task", 300, claims
+            yield _Task("a simple task", 300, claims)
     elif claims := _recalling(graph):
-        yield "the first step of its sequence", 500, claims
+        yield _Task(recall, 500, claims)
         if all(claim.steps <= _LONGEST for claim in claims):
-            yield "a simple task", 300, _starting(graph)
-
-
-def _recurs(graph: LayerGraph) -> bool:
-    fused = any(role_of(layer) in (Role.RECURRENT, Role.CELL) for layer in graph.layers)
-    return fused or next(loops(graph), None) is not None
+            yield _Task("a simple task", 300, _starting(graph))
+    elif found := _gated(graph):
+        layer, steps = found
+        claims = _recall(graph, layer, steps, _KEEPS)
+        yield _Task(recall, 500, claims, Severity.NOTE, (_opened(layer),))
 
 
 def _learning(graph: LayerGraph) -> tuple[Claim, ...]:
     """That the model learns the patterns; no claim where it is too large, narrow or few-sided."""
-    if not (_is_wide(graph) and _is_separable(graph)):
+    if not (is_wide(graph) and is_separable(graph)):
         return ()
-    work = _work(graph) / max(graph.inputs[0].shape[0], 1)
-    batch = next((size for size in _BATCHES if size * work <= _MOST), 0)
+    each = work(graph) / max(graph.inputs[0].shape[0], 1)
+    batch = next((size for size in _BATCHES if size * each <= _MOST), 0)
     if not batch:
         return ()
     claim = _unlearned(graph, batch=batch)
-    return (replace(claim, bound=_NOTHING, error=_NOTHING) if _averages(graph) else claim,)
+    return (replace(claim, bound=_NOTHING, error=_NOTHING) if blurs(graph) else claim,)
 
 
 def _recalling(graph: LayerGraph) -> tuple[Claim, ...]:
     """That a recurrence without gates recalls its first step, or its gradient still reaches it."""
     found = list(ungated(graph))
-    fused = [layer for layer in graph.layers if role_of(layer) is Role.RECURRENT]
-    if len(found) != 1 or len(fused) > 1 or not found[0].own or _work(graph) > _MOST:
+    if len(found) != 1 or _stacked(graph) or not found[0].own or work(graph) > _MOST:
         return ()
-    measured, steps = found[0].measured, found[0].own
-    decay = Claim(Quantity.TRAINED_DECAY, measured.id, _REMEMBERS, steps=steps, batch=_SEQUENCES)
+    return _recall(graph, found[0].measured, found[0].own, _REMEMBERS)
+
+
+def _gated(graph: LayerGraph) -> tuple[Layer, int] | None:
+    """The only recurrent layer and the steps of its sequence, where it has gates and few steps."""
+    found = [*gated(graph, "lstm"), *gated(graph, "gru")]
+    if len(found) != 1 or _stacked(graph) or work(graph) > _MOST:
+        return None
+    return found[0] if 0 < found[0][1] <= _GATED_LONGEST else None
+
+
+def _stacked(graph: LayerGraph) -> bool:
+    return sum(role_of(layer) is Role.RECURRENT for layer in graph.layers) > 1
+
+
+def _recall(graph: LayerGraph, layer: Layer, steps: int, bound: Bound) -> tuple[Claim, ...]:
+    decay = Claim(Quantity.TRAINED_DECAY, layer.id, bound, steps=steps, batch=_SEQUENCES)
     return (_unlearned(graph, steps=steps, batch=_SEQUENCES), decay)
+
+
+def _opened(layer: Layer) -> Remedy:
+    gate = "forget" if name_of(layer).startswith("lstm") else "update"
+    title = f"start the {gate} gate's bias at {_GATE_BIAS:g}"
+    return Remedy(title, (SetGateBias(layer.id, _GATE_BIAS),))
 
 
 def _starting(graph: LayerGraph) -> tuple[Claim, ...]:
@@ -345,41 +415,3 @@ def _unlearned(graph: LayerGraph, *, batch: int, steps: int = 0) -> Claim:
         batch=batch,
         steps=steps,
     )
-
-
-def _is_separable(graph: LayerGraph) -> bool:
-    """Whether a sample has as many numbers as the narrowest layer, so that patterns lie apart."""
-    shapes = [item.shape for item in graph.inputs if len(item.shape) > 1]
-    return any(math.prod(shape[1:]) >= _NARROWEST for shape in shapes)
-
-
-def _is_wide(graph: LayerGraph) -> bool:
-    """Whether no hidden layer is so narrow that ten classes hardly fit: it takes longer then."""
-    weighted = {layer.id for layer in graph.layers if graph.weight_of(layer) is not None}
-    narrow = (
-        layer.id
-        for layer in graph.layers
-        if layer.id in weighted and math.prod(layer.shape[1:]) < _NARROWEST
-    )
-    return not any(graph.behind_all([id]) & (weighted - {id}) for id in narrow)
-
-
-def _averages(graph: LayerGraph) -> bool:
-    """Whether convolutions end in a mean over so many places that it blurs the patterns."""
-    return any(role_of(layer) is Role.CONVOLUTION for layer in graph.layers) and any(
-        math.prod(producer.shape) >= _PLACES * math.prod(layer.shape)
-        for layer in graph.layers
-        if name_of(layer) == "mean" or "avg" in name_of(layer)
-        for producer in graph.producers(layer)
-    )
-
-
-def _work(graph: LayerGraph) -> int:
-    """The multiplications of one forward pass."""
-    recurrent = (
-        (layer, graph.weight_of(layer))
-        for layer in graph.layers
-        if role_of(layer) in (Role.RECURRENT, Role.CELL)
-    )
-    inside = sum(math.prod(layer.shape) * weight.fan_in for layer, weight in recurrent if weight)
-    return multiplications(graph) + inside

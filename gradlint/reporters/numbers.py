@@ -18,7 +18,7 @@ _WORDS = {
     Quantity.UNLEARNED_START: "loss on one batch after 60 steps, over that of a constant output",
     Quantity.GRADIENT_DECADES: "gradient at {of}, relative to the output",
     Quantity.RECURRENT_DECAY: "gradient at {first_step} of {of}, relative to the last",
-    Quantity.TRAINED_DECAY: "the same after a short training: gradient at {first_step} of {of}",
+    Quantity.TRAINED_DECAY: "gradient after a short training, at {first_step} of {of}",
     Quantity.GRADIENT_NORM: "norm of the whole gradient",
     Quantity.SATURATION: "saturated share of {of}",
     Quantity.DEAD_SHARE: "share of the units of {of} that are always zero",

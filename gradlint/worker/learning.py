@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 from torch import nn
 
-from gradlint.protocol.training import loss_function
+from gradlint.protocol.training import OptimizerFamily, loss_function
 from gradlint.worker.lesson import Lesson
 from gradlint.worker.rehearsal import Rehearsal
 from gradlint.worker.run import Run, UnmeasurableError
@@ -19,6 +20,7 @@ RECALLED = 0.1
 _HOPELESS, _LATE = 0.97, 200  # with so much left after so many steps none learnt more
 _BRIEF = 40  # steps of a sequence: with longer ones 500 steps of training take too many seconds
 _LAST = 20  # steps over which answers are counted
+_PROOF = {OptimizerFamily.SGD: 2}  # times as long as it took; Adam's steps do not grow
 _SOON = 100  # steps: 11 networks overflowed sooner with each seed, and all failed
 
 
@@ -31,7 +33,11 @@ class Learning:
 
 
 def learning(run: Run, *, batch: int, steps: int, enough: float) -> Learning:
-    """Rehearse a `Lesson` with `batch` samples, until a share of `enough` is left.
+    """Rehearse a `Lesson` with `batch` samples, until no more than a share of `enough` is left.
+
+    With SGD that has to last for as many steps again as it took, because its steps grow with the
+    gradient: of five networks that failed at digits, although a rehearsal had come that far, two
+    had lost it by then with every seed, and none of seven did that learnt.
 
     `steps` is the length of a sequence whose first step is to be recalled, 0 for another task.
 
@@ -46,22 +52,45 @@ def learning(run: Run, *, batch: int, steps: int, enough: float) -> Learning:
 
 def _learning(run: Run, batch: int, steps: int, enough: float) -> Learning:
     lesson, rehearsal = Lesson(run, batch=batch, steps=steps), Rehearsal(run)
-    losses, wrong, left = [], [], math.nan
+    record, until = _Record(lesson.classes), 0
     late = RECALL_STEPS if 0 < steps <= _BRIEF else _LATE
     for step in range(RECALL_STEPS if steps else STEPS):
-        losses.append(rehearsal.step(lesson.loss, on=lesson.draw(), draw=step))
-        wrong.append(lesson.wrong)
-        if not math.isfinite(losses[-1]):
+        loss = rehearsal.step(lesson.loss, on=lesson.draw(), draw=step)
+        if not math.isfinite(loss):
             if step < _SOON:
                 return Learning(math.inf, rehearsal.model)
             raise UnmeasurableError(f"the loss overflowed after {step} steps")
-        chance = 1.0 - 1.0 / lesson.classes
-        left = min(_mean(losses) / math.log(lesson.classes), _mean(wrong) / chance)
-        if step >= _LAST and (left < enough or (step >= late and left > _HOPELESS)):
+        record.add(loss, lesson.wrong)
+        if step >= late and record.left > _HOPELESS:
             break
-    return Learning(left, rehearsal.model)
+        if step >= _LAST and record.uncertain < enough:
+            until = until or step * _PROOF.get(run.training.family, 1)
+            if step >= until:
+                break
+    return Learning(record.left, rehearsal.model)
 
 
-def _mean(values: list[float]) -> float:
-    last = values[-_LAST:]
-    return sum(last) / len(last)
+class _Record:
+    """What the last steps left of a lesson of so many classes, by the loss and by wrong answers."""
+
+    def __init__(self, classes: int) -> None:
+        self._all = math.log(classes), 1.0 - 1.0 / classes
+        self._shares: deque[tuple[float, float]] = deque(maxlen=_LAST)
+
+    def add(self, loss: float, wrong: float) -> None:
+        self._shares.append((loss / self._all[0], wrong / self._all[1]))
+
+    @property
+    def left(self) -> float:
+        """By whichever is less, because large weights make wrong answers certain ones."""
+        return min(self._means)
+
+    @property
+    def uncertain(self) -> float:
+        """By whichever is more: with both the curvature of the loss has gone, too."""
+        return max(self._means)
+
+    @property
+    def _means(self) -> tuple[float, float]:
+        count = len(self._shares)
+        return sum(x for x, _ in self._shares) / count, sum(x for _, x in self._shares) / count
