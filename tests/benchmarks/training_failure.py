@@ -158,8 +158,8 @@ def _seed(row: dict[str, object]) -> int:
 
 
 GATED = ("GRU", "LSTM", "remembering")
-MEMORY = ("forget-gate-bias", "short-memory-gates")
-"""The rules about gated cells: notes, because such cells may learn in spite of a short memory."""
+MEMORY = ("forget-gate-bias", "short-memory-gates", "no-progress")
+"""What is said of gated cells: notes, because such cells may learn in spite of a short memory."""
 GROUPS: dict[str, Callable[[Design], bool]] = {
     "SGD": lambda d: d.kind != "recurrent" and d.optimizer == "SGD",
     "Adam": lambda d: d.kind != "recurrent" and d.optimizer == "Adam",
