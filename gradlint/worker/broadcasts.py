@@ -53,6 +53,7 @@ def elementwise(case: Case) -> Iterator[Guess]:
         : 2 if both else 1
     ]:
         yield from resize(case, case.blamed(tensor), old, new)
+        yield from _joined(case, tensor, new - old)
         for extra in range(1, min(new - 1, 3)):
             yield from resize(case, case.blamed(tensor), old - extra, new - extra)
         if any(dims_of(item.spec) & SIDES for item in case.blamed(tensor)):
@@ -86,8 +87,21 @@ def _stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[Guess]:
             yield from reshape(case, item, ("batch", "time", sizes[-1]))
 
 
+def _joined(case: Case, tensor: torch.Tensor, missing: int) -> Iterator[Guess]:
+    """What was made of several sequences, one after the other, is too short by one of them."""
+    items = case.blamed(tensor)
+    sequences = all(len(case.shape(item.spec)) > 2 for item in items)
+    for item in items if len(items) > 1 and sequences else ():
+        dims: Shape = getattr(item.spec, "shape", ())
+        sizes = case.shape(item.spec)
+        if len(sizes) == 3 and sizes[1] + missing > 0:
+            yield from reshape(case, item, (dims[0], sizes[1] + missing, dims[2]))
+
+
 def _in_depth(case: Case, tensors: list[torch.Tensor], count: int) -> Iterator[Guess]:
     """Each step of a sequence has a token of each of `count` codebooks, or as many features."""
+    if tensors[0].is_floating_point():
+        return  # because it is what became of tokens
     shape: Shape = ("batch", "time", count)
     features = any(tensor.is_floating_point() for tensor in tensors)
     for item in case.blamed(tensors[0]):

@@ -71,8 +71,10 @@ Repair = Callable[[Case], Iterator[Guess]]
 
 def reshape(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
     """Give an argument another shape; the edges of a graph have only one."""
-    if getattr(item.spec, "high", None) == "nodes":
+    if _is_wiring(item.spec):
         return
+    if getattr(item.spec, "shape", ())[:1] == ("nodes",) and shape[:1] == ("batch",):
+        shape = ("nodes", *shape[1:])
     if hasattr(item.spec, "shape"):
         yield case.guess.having(item.name, reshaped(item.spec, shape))
     elif isinstance(item.spec, Group):
@@ -100,7 +102,13 @@ def resize(case: Case, items: Iterable[Argument], have: int, want: int) -> Itera
             yield case.guess.sized(**{name: want})
 
 
+def _is_wiring(spec: Spec) -> bool:
+    return getattr(spec, "high", None) == "nodes"
+
+
 def _resized(case: Case, spec: Spec, have: int, want: int) -> Iterator[Spec]:
+    if _is_wiring(spec):
+        return
     if isinstance(spec, Group):
         for index, part in enumerate(spec.items):
             for new in _resized(case, part, have, want):

@@ -32,6 +32,7 @@ def convolution(case: Case) -> Iterator[Guess]:
     for item in case.blamed(value):
         if value.dim() == rank and value.shape[1] != channels:
             yield from resize(case, [item], value.shape[1], channels)
+            yield from _stacked(case, item, value.shape[1], channels)
             yield from _permuted(case, item, value.shape[1], channels)
             yield from _folded(case, item, value, channels)
         elif value.dim() != rank:
@@ -39,6 +40,14 @@ def convolution(case: Case) -> Iterator[Guess]:
             patches = [other for other in alike if getattr(other, "shape", ())[:1] == PACKED]
             yield from (case.guess.having(item.name, other) for other in patches)
             yield from ranked(case, item, value.dim(), (channels, *SPATIAL[rank - 3]))
+
+
+def _stacked(case: Case, item: Argument, have: int, want: int) -> Iterator[Guess]:
+    """The pixels of each patch became channels: fewer channels lead to those that are wanted."""
+    dims: Shape = getattr(item.spec, "shape", ())
+    sizes = case.shape(item.spec)
+    if len(sizes) > 1 and have > sizes[1] and have % sizes[1] == sizes[1] * want % have == 0:
+        yield from reshape(case, item, (dims[0], sizes[1] * want // have, *dims[2:]))
 
 
 def _folded(case: Case, item: Argument, value: torch.Tensor, channels: int) -> Iterator[Guess]:

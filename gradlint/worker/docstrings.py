@@ -26,5 +26,5 @@ class Documented:
 def documented(docstring: str) -> Iterator[Documented]:
     """The tensors that a docstring has an entry for, in order."""
     for name, kind, shape, rest in _ENTRY.findall(docstring):
-        sizes = tuple(size.strip() for size in shape.split(",") if size.strip())
+        sizes = tuple("_".join(size.split()) for size in shape.split(",") if size.strip())
         yield Documented(name, kind, sizes, "optional" in rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -105,6 +106,15 @@ class Facts:
         side = self.number("image_size")
         return (side,) if side else None
 
+    def is_of_patches(self, layer: nn.Linear) -> bool:
+        """Whether a layer takes the pixels of a patch, in three colours, as the model cuts them."""
+        for module in self.model.modules():
+            size = vars(module).get("patch_size")
+            sides = size if isinstance(size, tuple) else (size, size)
+            if all(type(side) is int for side in sides):
+                return layer.in_features == 3 * math.prod(sides)
+        return False
+
     def published(self) -> int | None:
         """The side of the images that the weights of a published architecture were trained on."""
         for module in self.model.modules():
@@ -155,7 +165,7 @@ class Facts:
     def _holders(self) -> Iterator[dict[str, object]]:
         modules = list(self.model.modules())[:_NEST]
         yield from (vars(module) for module in modules)
-        for name in ("config", "cfg", "args", "opt", "hparams"):
+        for name in ("config", "_internal_dict", "cfg", "args", "opt", "hparams"):
             configuration = vars(self.model).get(name)
             if isinstance(configuration, dict):
                 yield configuration

@@ -10,6 +10,8 @@ from torch import nn
 from gradlint.worker.facts import CHANNELS, Facts, channels_of, spatial_of
 from gradlint.worker.specs import SPATIAL, Dim, Normal, Spec, Whole
 
+_COLOURS = 3
+
 
 def last_size(main: Spec) -> Dim:
     """The size of the last dimension, 16 where that is not fixed."""
@@ -37,6 +39,8 @@ def _of_layer(facts: Facts, layer: nn.Module) -> Spec | None:
             return recurrent(layer)
         case nn.RNNCellBase():
             return Normal(("batch", layer.input_size))
+        case nn.Linear() if facts.is_of_patches(layer):
+            return Normal(("batch", _COLOURS, "height", "width"))
         case nn.Linear() | nn.Bilinear():
             # because attention and layer norms stand over sequences
             sequence = facts.first(nn.MultiheadAttention, nn.LayerNorm) or asks(facts, layer)

@@ -19,6 +19,7 @@ from gradlint.worker.case import (
     with_shape,
 )
 from gradlint.worker.docstrings import documented
+from gradlint.worker.groups import GROUPS
 from gradlint.worker.guesses import Argument, Guess, argument_for
 from gradlint.worker.quoted_sizes import divisible, numbers, sides, split
 from gradlint.worker.specs import (
@@ -27,9 +28,7 @@ from gradlint.worker.specs import (
     Filled,
     Group,
     Normal,
-    Packed,
     Size,
-    Spec,
     Whole,
     reshaped,
 )
@@ -208,7 +207,7 @@ def _dimensions(case: Case) -> Iterator[Guess]:
     )
     call = case.failure.call
     value = call.args[0] if call and call.args else case.named()
-    if re.search(r"supposed to be a vector|[Ee]xpected (a )?vector", text):
+    if re.search(r"supposed to be a vector|[Ee]xpected (a )?vector|be one-dimensional", text):
         for item in case.blamed(value):
             yield from (with_shape(case, item, shape) for shape in usual_shapes(case, item, 1))
     if not (out_of_range or many or stated):
@@ -284,39 +283,6 @@ def _passed_on(frames: Sequence[Frame], name: str) -> bool:
     )
 
 
-def _keyed(case: Case) -> Iterator[Guess]:
-    """A mapping or an object with attributes was expected, or has too few entries."""
-    error, text = case.failure.error, case.failure.text
-    attribute = re.search(r"object has no attribute '(\w+)'", text)
-    key = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
-    name = attribute[1] if attribute else key
-    if not name.isidentifier():
-        return
-    if attribute and not re.search(r"'(Tensor|SimpleNamespace|dict)'|SimpleNamespace", text):
-        return
-    kind = "namespace" if attribute else "dict"
-    for item in case.blamed():
-        entries = _entries(item.spec)
-        if name not in entries and ((key and entries) or attribute):
-            new = argument_for(case.facts, case.forward, name, len(entries)).spec
-            entries[name] = new
-            if isinstance(new, Whole) and new.high == "nodes":
-                entries = {key: _of_nodes(part) for key, part in entries.items()}
-            yield case.guess.having(item.name, Group(kind, tuple(entries.values()), tuple(entries)))
-
-
-def _of_nodes(spec: Spec) -> Spec:
-    """The features of a graph have a row for each node."""
-    shape = getattr(spec, "shape", ())
-    return reshaped(spec, ("nodes", *shape[1:])) if shape[:1] == ("batch",) else spec
-
-
-def _entries(spec: Spec) -> dict[str, Spec]:
-    if isinstance(spec, Group) and spec.keys:
-        return dict(zip(spec.keys, spec.items, strict=True))
-    return {}
-
-
 _COUNTED = frozenset("arange linspace zeros ones full rand randn empty eye".split())
 
 
@@ -350,39 +316,15 @@ def _scalars(case: Case) -> Iterator[Guess]:
                 yield from (case.guess.having(item.name, other) for other in item.others)
 
 
-def _parted(case: Case) -> Iterator[Guess]:
-    """What was split has fewer parts than are asked for, because it is not long enough for more."""
-    frame = case.failure.user_frame()
-    if frame is None or "tuple index out of range" not in case.failure.text:
-        return
-    for name in re.findall(r"(\w+)\[", frame.text):
-        parts = frame.variables.get(name)
-        if isinstance(parts, (tuple, list)) and parts and isinstance(parts[0], torch.Tensor):
-            for size in dict.fromkeys(parts[0].shape[1:]):
-                more = size * (len(parts) + 1) // len(parts)
-                yield from resize(case, case.blamed(parts[0]), size, more)
-
-
-def _packed(case: Case) -> Iterator[Guess]:
-    frame = case.failure.user_frame()
-    line = frame.text if frame else ""
-    if "PackedSequence" in case.failure.text or "pad_packed_sequence" in line:
-        for item in case.blamed():
-            if isinstance(item.spec, Normal) and len(item.spec.shape) == 3:
-                yield case.guess.having(item.name, Packed(("batch", "time", item.spec.shape[-1])))
-
-
 MESSAGES: tuple[Repair, ...] = (
     _pooled,
     _small,
     _documented,
     _missing,
-    _keyed,
+    *GROUPS,
     _unpacking,
     _einops,
     _scalars,
-    _packed,
-    _parted,
     _flags,
     _dtype,
     _dimensions,

@@ -87,6 +87,8 @@ def hidden(role: Role) -> Iterator[Spec]:
     layer = role.facts.first(nn.RNNBase, nn.RNNCellBase)
     if role.lower == "c" and layer is None:
         return
+    if role.lower == "hidden_states" and layer is None:
+        yield role.main()
     states = [name for name in role.forward.required if HIDDEN.fullmatch(name.lower())]
     apart = len(states) > 1
     if not apart:

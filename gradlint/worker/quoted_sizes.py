@@ -59,6 +59,8 @@ def divisible(case: Case) -> Iterator[Guess]:
     """Sizes that should be a multiple of something."""
     found = re.search(r"(?:divisible|multiple|divided)(.{0,60})", case.failure.text)
     sides = [name for name in sorted(SIDES | {"time"}) if uses(case.guess, name)]
+    if "don't multiply up to the size" in case.failure.text and "depth" in sides:
+        yield case.guess.sized(depth=case.guess.size["depth"] + 1)  # because the first stands alone
     if "divisib" in case.failure.text or "multiple" in case.failure.text:
         numbers = map(int, re.findall(r"\d+", found[1])) if found else ()
         for by in dict.fromkeys(number for number in numbers if number > 1):

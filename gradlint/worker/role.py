@@ -51,10 +51,14 @@ class Role:
         """What the layer takes that this argument meets first, as far as that is known."""
         consumer = self.consumer()
         known = spec_of(Facts(consumer)) if consumer is not None else None
-        if isinstance(known, Normal) and len(known.shape) == 2 and asks(self.facts, consumer):
+        known = known or self._unconsumed()
+        sequence = self.lower == "hidden_states" or asks(self.facts, consumer)
+        if isinstance(known, Normal) and len(known.shape) == 2 and sequence:
             return Normal(("batch", "time", known.shape[-1]))
-        if known is not None:
-            return known
+        return known
+
+    def _unconsumed(self) -> Spec:
+        """What the first layer takes that no other argument meets."""
         others = [name for name in self.forward.required if name != self.name]
         taken = [Role(self.facts, self.forward, name, 1).consumer() for name in others]
         inside = {id(part) for module in taken if module is not None for part in module.modules()}

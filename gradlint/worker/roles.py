@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gradlint.worker.annotated import annotated, remarked
@@ -16,6 +17,9 @@ from gradlint.worker.specs import (
     Spec,
 )
 from gradlint.worker.wiring import features, graph, is_wiring
+
+_TENSOR = re.compile(r"(typing\.)?(Union\[)?(torch\.)?Tensor\b")
+"""An annotation that allows a tensor, be it beside something else."""
 
 
 def ideas_for(facts: Facts, forward: Forward, name: str, index: int) -> tuple[Spec, ...]:
@@ -33,6 +37,8 @@ def _ideas(role: Role) -> Iterator[Spec]:
     if role.forward.calls(role.name):
         yield Function()
     keys = role.forward.keys(role.name)
+    if keys and _TENSOR.match(role.forward.annotations.get(role.name, "")):
+        yield next(by_name(role))
     if keys:
         yield Group("dict", tuple(_part(role, key, i) for i, key in enumerate(keys)), keys)
     yield from (Constant(choice) for choice in role.forward.choices(role.name))

@@ -114,6 +114,11 @@ def _split(case: Case, items: list[Argument], have: int, want: int) -> Iterator[
     lasts = [case.shape(item.spec)[-1:] or (0,) for item in items if isinstance(item.spec, Normal)]
     if len(lasts) < 2 or want < len(lasts) or sum(last[0] for last in lasts) != have:
         return
+    if len({last[0] for last in lasts}) == 1 and want % len(lasts) == 0:
+        alike = case.guess
+        for item in (item for item in items if isinstance(item.spec, Normal)):
+            alike = _with_last(alike, item, want // len(lasts))
+        yield alike
     rest = want
     guess = case.guess
     for item, last in reversed(list(zip(items, lasts, strict=False))[1:]):

@@ -10,7 +10,18 @@ from torch import nn
 
 from gradlint.worker.facts import Facts, channels_of
 from gradlint.worker.role import Role
-from gradlint.worker.specs import PACKED, Cells, Dim, Extents, Filled, Grid, Kinds, Normal, Spec
+from gradlint.worker.specs import (
+    PACKED,
+    Cells,
+    Dim,
+    Extents,
+    Filled,
+    Grid,
+    Kinds,
+    Normal,
+    Spec,
+    Whole,
+)
 
 _IMAGE = re.compile(r"(\w*_)?(images?|imgs?|pixel_values|pixels|picture|photo)(_?\w)?")
 _GRID = re.compile(r"(\w+_)?grid_(thw|hws?)")
@@ -18,6 +29,7 @@ _MERGED = re.compile(r"(\w+_)?merge_sizes")
 _CELLS = re.compile(r"(pixel|patch|image)\w*_position\w*")
 _FEATURES = re.compile(r"\w+_(feats?|features|embeds?|embeddings|hidden_states)")
 _KINDS = re.compile(r"(\w+_)?token_type_ids|(image|img)_\w*(position|pos)_mask")
+_AXES = re.compile(r"(img|image|txt|text|latent|video)_ids")
 _EXTENTS = re.compile(r"(image|original|target)_sizes")
 _SEEING = re.compile(r"patch|vis|image")
 _PLACES = re.compile(r"(\w+_)?(pos|bbox(es)?|boxes)")
@@ -109,6 +121,13 @@ def _features_of(role: Role) -> Iterator[Spec]:
         yield Normal(("batch", "source", role.facts.hidden()))
 
 
+def _axes(role: Role) -> Iterator[Spec]:
+    """Where each step of a sequence stands: its frame, its row and its column."""
+    for axes in (3, 4):
+        yield Whole(("time", axes), 8)
+        yield Whole(("batch", "time", axes), 8)
+
+
 def _places(role: Role) -> Iterator[Spec]:
     if role.index and role.consumer() is None:
         yield Normal(("batch", "source", 4))
@@ -122,6 +141,7 @@ CELLS: Idea = (_CELLS, _places_of_patches)
 IMAGES: Idea = (_IMAGE, _image)
 """The names of images, and ideas for them."""
 VISION: tuple[Idea, ...] = (
+    (_AXES, _axes),
     (_EXTENTS, _extents),
     (_SPECTRUM, _spectrum),
     (_GRID, _grid),

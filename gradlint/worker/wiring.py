@@ -10,7 +10,9 @@ from gradlint.worker.specs import Group, Normal, Ring, Spec, Whole
 
 _EDGES = re.compile(r"(\w+_)?edge_index\w*|edges|edge_list")
 _ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support|connectivity\w*")
-_NODES = re.compile(r"x|features?|nodes?|node_features|feat|h|inputs?")
+_NODES = re.compile(r"x|features?|nodes?|node_(?!types?|ids?)\w+|feat|h|inputs?")
+_ENDS = re.compile(r"i|j|row|col|idx_\w+")
+"""Arguments that hold one end of each edge, where another holds what lies on the edges."""
 _CLOUD = frozenset({"z", "batch"})
 """Arguments beside the places of the atoms of molecules or of the points of clouds."""
 
@@ -21,8 +23,10 @@ def is_wiring(name: str) -> bool:
 
 
 def is_graph(role: Role) -> bool:
-    """Whether `forward` takes the edges of a graph."""
-    return any(is_wiring(name.lower()) for name in role.forward.required)
+    """Whether `forward` takes the edges of a graph, be it by their ends."""
+    names = [name.lower() for name in role.forward.required]
+    ends = any(map(_ENDS.fullmatch, names)) and any("edge" in name for name in names)
+    return ends or any(map(is_wiring, names))
 
 
 def features(role: Role) -> Iterator[Spec]:
@@ -62,7 +66,17 @@ def _edges(role: Role) -> Iterator[Spec]:
 def _edge_values(role: Role) -> Iterator[Spec]:
     known = role.facts.number("edge_dim", "edge_attr_dim", "num_edge_features", "edge_in_channels")
     one, many = Normal(("edges",)), Normal(("edges", known or _width(role)))
-    yield from (many, one) if known or "attr" in role.lower else (one, many)
+    yield from (many, one) if known or re.search("attr|emb|feat", role.lower) else (one, many)
+
+
+def _ends(role: Role) -> Iterator[Spec]:
+    if is_graph(role):
+        yield Whole(("edges",), "nodes")
+
+
+def _node_kinds(role: Role) -> Iterator[Spec]:
+    if is_graph(role):
+        yield Whole(("nodes",), role.facts.number("num_node_types", "num_types") or 2)
 
 
 def _edge_kinds(role: Role) -> Iterator[Spec]:
@@ -83,6 +97,8 @@ def _membership(role: Role) -> Iterator[Spec]:
 WIRING: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_EDGES, _edges),
     (re.compile(r"edge_types?|rel(ation)?_types?"), _edge_kinds),
+    (re.compile(r"node_types?"), _node_kinds),
+    (_ENDS, _ends),
     (re.compile(r"edge_(?!index|types?)\w+"), _edge_values),
     (re.compile(r"pos(itions?)?|coords?|coordinates"), _positions),
     (re.compile(r"batch(_index|_idx)?"), _membership),

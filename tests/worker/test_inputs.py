@@ -136,6 +136,78 @@ CASES = {
         net("self.l = nn.Linear(20, 3)", "return self.l(x) * self.l(condition)", "x, *, condition"),
         ("float32[8,20]", "condition: float32[8,20]"),
     ),
+    "what cuts patches takes images": (
+        net(
+            "self.patch_size = (4, 4); self.l = nn.Linear(48, 3)",
+            "return self.l(F.unfold(x, 4, stride=4).transpose(1, 2))",
+        ),
+        ("float32[8,3,32,32]",),
+    ),
+    "what becomes channels is not counted among them": (
+        net(
+            "self.l = nn.Conv2d(48, 3, 1)",
+            "return self.l(F.pixel_unshuffle(x, 4))",
+        ),
+        ("float32[8,3,32,32]",),
+    ),
+    "a sequence is as long as what is joined to it needs": (
+        net(
+            "self.l = nn.Linear(6, 4); self.where = nn.Parameter(torch.randn(50, 4))",
+            "both = torch.cat([self.l(hidden_states), self.l(other_hidden_states)], 1); "
+            "return both + self.where",
+            "hidden_states, other_hidden_states",
+        ),
+        ("float32[8,18,6]", "float32[8,32,6]"),
+    ),
+    "places in an image have three or four coordinates": (
+        net(
+            "self.l = nn.Linear(4, 6)",
+            "return self.l(img_ids[..., [0, 1, 2, 3]] * 1.0) + hidden_states",
+            "hidden_states, img_ids",
+        ),
+        ("float32[8,32,6]", "int64[32,4]"),
+    ),
+    "a list has as many tensors as are read from it": (
+        net(
+            "self.l = nn.Linear(6, 4)",
+            "return self.l(maps[0] + maps[3])",
+            "maps: list[torch.Tensor]",
+        ),
+        ("[float32[8,6], float32[8,6], float32[8,6], float32[8,6]]",),
+    ),
+    "the first frame of a video stands alone": (
+        net(
+            "self.l = nn.Conv3d(3, 4, 1)",
+            "first, rest = x[:, :, :1], x[:, :, 1:]; "
+            "return self.l(rest.unflatten(2, (-1, 8)).mean(3) + first)",
+        ),
+        ("float32[8,3,17,32,32]",),
+    ),
+    "the ends of the edges of a graph are told one by one": (
+        net(
+            "self.a = nn.Linear(12, 4); self.n = nn.BatchNorm1d(4)",
+            "return self.n(self.a(torch.cat([node_emb[i], edge_emb], 1)))",
+            "node_emb, edge_emb, i",
+        ),
+        ("float32[32,6]", "float32[96,6]", "int64[96]"),
+    ),
+    "each node of a graph has a kind": (
+        net(
+            "self.l = nn.Linear(5, 4); self.num_node_types = 3; "
+            "self.w = nn.Parameter(torch.ones(3, 4))",
+            "h = self.l(x) * self.w[node_type]; return h[edge_index[0]] + h[edge_index[1]]",
+            "x, edge_index, node_type",
+        ),
+        ("float32[32,5]", "int64[2,96]", "int64[32]"),
+    ),
+    "a batch that may be a tensor is one": (
+        net(
+            "self.l = nn.Linear(5, 3)",
+            "return self.l(x['patches'] if isinstance(x, dict) else x)",
+            "x: torch.Tensor | dict[str, torch.Tensor]",
+        ),
+        ("float32[8,5]",),
+    ),
     "what is split into too few parts is longer": (
         net(
             "self.l = nn.Conv2d(4, 3, 1)",
