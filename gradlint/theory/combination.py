@@ -178,6 +178,11 @@ def _with_scalar(call: Call, sign: float) -> Step:
     return apply(shift(slope, offset), call.operands[0], call.shape)
 
 
+def _with_itself(call: Call) -> bool:
+    """Whether a tensor meets itself, as in x * x: one edge of the graph stands for both."""
+    return len(call.operands) == 1 and not call.layer.settings and not call.operands[0].parts
+
+
 def _number_first(call: Call) -> bool:
     return any(key in ("argument0", "argument0.mean") for key, _ in call.layer.settings)
 
@@ -215,6 +220,8 @@ def multiplication(call: Call) -> Step:
     """Independent factors: q' = q1 q2, r' = r1 r2, m' = m1 m2; the gain of one is the other's q."""
     if len(call.operands) < 2:
         number = scalar_of(call)
+        if _with_itself(call):
+            return apply(Power(2.0), call.operands[0], call.shape)
         if not call.operands or number is None:
             return passing(call)
         return apply(shift(number, 0.0), call.operands[0], call.shape)

@@ -254,7 +254,7 @@ def _sizes(letters: str, part: Moments) -> dict[str, tuple[int, str]]:
 
 def _terms(one: tuple[int, ...], two: tuple[int, ...], out: tuple[int, ...]) -> float:
     """The number of terms in each sum of a contraction: sqrt(|A| |B| / (|out| shared sizes))."""
-    if len(one) >= 2 and len(two) >= 2 and one[-1] == two[-2] and out[-1:] == two[-1:]:
+    if len(one) >= 2 and len(two) >= 2 and one[-1] == two[-2]:
         return float(max(one[-1], 1))
     sizes = 1.0
     for size in one:

@@ -218,6 +218,26 @@ def passing(call: Call) -> Step:
     return Step(call.first.sized(call.shape), (UNCHANGED,) * len(call.operands))
 
 
+def chosen(call: Call) -> Step:
+    """One of two tensors at each place: moments and gradient by the share of places that it has."""
+    share = call.layer.setting("argument0.mean", -1.0)
+    if len(call.operands) != 2 or not 0.0 <= share <= 1.0:
+        return masked(call)
+    one, two = (operand.moments for operand in call.operands)
+    if one.shape != two.shape:
+        return masked(call)
+    after = one._replace(
+        square=share * one.square + (1.0 - share) * two.square,
+        shared=share * one.shared + (1.0 - share) * two.shared,
+        local=share * one.local + (1.0 - share) * two.local,
+        mean=share * one.mean + (1.0 - share) * two.mean,
+        shape=call.shape,
+        curve=None,
+        sign=one.sign if one.sign == two.sign else 0,
+    )
+    return Step(after, (Gain(share), Gain(1.0 - share)))
+
+
 _HIDDEN = -1e4
 """Below this a logit is meant to have no weight."""
 

@@ -114,6 +114,37 @@ def total(call: Call) -> Step:
     )
 
 
+def running_total(call: Call) -> Step:
+    """The sum of the first t of N elements, over all t: m' = m (N + 1) / 2.
+
+    q' = (q - p) (N + 1) / 2 + p (N + 1) (2 N + 1) / 6, and an element gets the gradients of all
+    later sums, (N + 1) / 2 on average.
+    """
+    before = call.first
+    rank = max(len(before.shape), 1)
+    setting = call.layer.setting
+    axis = int(setting("dim", setting("argument1", -1.0))) % rank
+    count = float(before.shape[axis]) if before.shape else 1.0
+    mean, steps = 0.5 * (count + 1.0), (count + 1.0) * (2.0 * count + 1.0) / 6.0
+    common = before.local if before.axes[axis : axis + 1] == POSITION else before.mean**2
+
+    def summed(own: float, other: float) -> float:
+        return (own - other) * mean + other * steps
+
+    beside = min(common, before.shared)
+    after = before._replace(
+        square=bounded(summed(before.square, common)),
+        shared=summed(before.shared, beside),
+        local=summed(before.local, common),
+        mean=before.mean * mean,
+        shape=call.shape,
+        spread=(),
+        curve=None,
+        skew=0.0,
+    )
+    return Step(after, (Gain(mean),) * len(call.operands))
+
+
 def length(call: Call) -> Step:
     """The norm over K elements: q' = K q, nearly the same everywhere; a gradient keeps its norm."""
     before = call.first

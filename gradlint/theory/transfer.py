@@ -61,7 +61,9 @@ TRANSFERS: dict[str, Transfer] = {
         "identity contiguous to float double half bfloat16 type type_as clone alias triu tril "
         "checkpoint detach data copyslices",
     ),
-    **_named(elementwise.masked, "masked_fill where"),
+    **_named(elementwise.masked, "masked_fill"),
+    **_named(elementwise.chosen, "where"),
+    **_named(pooling.running_total, "cumsum"),
     **_named(
         spectral.fourier,
         "fft_fft fft_fft2 fft_fftn fft_rfft fft_rfft2 fft_rfftn fft_ifft fft_ifft2 fft_ifftn "

@@ -121,14 +121,14 @@ def call_settings(
     """Plain arguments as they are; of constant tensors their shape, mean and mean square.
 
     A tensor is constant if no gradient flows to it and no input has a part in it but whole numbers,
-    such as positions: `origin` names the others that it comes from.
+    such as positions: `origin` names the others that it comes from. So is a choice by truth values.
     """
     named = [(f"argument{index}", value) for index, value in enumerate(args)]
     named += list(kwargs.items())
     plain = ((name, _first(value)) for name, value in named)
     settings = [(name, value) for name, value in plain if isinstance(value, Setting)]
     for name, value in named:
-        if _is_constant(value) and not origin(value):
+        if _is_constant(value) and (value.dtype is torch.bool or not origin(value)):
             settings += _statistics(name, value)
     return tuple(settings)
 

@@ -181,6 +181,11 @@ class Sink(nn.Module):
         return functional.softmax(logits, dim=-1)[..., :-1] @ self.v(x)
 
 
+class RunningTotal(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.cumsum(1)
+
+
 class Placed(nn.Module):
     """Tokens that frozen positions are added to, in front of a norm."""
 
@@ -258,6 +263,10 @@ NETWORKS: dict[str, Network] = {
     "gelu spelled out": dense(
         lambda x: 0.5 * x * (1 + torch.tanh(0.7978846 * (x + 0.044715 * x**3)))
     ),
+    "a product with itself": dense(lambda x: x * x),
+    "a choice between two halves": dense(
+        lambda x: torch.where(x[:, :64] > 0.3, x[:, 64:], 2.0 * x[:, :64]), 64
+    ),
     "scaled and shifted": dense(lambda x: 3.0 * x + 0.5),
     "rrelu": dense(lambda x: functional.rrelu(x, training=True)),
     "maxout": dense(lambda x: x.reshape(-1, 64, 2).amax(-1), 64),
@@ -282,6 +291,7 @@ NETWORKS: dict[str, Network] = {
     "standardised convolution of a signal with a mean": image(
         lambda: nn.Sequential(nn.ReLU(), Standardised(), nn.GroupNorm(4, 32))
     ),
+    "running totals of tokens": tokens(RunningTotal),
     "attention with a sink": tokens(Sink),
     "frozen positions": tokens(Placed),
     "pixels scaled inside": network(Pixels, 32, 64),
