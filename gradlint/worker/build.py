@@ -186,8 +186,9 @@ def _from(
             model = made(module, form, limit)
         except UserError as error:
             error.constructor = inlined(form)
-            # because no other arguments help where a package is not installed
-            first = error if isinstance(error.error, ImportError) else first or error
+            if isinstance(error.error, ImportError) or _is_but_large(error, first):
+                first = error  # because no other arguments help
+            first = first or error
             now = told(error.error)
             new = [
                 (c, now) for c in _repaired(module, form, error, limit) if c.constructor not in seen
@@ -219,6 +220,12 @@ def _from(
             late = fitted >= _FITS or time.process_time() > deadline
             queue = [] if late else [*((item, "") for item in fits[:_FITS]), *queue]
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
+
+
+def _is_but_large(error: UserError, before: UserError | None) -> bool:
+    """Whether a form of the candidate has but its size against it, where others were wrong."""
+    built = before is not None and before.stage != "build"
+    return isinstance(error.error, TooLargeError) and not built
 
 
 def _changed(form: Candidate, model: nn.Module, cause: BaseException) -> Iterator[Candidate]:

@@ -43,6 +43,8 @@ _SIDES = (
     "resolution",
     "image_resolution",
 )
+_COLOURS = 4
+"""Channels of an image, at most; what has more of them than this is a side."""
 _NEST = 3
 SPECIAL_TOKEN = re.compile(r"\w+_token_(id|index)")
 """What configurations call a token that stands for something else than a word."""
@@ -100,7 +102,7 @@ class Facts:
                     and value
                     and all(type(v) is int for v in value)
                 ):
-                    return tuple(value)
+                    return tuple(side for side in value if side > _COLOURS) or tuple(value)
                 if type(value) is int and value >= 8:
                     return (value,)
         side = self.number("image_size")

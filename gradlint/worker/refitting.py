@@ -18,6 +18,7 @@ _DISAGREEING = (
     r"[Ee]xpected:? (\d+),? (?:but )?got:? (\d+)",
     r"has incorrect size.*?(\d+).*?(\d+)",
     r"invalid for input of size (\d+).*?(\d+)",
+    r"length of (\d+).*?max\w*\D{0,30}(\d+)",
 )
 _HOLDER_RUN = re.compile(r"'(?:types\.)?SimpleNamespace' object is not callable")
 _HOLDER = "__import__('types').SimpleNamespace("

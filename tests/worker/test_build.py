@@ -422,6 +422,21 @@ class TestConstructorErrors:
         built = build(module_of(source), wanted)
         assert built.candidate == Candidate(BuiltFrom.NAMES, "Net(Config(vocab_size=1000))")
 
+    def test_a_longest_length_is_made_what_is_passed_on(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, max_seq_len):
+                    super().__init__()
+                    self.rows = nn.Parameter(torch.randn(max_seq_len, 3))
+
+                def forward(self):
+                    most = len(self.rows)
+                    assert most >= 512, f"the length of 512 is more than the max length of {most}"
+                    return self.rows * 2
+        """
+        built = build(module_of(source), request("Net(32)", built_from=BuiltFrom.NAMES))
+        assert built.candidate.constructor == "Net(512)"
+
     def test_sizes_of_the_user_are_not_made_to_fit(self) -> None:
         source = LINEAR.replace("self.layer(x)", "self.layer(x @ torch.ones(3, 7))")
         with pytest.raises(UserError) as caught:
@@ -492,6 +507,19 @@ class TestSize:
         source = LINEAR.replace("nn.Linear(3, width)", "nn.Linear(width, 20000)")
         built = build(module_of(source), request("Net(20000)", "Net(20)"))
         assert built.candidate.constructor == "Net(20)"
+
+    def test_arguments_that_were_missing_are_found_for_a_large_model(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, in_channels):
+                    super().__init__()
+                    self.layer = nn.Conv2d(in_channels, 15_000_000, 1)
+
+                def forward(self, x):
+                    return self.layer(x[..., :2, :2])
+        """
+        built = build(module_of(source), request("Net()"))
+        assert built.candidate.constructor == "Net(in_channels=3)"
 
     def test_defaults_that_are_too_large_are_made_narrower(self) -> None:
         source = """

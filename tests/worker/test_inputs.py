@@ -269,6 +269,13 @@ CASES = {
         + net("self.layers = nn.Sequential(Layer())", "return self.layers(data)", "data"),
         ("(float32[32,5], int64[2,96])",),
     ),
+    "the channels of an image are none of its sides": (
+        net(
+            "self.l = nn.Conv2d(3, 4, 3); self.input_size = (43, 47, 3)",
+            "return self.l(x)",
+        ),
+        ("float32[8,3,43,47]",),
+    ),
     "an image has the sides that the message tells": (
         net(
             "self.l = nn.Conv2d(3, 4, 3)",
