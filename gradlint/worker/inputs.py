@@ -26,12 +26,14 @@ from gradlint.worker.refitting import beyond_inputs
 from gradlint.worker.repairs import mismatch, repairs
 from gradlint.worker.restoring import Remembered
 from gradlint.worker.specs import described
+from gradlint.worker.unset import left_unset
 
 BATCH = 8
 _ATTEMPTS = 40
 _SECONDS = 10.0  # of processor time, because a busy machine must not change what is found
 _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
 _VOLUME = 1 << 24
+_UNSET = 2  # passes that fail for what a configuration lacks, because inputs seldom stand for that
 _PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
 
 
@@ -126,7 +128,7 @@ class Search:
         agenda = Agenda()
         agenda.add((0, False, 0.0), first)
         fallback: Guess | None = None
-        slow = False
+        slow, unset = False, 0
         furthest, pace = 0, 0.0  # seconds for each number of the inputs, as far as a pass came
         for guess in itertools.islice(agenda, self.attempts):
             started = time.process_time()
@@ -150,7 +152,8 @@ class Search:
                 pace = min(pace, own) if failure.progress == furthest else own
                 furthest = failure.progress
             errors.append((failure.progress, failure.error, guess))
-            if beyond_inputs(failure.error):
+            unset += left_unset(self.model, failure)
+            if beyond_inputs(failure.error) or unset >= _UNSET:
                 break
             case = Case(failure, guess, facts, forward)
             for deduced, better in repairs(case):

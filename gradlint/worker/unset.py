@@ -11,7 +11,7 @@ from dataclasses import replace
 from torch import nn
 
 from gradlint.protocol.wire import Candidate
-from gradlint.worker.attempt import frames_of, tried
+from gradlint.worker.attempt import Failure, Frame, frames_of, tried
 from gradlint.worker.usual import usual
 
 
@@ -22,8 +22,17 @@ def completed(candidate: Candidate, model: nn.Module, error: BaseException) -> I
     line reads is `config.NAME`, or an attribute that a constructor has set to that.
     """
     frames = [frame for frame in frames_of(error) if frame.users]
-    names = (name for frame in reversed(frames) for name in _unset(model, frame.file, frame.text))
-    yield from _with(candidate, names)
+    yield from _with(
+        candidate, (name for frame in reversed(frames) for name in _unset(model, frame))
+    )
+
+
+def left_unset(model: nn.Module, failure: Failure) -> bool:
+    """Whether the line that failed for a None reads one of the model's configuration."""
+    frame = failure.user_frame()
+    # because what is compared with None is False
+    told = re.search("None|'bool' object", failure.text)
+    return frame is not None and told is not None and any(_unset(model, frame))
 
 
 def begun(candidate: Candidate, error: BaseException) -> Iterator[Candidate]:
@@ -47,21 +56,26 @@ def _with(candidate: Candidate, names: Iterator[str]) -> Iterator[Candidate]:
             yield replace(candidate, constructor=ast.unparse(tree))
 
 
-def _unset(model: nn.Module, file: str, line: str) -> Iterator[str]:
-    """The entries of the model's configuration that are None and that a line of `file` reads."""
-    values = getattr(getattr(model, "config", None), "__dict__", {})
-    read = re.findall(r"\bconfig\.(\w+)", line)
-    for owner in {type(module): module for module in model.modules()}.values():
-        source = _constructor(type(owner), file)
-        for attribute in re.findall(r"\bself\.(\w+)", line) if source else ():
-            if getattr(owner, attribute, 0) is None:
-                read += re.findall(rf"self\.{attribute} = (?:self\.)?config\.(\w+)", source)
-    yield from (name for name in read if values.get(name, 0) is None)
+def _unset(model: nn.Module, frame: Frame) -> Iterator[str]:
+    """The entries of the model's configuration that are None and that a line reads.
+
+    By itself, by an attribute, or by a variable that its method has from there.
+    """
+    configuration = getattr(model, "config", None)
+    read = re.findall(r"\bconfig\.(\w+)", frame.text)
+    for kind in dict.fromkeys(type(module) for module in model.modules()):
+        source = _source(kind, "__init__", frame.file)
+        for attribute in re.findall(r"\bself\.(\w+)", frame.text) if source else ():
+            read += re.findall(rf"self\.{attribute} = (?:self\.)?config\.(\w+)", source)
+        method = _source(kind, frame.function, frame.file)
+        for name in re.findall(r"(?<![.\w])[a-z]\w*", frame.text) if method else ():
+            read += re.findall(rf"\b{name} = [^\n]*?\bconfig\.(\w+)", method)
+    yield from (name for name in read if getattr(configuration, name, 0) is None)
 
 
-def _constructor(kind: type, file: str) -> str:
-    """The source of the constructor of a class, "" where that is not in `file`."""
-    code = getattr(kind.__init__, "__code__", None)  # type: ignore[misc]
+def _source(kind: type, method: str, file: str) -> str:
+    """The source of a method of a class, "" where that is not in `file`."""
+    code = getattr(getattr(kind, method, None), "__code__", None)
     if code is None or code.co_filename != file:
         return ""
     return str(tried(lambda: inspect.getsource(code)).value)

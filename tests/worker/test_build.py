@@ -402,6 +402,27 @@ class TestConstructorErrors:
         built = build(module_of(source), request("Net(Config())"))
         assert built.candidate.constructor == "Net(Config(top_k=2))"
 
+    def test_what_a_configuration_leaves_unset_is_found_a_line_before_the_one_that_fails(
+        self,
+    ) -> None:
+        source = """
+            class Config:
+                def __init__(self, image_token_id=None):
+                    self.image_token_id = image_token_id
+
+            class Net(nn.Module):
+                def __init__(self, config):
+                    super().__init__()
+                    self.config = config
+                    self.layer = nn.Embedding(9, 4)
+
+                def forward(self, input_ids):
+                    places = input_ids == self.config.image_token_id
+                    return self.layer(input_ids) * places.unsqueeze(-1)
+        """
+        built = build(module_of(source), request("Net(Config())"))
+        assert built.candidate.constructor == "Net(Config(image_token_id=4))"
+
     def test_what_a_configuration_leaves_unset_is_given_to_the_constructor(
         self,
     ) -> None:
