@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import NamedTuple
 
 from gradlint.theory.dense import is_rigid, weight_square, with_mean_weight
 from gradlint.theory.elementwise import passing
@@ -31,13 +33,14 @@ def convolution(call: Call) -> Step:
     else:
         return passing(call)
     transposed = "transpose" in call.name
-    taps = _taps(call, before.shape, shape[2:], transposed=transposed)
+    geometry = _geometry(call, before.shape, shape[2:], transposed=transposed)
+    taps = geometry.taps
     channels = shape[1]
     if transposed:
         channels = shape[0] // max(int(call.layer.setting("groups", 1.0)), 1)
     channel_square = channels * square
     share, spread = _forward(taps, before.spread)
-    common = math.prod(tap.common for tap in taps)
+    common = geometry.common
     entering = before._replace(
         spread=spread, shared=before.shared * common, local=before.local * common
     )
@@ -57,7 +60,7 @@ def convolution(call: Call) -> Step:
         after,
         call.bias_square,
         taps,
-        lands=_landing(taps),
+        lands=geometry.lands,
         rigid=weight is not None and is_rigid(weight),
     )
     return Step(after, (gain, *(Gain(0.0),) * (len(call.operands) - 1)))
@@ -83,12 +86,6 @@ def _with_alike_taps(after: Moments, before: Moments, kernel: Moments, count: fl
     )
 
 
-def _landing(taps: tuple[Taps, ...]) -> Landing | None:
-    if all(tap.kernel == 1 for tap in taps):
-        return None
-    return smeared(math.prod(1 if tap.transposed else tap.stride for tap in taps))
-
-
 def _forward(
     taps: tuple[Taps, ...], spread: tuple[tuple[float, ...], ...]
 ) -> tuple[float, tuple[tuple[float, ...], ...]]:
@@ -97,22 +94,50 @@ def _forward(
     return math.prod(share for share, _ in moved), tuple(part for _, part in moved)
 
 
-def _taps(
+class Geometry(NamedTuple):
+    """The taps along each axis, the share that two outputs have in common, and where g lands."""
+
+    taps: tuple[Taps, ...]
+    common: float
+    lands: Landing | None
+
+
+def _geometry(
     call: Call, shape: tuple[int, ...], kernels: tuple[int, ...], *, transposed: bool
-) -> tuple[Taps, ...]:
-    inner, outer = shape[-len(kernels) :], call.shape[-len(kernels) :]
+) -> Geometry:
     setting, last = call.layer.setting, "argument7" if transposed else "argument5"
     stride = setting("stride", setting("argument3"))
     dilation = max(int(setting("dilation", setting(last, 1.0))), 1)
-    if len(shape) != len(call.shape):  # an input in another shape: its borders are not known
+    return _laid_out(shape, call.shape, kernels, int(stride), dilation, transposed=transposed)
+
+
+@lru_cache(maxsize=1024)
+def _laid_out(
+    shape: tuple[int, ...],
+    result: tuple[int, ...],
+    kernels: tuple[int, ...],
+    stride: int,
+    dilation: int,
+    *,
+    transposed: bool,
+) -> Geometry:
+    inner, outer = shape[-len(kernels) :], result[-len(kernels) :]
+    if len(shape) != len(result):  # an input in another shape: its borders are not known
         inner = tuple(
-            (o - 1) * int(stride or 1) + dilation * (k - 1) + 1
+            (o - 1) * (stride or 1) + dilation * (k - 1) + 1
             for o, k in zip(outer, kernels, strict=False)
         )
-    return tuple(
-        _axis(i, o, k, int(stride), dilation, transposed=transposed)
+    taps = tuple(
+        _axis(i, o, k, stride, dilation, transposed=transposed)
         for i, o, k in zip(inner, outer, kernels, strict=False)
     )
+    return Geometry(taps, math.prod(tap.common for tap in taps), _landing(taps))
+
+
+def _landing(taps: tuple[Taps, ...]) -> Landing | None:
+    if all(tap.kernel == 1 for tap in taps):
+        return None
+    return smeared(math.prod(1 if tap.transposed else tap.stride for tap in taps))
 
 
 def _axis(

@@ -243,13 +243,18 @@ def run_family(
 
 
 def costs(count: int, seed: int) -> Iterator[str]:
-    """What a prediction costs, by kind of network; nothing is measured but its time."""
+    """What a prediction costs, by kind of network and for the median model.
+
+    Nothing is measured but its time. The median model is the median over as many networks of each
+    kind: random ones as people write them, and architectures drawn from all names of timm,
+    pytorchcv and transformers, at their true depth.
+    """
     families: dict[str, Iterable[tuple[str, Callable[[], Built]]]] = {
         "random": ((str(seed), partial(of, design(seed))) for seed in range(1000, 1000 + count)),
-        "timm": drawn("timm", seed),
-        "transformers": drawn("transformers", seed),
+        **{family: drawn(family, seed) for family in ("timm", "pytorchcv", "transformers")},
     }
     yield large()  # first, because it tells by how much the most memory held has grown
+    every: list[tuple[int, float]] = []
     for family, networks in families.items():
         found: list[tuple[int, float]] = []
         for _, make in networks:
@@ -258,10 +263,16 @@ def costs(count: int, seed: int) -> Iterator[str]:
                 found.append((len(outcome.value.layers), 1000.0 * _cost(outcome.value)))
             if len(found) == count:
                 break
-        milliseconds = statistics.median(cost for _, cost in found)
-        each = statistics.median(1000.0 * cost / layers for layers, cost in found)
-        layers = statistics.median(number for number, _ in found)
-        yield f"{family}: {milliseconds:.2f} ms for {layers:.0f} layers, {each:.0f} us a layer"
+        every += found
+        yield f"{family}: {_typical(found)}"
+    yield f"median model: {_typical(every)}"
+
+
+def _typical(found: list[tuple[int, float]]) -> str:
+    milliseconds = statistics.median(cost for _, cost in found)
+    each = statistics.median(1000.0 * cost / layers for layers, cost in found)
+    layers = statistics.median(number for number, _ in found)
+    return f"{milliseconds:.2f} ms for {layers:.0f} layers, {each:.0f} us a layer"
 
 
 def large() -> str:
