@@ -168,6 +168,8 @@ def _as_pattern(case: Case, items: list[Argument], axes: list[str]) -> Iterator[
     """The dimensions that the left side of a pattern names."""
     known = {**_AXES, **(_FRAMES if len(axes) > 4 else {"t": "time"})}
     names = [re.sub(r"[()\d]", "", axis).split(" ")[0] for axis in axes]
+    if names[0] == "n" and "b" not in names:
+        known["n"] = "batch"  # because `n, c, h, w` counts samples, and `b, n, d` tokens
     for item in items:
         usual = list(usual_shapes(case, item, len(axes)))
         if usual and all(name in known or name in ("c", "ch", "channels") for name in names):

@@ -84,6 +84,14 @@ CASES = {
         ),
         ("int64[8,48]", "float32[8,3,32,32]", "int64[8,48]"),
     ),
+    "a size called n in front of all others counts the samples": (
+        net(
+            "self.c = nn.Conv2d(3, 8, 4, 4); self.a = nn.MultiheadAttention(8, 2)",
+            "n, c, h, w = x.shape; t = self.c(1.0 * x).flatten(2).permute(2, 0, 1); "
+            "x = t + 1.0; return self.a(x, x, x)[0]",
+        ),
+        ("float32[8,3,32,32]",),
+    ),
     "annotations may stand in a comment": (
         net(
             "self.l = nn.Conv2d(3, 4, 3)",
