@@ -150,9 +150,15 @@ def _handy(candidate: Candidate) -> int:
     return limit if candidate.built_from in _GIVEN else min(_HANDY, limit)
 
 
+def _how_far(failure: UserError) -> tuple[int, bool]:
+    """How far an attempt came; what has no parameters beside those given to it was built."""
+    nothing = isinstance(failure.error, NoParametersError)
+    return _STAGES.index(failure.stage), nothing and "PassThrough" in failure.constructor
+
+
 def _latest(failures: list[UserError], name: str, target: object) -> UserError:
     if failures:
-        return max(failures, key=lambda failure: _STAGES.index(failure.stage))
+        return max(failures, key=_how_far)
     reason = f"nothing in the source says what arguments {name} takes; give them under "
     error = UserError("build", ValueError(f"{reason}[[tool.gradlint.model]]"))
     error.constructor = open_call(name, target)

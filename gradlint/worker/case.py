@@ -73,8 +73,9 @@ def reshape(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
     """Give an argument another shape; the edges of a graph have only one."""
     if _is_wiring(item.spec):
         return
-    if getattr(item.spec, "shape", ())[:1] == ("nodes",) and shape[:1] == ("batch",):
-        shape = ("nodes", *shape[1:])
+    lead: Shape = getattr(item.spec, "shape", ())[:1]
+    if lead in (("nodes",), ("edges",)) and shape[:1] == ("batch",):
+        shape = (*lead, *shape[1:])
     if hasattr(item.spec, "shape"):
         yield case.guess.having(item.name, reshaped(item.spec, shape))
     elif isinstance(item.spec, Group):

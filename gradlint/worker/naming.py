@@ -57,7 +57,8 @@ _ACTION = re.compile(r"actions?|act|a|u")
 def by_name(role: Role) -> Iterator[Spec]:
     """Ideas by what such a name stands for, the usual meaning first; then every usual rank."""
     consumer, main = role.consumer(), role.main()
-    direct = consumer is not None and not _STEP.fullmatch(role.lower)
+    other = role.lower.startswith("edge_") or _STEP.fullmatch(role.lower)
+    direct = consumer is not None and not other
     if direct and isinstance(main, Whole):
         yield from _looked_up(role, main)
     yield from packed_patches(role)

@@ -71,8 +71,10 @@ def _tokens(case: Case, item: Argument, high: int) -> Iterator[Guess]:
                     item.name, Group(item.spec.kind, tuple(parts), item.spec.keys)
                 )
     else:
-        if len(case.shape(item.spec)) > 2:  # because columns of dates are looked up one by one
-            yield case.guess.having(item.name, Whole(getattr(item.spec, "shape", ()), high))
+        shape: Shape = getattr(item.spec, "shape", ())
+        # because columns of dates, and those of nodes and edges, are looked up one by one
+        if len(shape) > 2 or shape[:1] in (("nodes",), ("edges",)):
+            yield case.guess.having(item.name, Whole(shape, high))
         yield case.guess.having(item.name, Whole(("batch", "time"), high))
         yield case.guess.having(item.name, Whole(("batch",), high))
 

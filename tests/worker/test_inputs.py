@@ -199,6 +199,15 @@ CASES = {
         ),
         ("float32[32,6]", "float32[96,6]", "int64[96]"),
     ),
+    "columns of nodes and of edges are looked up": (
+        net(
+            "self.e = nn.Embedding(5, 4); self.f = nn.Embedding(6, 4)",
+            "h = self.e(x[:, 0]); e = self.f(edge_attr[:, 0]) + self.f(edge_attr[:, 1]); "
+            "return h[edge_index[0]] + e",
+            "x, edge_index, edge_attr",
+        ),
+        ("int64[32,16]", "int64[2,96]", "int64[96,16]"),
+    ),
     "each node of a graph has a kind": (
         net(
             "self.l = nn.Linear(5, 4); self.num_node_types = 3; "
