@@ -67,6 +67,8 @@ def addition(call: Call) -> Step:
     joint = _jointly(call, lambda a, b: (a[0] + sign * b[0], a[1] + sign * b[1]))
     if joint is not None:
         return joint
+    if sign < 0.0 and _of_one_total(call):
+        return _between(call)
     terms = [broadcast(operand, call) for operand in call.operands]
     alone = _dominant(call, terms, sign)
     if alone is not None:
@@ -99,6 +101,35 @@ def _opened(term: Moments, other: Moments, after: Moments) -> tuple[float, float
     inside = min(max(1.0 - closed / positive, 0.0), 1.0)
     outside = min(max(1.0 - (1.0 - share - closed) / (1.0 - positive), 0.0), 1.0)
     return outside / share, positive * (inside - outside) / share
+
+
+def _of_one_total(call: Call) -> bool:
+    """Whether two places of one running total are subtracted."""
+    one, *others = (operand.moments.total for operand in call.operands)
+    return bool(one) and others == [one]
+
+
+def _between(call: Call) -> Step:
+    """What a running total has grown by from one place to a later one, as between steps of a scan.
+
+    As far from the end as from the start, on average; of two places anywhere a third of the way
+    lies between, with half of its mean square. Earlier ones are taken off later ones, so that the
+    sign of what was added stays.
+    """
+    one, two = (operand.moments for operand in call.operands)
+    anywhere = min(one.elements, two.elements) == max(one.elements, two.elements)
+    mean, square = (2.0 / 3.0, 0.5) if anywhere else (1.0, 1.0)
+    after = (one if one.elements >= two.elements else two)._replace(
+        square=square * one.square,
+        shared=square * one.shared,
+        local=square * one.local,
+        mean=mean * one.mean,
+        shape=call.shape,
+        axes=_axes_of_result(call),
+        spread=(),
+        total="",
+    )
+    return Step(after, (Gain(1.0), Gain(1.0)))
 
 
 def _copies(operand: Operand, after: Moments) -> Landing | None:
@@ -280,6 +311,7 @@ def _product(one: Moments, two: Moments) -> Moments:
         single=_single_of(one, two),
         parts=(),
         sign=one.sign * two.sign,
+        total="",
         skew=one.skew * two.square**1.5,
     )
 

@@ -61,6 +61,8 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
         response = expect(whole, curve.mean, curve.sigma)
     bent = curve.bent(whole, response.slope_square)
     after = through(before, response, bent, shape, _bent(before, response), sign)
+    if before.visible < 1.0 and point is exp:
+        after = _seen(after, before.visible)
     if before.curve is None or not curve.source:
         gain = _gain(before, curve, response)
         if after.rectified:
@@ -68,6 +70,17 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
         return Step(after, (gain,))
     direct = (curve.source, _chain_gain(after, curve, response))
     return Step(after, (_last_gain(point, curve),), (direct,))
+
+
+def _seen(after: Moments, share: float) -> Moments:
+    """The exponential of what a mask has put to minus infinity is 0."""
+    return after._replace(
+        square=share * after.square,
+        shared=share * after.shared,
+        local=share * after.local,
+        mean=share * after.mean,
+        curve=None,
+    )
 
 
 def _last_gain(point: PointFunction, curve: Curve) -> Gain:

@@ -51,7 +51,8 @@ class Moments(NamedTuple):
     `visible` is the share of the elements that a mask does not hide, which the moments are of.
     `alike` is the correlation of two features of one place, as of the logits of two keys. `sign` is
     1 or -1 where all elements have it, as behind a softplus or its negative, else 0. `skew` is
-    E (z - m)^3, which adds up where independent terms do, as beside a rectified shortcut.
+    E (z - m)^3, which adds up where independent terms do, as beside a rectified shortcut. `total`
+    is the running total that this is a view of, two places of which differ by what lies between.
     """
 
     square: float
@@ -68,6 +69,7 @@ class Moments(NamedTuple):
     alike: float = 0.0
     sign: int = 0
     skew: float = 0.0
+    total: str = ""
 
     @property
     def variance(self) -> float:
@@ -178,6 +180,7 @@ class Moments(NamedTuple):
             kept,
             sign=self.sign,
             skew=self.skew,
+            total=self.total,
         )
 
 

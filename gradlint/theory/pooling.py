@@ -141,6 +141,7 @@ def running_total(call: Call) -> Step:
         spread=(),
         curve=None,
         skew=0.0,
+        total=call.layer.id,
     )
     return Step(after, (Gain(mean),) * len(call.operands))
 

@@ -129,6 +129,22 @@ class SelectiveScan(nn.Module):
         return self.head(state)
 
 
+class ChunkedScan(nn.Module):
+    """The same scan for all places at once, by what a running total grows by between two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.pace, self.head = nn.Linear(32, 64), nn.Linear(64, 64), nn.Linear(64, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        u = self.enter(x)
+        total = (-functional.softplus(self.pace(u))).cumsum(1)
+        between = total[:, :, None] - total[:, None]
+        later = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)[:, :, None]
+        kept = between.masked_fill(later, -torch.inf).exp()
+        return self.head((kept * u[:, None]).sum(2))
+
+
 class AttentionPooling(nn.Module):
     """The sum of tokens by the weights of one learned query."""
 
@@ -352,3 +368,11 @@ def test_numbers_that_mask_attention_do_not_pass_for_a_signal() -> None:
     first = graph.trunk[0].id
     measured = statistics.median(decades(net, (first,), SEEDS)[first])
     assert predict(graph).decades(first) == pytest.approx(measured, abs=0.25)
+
+
+def test_what_a_running_total_grows_by_between_two_places_keeps_its_sign() -> None:
+    net = network(ChunkedScan, 8, 12, 32)
+    graph, _ = traced(net)
+    first = graph.trunk[0].id
+    measured = statistics.median(decades(net, (first,), SEEDS)[first])
+    assert predict(graph).decades(first) == pytest.approx(measured, abs=0.15)
