@@ -21,7 +21,7 @@ from gradlint.worker.case import (
 from gradlint.worker.docstrings import documented
 from gradlint.worker.groups import GROUPS
 from gradlint.worker.guesses import Argument, Guess, argument_for
-from gradlint.worker.quoted_sizes import divisible, numbers, sides, split
+from gradlint.worker.quoted_sizes import divisible, numbers, one_size, sides, spelled, split
 from gradlint.worker.specs import (
     SPATIAL,
     Constant,
@@ -333,6 +333,8 @@ MESSAGES: tuple[Repair, ...] = (
     divisible,
     split,
     sides,
+    spelled,
+    one_size,
     numbers,
 )
 """The repairs, the most specific first."""

@@ -10,10 +10,12 @@ from gradlint.worker.case import (
     Case,
     larger,
     rebatched,
+    reshape,
     resize,
     uses,
 )
 from gradlint.worker.guesses import Guess
+from gradlint.worker.specs import Dim
 
 _WANTED = r"(?:expect\w*|require\w*|should be|must be|need\w*)"
 _PAIRS = (
@@ -43,6 +45,32 @@ def numbers(case: Case) -> Iterator[Guess]:
             for ours, theirs in ((one, two), (two, one)):
                 if theirs == batch:
                     yield from rebatched(case, ours, theirs)
+
+
+_LETTERS = {"B": "batch", "N": "batch", "H": "height", "W": "width", "D": "depth"}
+_LETTERS |= {"T": "time", "L": "time", "S": "time"}
+
+
+def spelled(case: Case) -> Iterator[Guess]:
+    """The shape that is wanted is spelled out, as in `(B, C, H, W, 2)`."""
+    value = case.named()
+    for found in re.finditer(r"[(\[]([BN](?:, ?(?:[A-Z]|\d+)){1,5})[)\]]", case.failure.text):
+        axes = found[1].replace(" ", "").split(",")
+        for item in case.blamed(value):
+            whole = (dim for dim in getattr(item.spec, "shape", ()) if isinstance(dim, int))
+            features = next(whole, 3)
+            shape = (int(a) if a.isdigit() else _LETTERS.get(a, features) for a in axes)
+            yield from reshape(case, item, tuple(shape))
+
+
+def one_size(case: Case) -> Iterator[Guess]:
+    """One size of a shape is told, as in `x.shape[-1] is not 2`."""
+    found = re.search(r"shape\[(-?\d+)\]\D{1,12}(\d+)", case.failure.text)
+    for item in case.blamed(case.named()) if found else ():
+        shape: list[Dim] = list(getattr(item.spec, "shape", ()))
+        if found and -len(shape) <= int(found[1]) < len(shape):
+            shape[int(found[1])] = int(found[2])
+            yield from reshape(case, item, tuple(shape))
 
 
 def split(case: Case) -> Iterator[Guess]:

@@ -208,6 +208,22 @@ CASES = {
         ),
         ("int64[32,16]", "int64[2,96]", "int64[96,16]"),
     ),
+    "a shape that a message spells out is drawn": (
+        net(
+            "self.l = nn.Linear(6, 4)",
+            "assert x.dim() == 5, 'only (B,C,H,W,2) is supported'; "
+            "return self.l(x.flatten(2)[..., :6])",
+        ),
+        ("float32[8,6,32,32,2]",),
+    ),
+    "a last size that a message tells is drawn": (
+        net(
+            "self.n = nn.LayerNorm(32); self.l = nn.Linear(2, 4)",
+            "assert x.shape[-1] == 2, f'x.shape[-1] is not 2 ({x.shape[-1]})'; "
+            "return self.l(x * 1.0)",
+        ),
+        ("float32[8,32,2]",),
+    ),
     "each node of a graph has a kind": (
         net(
             "self.l = nn.Linear(5, 4); self.num_node_types = 3; "
