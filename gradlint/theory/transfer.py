@@ -15,6 +15,7 @@ from gradlint.theory import (
     recurrence,
     shapes,
     spectral,
+    writing,
 )
 from gradlint.theory.step import Call, Step
 
@@ -59,7 +60,7 @@ TRANSFERS: dict[str, Transfer] = {
     **_named(
         elementwise.passing,
         "identity contiguous to float double half bfloat16 type type_as clone alias triu tril "
-        "checkpoint detach data copyslices",
+        "checkpoint detach data",
     ),
     **_named(elementwise.masked, "masked_fill"),
     **_named(elementwise.chosen, "where"),
@@ -117,6 +118,12 @@ TRANSFERS: dict[str, Transfer] = {
         "tensor_split index "
         "masked_select slice diagonal topk splitwithsizes split_with_sizes",
     ),
+    **_named(
+        writing.written,
+        "masked_scatter scatter index_put index_copy slice_scatter select_scatter setitem "
+        "copyslices",
+    ),
+    **_named(writing.added, "index_add scatter_add"),
     **_named(shapes.joined, "cat concat concatenate stack hstack vstack"),
     **_named(shapes.expanded, "expand expand_as repeat repeat_interleave tile broadcast_to"),
     **_named(

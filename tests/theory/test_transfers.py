@@ -202,6 +202,47 @@ class RunningTotal(nn.Module):
         return x.cumsum(1)
 
 
+class Scattered(nn.Module):
+    """Features of one kind in the places of some tokens, as of an image in a text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = nn.Linear(64, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        places = (torch.arange(12) < 4)[None, :, None].expand(len(x), 12, 64)
+        return torch.zeros_like(x).masked_scatter(places, self.image(x[:, :4]))
+
+
+class Dispatched(nn.Module):
+    """Tokens that two experts share, each of which adds its own to the sum (Fedus 2022)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.experts = nn.ModuleList(nn.Linear(64, 64) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat, places = x.flatten(0, 1), torch.arange(x.shape[0] * x.shape[1])
+        total = torch.zeros_like(flat)
+        for rest, expert in enumerate(self.experts):
+            mine = places[places % 2 == rest]
+            total = total.index_add(0, mine, expert(flat[mine]))
+        return total.view_as(x)
+
+
+class Overwritten(nn.Module):
+    """A part of a tensor replaced in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = nn.Linear(64, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = 2.0 * x
+        y[:, :6] = self.part(x[:, :6])
+        return y
+
+
 class Placed(nn.Module):
     """Tokens that frozen positions are added to, in front of a norm."""
 
@@ -308,6 +349,9 @@ NETWORKS: dict[str, Network] = {
         lambda: nn.Sequential(nn.ReLU(), Standardised(), nn.GroupNorm(4, 32))
     ),
     "running totals of tokens": tokens(RunningTotal),
+    "features scattered over tokens": tokens(Scattered),
+    "experts that add up": tokens(Dispatched),
+    "a part overwritten": tokens(Overwritten),
     "attention with a sink": tokens(Sink),
     "frozen positions": tokens(Placed),
     "pixels scaled inside": network(Pixels, 32, 64),
