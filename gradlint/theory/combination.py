@@ -112,18 +112,18 @@ def _of_one_total(call: Call) -> bool:
 def _between(call: Call) -> Step:
     """What a running total has grown by from one place to a later one, as between steps of a scan.
 
-    As far from the end as from the start, on average; of two places anywhere a third of the way
-    lies between, with half of its mean square. Earlier ones are taken off later ones, so that the
-    sign of what was added stays.
+    As far from the end as from the start, but half of the mean square between two places anywhere.
+    Short ways are as likely as long ones, so that the mean is taken as that of an exponential law,
+    q = 2 m^2. Earlier ones are taken off later ones, so that the sign of what was added stays.
     """
     one, two = (operand.moments for operand in call.operands)
     anywhere = min(one.elements, two.elements) == max(one.elements, two.elements)
-    mean, square = (2.0 / 3.0, 0.5) if anywhere else (1.0, 1.0)
+    share = 0.5 if anywhere else 1.0
     after = (one if one.elements >= two.elements else two)._replace(
-        square=square * one.square,
-        shared=square * one.shared,
-        local=square * one.local,
-        mean=mean * one.mean,
+        square=share * one.square,
+        shared=share * one.shared,
+        local=share * one.local,
+        mean=one.sign * math.sqrt(0.5 * share * one.square),
         shape=call.shape,
         axes=_axes_of_result(call),
         spread=(),

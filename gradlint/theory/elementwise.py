@@ -61,7 +61,7 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
         response = expect(whole, curve.mean, curve.sigma)
     bent = curve.bent(whole, response.slope_square)
     after = through(before, response, bent, shape, _bent(before, response), sign)
-    if before.visible < 1.0 and point is exp:
+    if before.visible < 1.0 and (point is exp or isinstance(point, Decay)):
         after = _seen(after, before.visible)
     if before.curve is None or not curve.source:
         gain = _gain(before, curve, response)
