@@ -32,12 +32,13 @@ class Learning:
     model: nn.Module
 
 
-def learning(run: Run, *, batch: int, steps: int, enough: float) -> Learning:
+def learning(run: Run, *, batch: int, steps: int, enough: float, lasting: bool = True) -> Learning:
     """Rehearse a `Lesson` with `batch` samples, until no more than a share of `enough` is left.
 
-    With SGD that has to last for as many steps again as it took, because its steps grow with the
-    gradient: of five networks that failed at digits, although a rehearsal had come that far, two
-    had lost it by then with every seed, and none of seven did that learnt.
+    Where that is to be `lasting`, it is asked of loss and answers, and with SGD for as many steps
+    again as it took, because its steps grow with the gradient: of five networks that failed at
+    digits, although a rehearsal had come that far, two had lost it by then with every seed, and
+    none of seven did that learnt. Otherwise either will do, once.
 
     `steps` is the length of a sequence whose first step is to be recalled, 0 for another task.
 
@@ -47,13 +48,15 @@ def learning(run: Run, *, batch: int, steps: int, enough: float) -> Learning:
     """
     if loss_function(run.training.loss) != "cross_entropy":
         raise UnmeasurableError(f"the loop's loss is {run.training.loss or 'unknown'}")
-    return run.once((Learning, batch, steps, enough), lambda: _learning(run, batch, steps, enough))
+    key = Learning, batch, steps, enough
+    return run.once(key, lambda: _learning(run, batch, steps, enough, lasting=lasting))
 
 
-def _learning(run: Run, batch: int, steps: int, enough: float) -> Learning:
+def _learning(run: Run, batch: int, steps: int, enough: float, *, lasting: bool) -> Learning:
     lesson, rehearsal = Lesson(run, batch=batch, steps=steps), Rehearsal(run)
     record, until = _Record(lesson.classes), 0
     late = RECALL_STEPS if 0 < steps <= _BRIEF else _LATE
+    proof = _PROOF.get(run.training.family, 1) if lasting else 1
     for step in range(RECALL_STEPS if steps else STEPS):
         loss = rehearsal.step(lesson.loss, on=lesson.draw(), draw=step)
         if not math.isfinite(loss):
@@ -63,10 +66,11 @@ def _learning(run: Run, batch: int, steps: int, enough: float) -> Learning:
         record.add(loss, lesson.wrong)
         if step >= late and record.left > _HOPELESS:
             break
-        if step >= _LAST and record.uncertain < enough:
-            until = until or step * _PROOF.get(run.training.family, 1)
-            if step >= until:
-                break
+        learnt = (record.uncertain if lasting else record.left) < enough
+        if step >= _LAST and learnt:
+            until = until or step * proof
+        if (learnt and 0 < until <= step) or (rehearsal.overdue and record.left < enough):
+            break
     return Learning(record.left, rehearsal.model)
 
 

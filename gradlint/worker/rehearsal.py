@@ -43,6 +43,11 @@ class Rehearsal:
         self._limit = float(getattr(self.model, CLIP_NORM, math.inf))
         self._deadline = time.thread_time() + _SECONDS
 
+    @property
+    def overdue(self) -> bool:
+        """Whether no time is left for another step."""
+        return time.thread_time() > self._deadline
+
     def step(
         self,
         loss_of: Callable[[torch.Tensor], torch.Tensor],
@@ -58,7 +63,7 @@ class Rehearsal:
         Raises:
             UnmeasurableError: the user's code raised, or the steps take too long.
         """
-        if time.thread_time() > self._deadline:
+        if self.overdue:
             raise UnmeasurableError(f"training takes more than {_SECONDS:g} s")
         seed_everything(self._seed + 2 + draw)
         args, kwargs = self._inputs if on is None else _exchanged(self._inputs, on)

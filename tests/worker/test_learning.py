@@ -10,7 +10,9 @@ from torch import nn
 
 from gradlint.protocol.claim import Bound, Claim
 from gradlint.protocol.quantity import Quantity
-from gradlint.protocol.training import Training
+from gradlint.protocol.training import OptimizerFamily, Training
+from gradlint.worker.learning import learning
+from gradlint.worker.lesson import Lesson
 from gradlint.worker.quantities import Example, measure
 from gradlint.worker.run import Run, UnmeasurableError
 
@@ -61,3 +63,25 @@ def test_what_two_quantities_need_of_a_run_is_computed_once() -> None:
     still = run("SGD", 0.1)
     assert still.once("key", lambda: "first") == "first"
     assert still.once("key", lambda: "second") == "first"
+
+
+def steps_taken(monkeypatch: pytest.MonkeyPatch, family: OptimizerFamily, *, lasting: bool) -> int:
+    taken: list[int] = []
+    loss = Lesson.loss
+
+    def counted(lesson: Lesson, output: torch.Tensor) -> torch.Tensor:
+        taken.append(1)
+        return loss(lesson, output)
+
+    monkeypatch.setattr(Lesson, "loss", counted)
+    training = Training(family, "SGD", 0.1, loss="cross_entropy")
+    sound = Run(Example(lambda: nn.Linear(32, 10), (8, 32)), 0, training=training)
+    assert learning(sound, batch=32, steps=0, enough=0.5, lasting=lasting).left < 0.5
+    monkeypatch.undo()
+    return len(taken)
+
+
+def test_what_sgd_learnt_has_to_last_as_long_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    once = steps_taken(monkeypatch, OptimizerFamily.UNKNOWN, lasting=True)
+    assert steps_taken(monkeypatch, OptimizerFamily.SGD, lasting=True) == 2 * once - 1
+    assert steps_taken(monkeypatch, OptimizerFamily.SGD, lasting=False) <= once
