@@ -122,8 +122,10 @@ def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
     usual = tuple(by_name(role))
     sizes = [_size_of(role, size) for size in entry.shape]
     shape: Shape = tuple(size for size in sizes if size is not None)
-    if not isinstance(usual[0], _PLAIN) or len(shape) < len(sizes) or "batch" not in shape:
+    if not all(isinstance(idea, _PLAIN) for idea in usual):
         return  # because a mask or the sizes of images hold more than their shape tells
+    if len(shape) < len(sizes) or "batch" not in shape:
+        return
     if re.match("Long|Int", entry.kind):
         high = next((idea.high for idea in usual if isinstance(idea, Whole)), 2)
         yield Whole(shape, high)

@@ -28,7 +28,7 @@ from gradlint.worker.specs import (
 )
 
 LADDER = (28, 32, 48, 64, 84, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
-_GROWING = (32, 64, 128, 224, 299, 512)
+_GROWING = (32, 64, 128, 224, 299, 512, 1024, 1536)
 _LONG = (64, 256, 1024, 4096, 16384)
 SIDES = frozenset(name for names in SPATIAL for name in names)
 

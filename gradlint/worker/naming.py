@@ -128,12 +128,33 @@ def _lengths(role: Role) -> Iterator[Spec]:
     yield Size(dim)
 
 
+_OF_MASKS = re.compile(r"_?(attention|attn|key|padding|pad)?_?masks?$")
+
+
+def _masked(role: Role) -> Spec:
+    """What a mask is for: the argument that its name begins with, else the first of all."""
+    names = (*role.forward.required, *role.forward.optional)
+    stem = _OF_MASKS.sub("", role.name)
+    others = (name for name in names if stem and stem in name and "mask" not in name)
+    owner = next(others, next(iter(role.forward.required), ""))
+    if owner in role.forward.optional:
+        return next(by_name(Role(role.facts, role.forward, owner, 1)))
+    return Role(role.facts, role.forward, owner, 0).main()
+
+
+def _places_of(spec: Spec) -> Shape:
+    """The sizes of a value without its samples and their features: an image has two, a text one."""
+    shape: Shape = spec.shape if isinstance(spec, Normal) else ()
+    if len(shape) == 4:
+        return shape[2:]
+    return shape[-1:] if len(shape) == 3 and shape[-1] == "length" else ("time",)
+
+
 def _mask(role: Role) -> Iterator[Spec]:
     if role.index and "attention_mask" not in role.lower:
         yield Constant(None)
     value = 0.0 if "pad" in role.lower else 1.0
-    main = Role(role.facts, role.forward, next(iter(role.forward.required), ""), 0).main()
-    grid: Shape = main.shape[2:] if isinstance(main, Normal) and len(main.shape) == 4 else ("time",)
+    grid = _places_of(_masked(role))
     yield Filled(("batch", *grid), value, "bool" if value == 0 else "int64")
     shapes: tuple[Shape, ...] = (
         ("batch", *grid),

@@ -848,13 +848,22 @@ CASES = {
         ),
         ("float32[8,6,32,32]",),
     ),
+    "a mask is as long as the signal that its name begins with": (
+        net(
+            "self.e = nn.Embedding(20, 4); self.c = nn.Conv1d(4, 4, 1)",
+            "h = self.e(ids).mean((1, 2))[:, None, None]; "
+            "return self.c(signal) * signal_mask.float().mean() + h",
+            "ids, signal, signal_mask",
+        ),
+        ("int64[8,32]", "float32[8,4,64]", "int64[8,64]"),
+    ),
     "a mask is one for all channels": (
         net(
             "self.c = nn.Conv1d(6, 12, 3, padding=1)",
             "return self.c(x * x_mask) * x_mask",
             "x, x_mask",
         ),
-        ("float32[8,6,64]", "float32[8,1,64]"),
+        ("float32[8,6,64]", "bool[8,1,64]"),
     ),
     "a batch is divisible by what the model asserts": (
         net(
