@@ -67,16 +67,18 @@ class NoProgress(LoopRule):
         A copy of the model is trained for up to 300 steps with the optimizer and learning rate of
         the loop, for several seeds, on fresh batches of a simple task: numbers carry the pattern of
         one of ten classes under noise, beside what all samples have in common, and tokens stand for
-        a class each. Healthy models are done after one seed and some 30 to 100 steps. Measured is
-        what is left to learn, by the loss or by the wrong answers, whichever is less: 1 means that
-        the output tells nothing of the input. Above .6 is a warning, above .8 an error; of
-        convolutions that end in a mean over many places, which blurs patterns, and of recurrences
-        above .95. A recurrence without gates has to recall the first step of its sequence as well,
-        in up to 500 steps; over more than 50 only that is rehearsed. Where it does not, and the
-        gradient has lost two decades over the sequence by then, it cannot learn to remember: be it
-        that the gradient vanished from the start, or that large steps have saturated the states.
-        Of a layer with gates over 16 steps or fewer it is a note, from one decade: over more, other
-        rules speak of the gates alone.
+        a class each. Healthy models are done after one seed and some 30 to 100 steps, with SGD
+        after twice as many, because what was learnt has to last. Measured is what is left to learn,
+        by the loss or by the wrong answers, whichever is less: 1 means that the output tells
+        nothing of the input. Above .6 is a warning, above .8 an error; of convolutions that end in
+        a mean over many places, which blurs patterns, and of recurrences above .95.
+
+        A recurrence without gates has to recall the first step of its sequence as well, in up to
+        500 steps; over more than 50 only that is rehearsed. Where it does not, and the gradient has
+        lost two decades over the sequence by then, it cannot learn to remember: be it that the
+        gradient vanished from the start, or that large steps have saturated the states. Of a layer
+        with gates over 16 steps or fewer it is a note, from one decade: over more, other rules
+        speak of the gates alone.
 
         Where the task is learnt, findings of other rules about weak or strong signals are warnings;
         those about a gradient that vanishes over time only where the first step is recalled.

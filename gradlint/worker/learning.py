@@ -48,7 +48,7 @@ def learning(run: Run, *, batch: int, steps: int, enough: float, lasting: bool =
     """
     if loss_function(run.training.loss) != "cross_entropy":
         raise UnmeasurableError(f"the loop's loss is {run.training.loss or 'unknown'}")
-    key = Learning, batch, steps, enough
+    key = Learning, batch, steps, enough, lasting
     return run.once(key, lambda: _learning(run, batch, steps, enough, lasting=lasting))
 
 
