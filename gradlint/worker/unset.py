@@ -22,9 +22,8 @@ def completed(candidate: Candidate, model: nn.Module, error: BaseException) -> I
     line reads is `config.NAME`, or an attribute that a constructor has set to that.
     """
     frames = [frame for frame in frames_of(error) if frame.users]
-    yield from _with(
-        candidate, (name for frame in reversed(frames) for name in _unset(model, frame))
-    )
+    names = (name for frame in reversed(frames) for name in _unset(model, frame))
+    yield from _with(candidate, names)
 
 
 def left_unset(model: nn.Module, failure: Failure) -> bool:
@@ -66,7 +65,7 @@ def _unset(model: nn.Module, frame: Frame) -> Iterator[str]:
     for kind in dict.fromkeys(type(module) for module in model.modules()):
         source = _source(kind, "__init__", frame.file)
         for attribute in re.findall(r"\bself\.(\w+)", frame.text) if source else ():
-            read += re.findall(rf"self\.{attribute} = (?:self\.)?config\.(\w+)", source)
+            read += re.findall(rf"self\.{attribute} = (?:self\.)?config\.(\w+)\b(?! or\b)", source)
         method = _source(kind, frame.function, frame.file)
         for name in re.findall(r"(?<![.\w])[a-z]\w*", frame.text) if method else ():
             read += re.findall(rf"\b{name} = [^\n]*?\bconfig\.(\w+)", method)
