@@ -46,15 +46,17 @@ class Forward:
         yield from self._in_order(seen, names)
 
     def heads(self) -> tuple[str, ...]:
-        """The calls of the outputs, and for an output of one number those it is reduced from.
+        """The calls of the outputs; where one is a number, those that such are reduced from.
 
         A mean over n elements takes 1 / sqrt(n) of the gradient's norm, as every loss in use does;
-        that says nothing about the layers below. A call that another head depends on is none.
+        that says nothing about the layers below. Then a call that another head depends on is none.
         """
         producers: dict[str, list[str]] = {}
         for source, target in self.edges():
             producers.setdefault(target, []).append(source)
         outputs = [id for id in producers.get(LOSS, ()) if id in self.calls]
+        if not any(_is_number(self.calls[id].shape) for id in outputs):
+            return tuple(outputs)
         pending, found = list(outputs), dict[str, None]()
         seen = set(pending)
         while pending:

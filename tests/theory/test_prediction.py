@@ -145,6 +145,23 @@ def test_an_unknown_operation_is_named_and_lowers_the_confidence() -> None:
     assert prediction.confidence < 1
 
 
+def test_the_gradient_of_an_output_that_another_one_depends_on_counts_on_both_sides() -> None:
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.pooler = nn.Linear(64, 128), nn.Linear(128, 10)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            hidden = torch.tanh(self.stem(x))
+            return hidden, self.pooler(hidden)
+
+    net = network(Pooled, 32, 64)
+    graph, _ = traced(net)
+    first = graph.trunk[0].id
+    measured = statistics.median(decades(net, (first,), SEEDS)[first])
+    assert predict(graph).decades(first) == pytest.approx(measured, abs=0.03)
+
+
 def test_every_layer_of_the_graph_has_a_signal() -> None:
     graph, _ = traced(network(lambda: Residual(3), 8, 64))
     assert set(predict(graph).signals) == {layer.id for layer in graph.layers}
