@@ -24,7 +24,7 @@ from gradlint.worker.constructors import (
     repaired,
 )
 from gradlint.worker.cpu import on_cpu
-from gradlint.worker.entries import entries
+from gradlint.worker.entries import entries, has_forward
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.imagined import Imagination
 from gradlint.worker.inputs import Search, TooSlowError
@@ -207,7 +207,7 @@ def _from(
             nothing = UserError("build", NoParametersError(request.name))
             nothing.constructor = form.constructor
             raise nothing
-        if getattr(model.forward, "__func__", None) is nn.Module.forward:
+        if form.method == "forward" and not has_forward(model):
             first = UserError("build", NoForwardError(request.name))
             queue = [(replace(form, method=name), "") for name in entries(model)]
             continue

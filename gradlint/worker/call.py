@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard
@@ -72,6 +73,12 @@ def is_leaf(module: nn.Module) -> bool:
         return False  # because it runs by another method of its own
     defined_in = getattr(forward, "__module__", "") or ""
     return defined_in.startswith("torch.nn.modules") and not isinstance(module, _CONTAINERS)
+
+
+def is_installed(kind: type) -> bool:
+    """Whether a class is of an installed package, torch's own layers aside."""
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+    return "site-packages" in file and not kind.__module__.startswith("torch.nn.")
 
 
 def class_name(module: nn.Module) -> str:

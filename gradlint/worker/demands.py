@@ -90,6 +90,7 @@ _TOO_SMALL = re.compile(
     r"more than 1 value per channel|greater than actual input size|[Oo]utput size is too small"
 )
 _SIDE = re.compile(r"\b(\w*(?:image|img|input|crop)_?size|resolution)=(\d+)\b")
+_SHAPE = re.compile(r", 32, 32\)")
 
 
 def _enlarged(case: Construction) -> Iterator[Candidate]:
@@ -97,6 +98,7 @@ def _enlarged(case: Construction) -> Iterator[Candidate]:
     if _TOO_SMALL.search(case.text):
         for side in (64, 224):
             new = _SIDE.sub(rf"\1={side}", case.candidate.constructor)
+            new = _SHAPE.sub(f", {side}, {side})", new)
             yield replace(case.candidate, constructor=new)
 
 

@@ -7,10 +7,13 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
+from types import FunctionType
+from typing import cast
 
 from torch import nn
 
 from gradlint.worker.attempt import tried
+from gradlint.worker.call import is_installed
 
 _MOST = 3
 _TRAINING = re.compile(
@@ -21,6 +24,16 @@ _TRAINING = re.compile(
 _DRAWING = re.compile(r"(sample|generat|predict|infer|reconstruct|act|visuali[sz]e|inverse)\w*")
 """Passes of a trained model, which come after others that see as much of it."""
 _WITHOUT_GRADIENT = re.compile(r"\b(no_grad|inference_mode)\b")
+
+
+def has_forward(model: nn.Module) -> bool:
+    """Whether some class of the model defines a forward that does more than to ask its base's."""
+    for kind in type(model).__mro__:
+        if kind is nn.Module:
+            return False
+        if "forward" in vars(kind) and not _hands_on(_tree(vars(kind)["forward"])):
+            return True
+    return False
 
 
 def entries(model: nn.Module) -> tuple[str, ...]:
@@ -46,16 +59,37 @@ def entries(model: nn.Module) -> tuple[str, ...]:
 
 
 def _methods(kind: type) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """The methods that the classes of a model define themselves, those of its bases first."""
-    own = [base for base in reversed(kind.__mro__) if issubclass(base, nn.Module)]
-    for base in own[own.index(nn.Module) + 1 :]:
-        for name, value in vars(base).items():
-            if inspect.isfunction(value):
-                source = tried(lambda value=value: textwrap.dedent(inspect.getsource(value))).value
-                parsed = tried(ast.parse, source).value if isinstance(source, str) else None
-                match parsed:
-                    case ast.Module(body=[ast.FunctionDef() as tree]):
-                        yield name, tree
+    """The methods that the classes of a model define themselves, those of its bases first.
+
+    What a package lends to the user's class, such as a trainer's hooks, is left out.
+    """
+    for base in reversed(kind.__mro__):
+        if issubclass(base, nn.Module) and (is_installed(kind) or not is_installed(base)):
+            for name, value in vars(base).items() if base is not nn.Module else ():
+                if inspect.isfunction(value) and (tree := _tree(value)) is not None:
+                    yield name, tree
+
+
+def _tree(function: object) -> ast.FunctionDef | None:
+    source = tried(lambda: textwrap.dedent(inspect.getsource(cast(FunctionType, function)))).value
+    parsed = tried(ast.parse, source).value if isinstance(source, str) else None
+    match parsed:
+        case ast.Module(body=[ast.FunctionDef() as tree]):
+            return tree
+        case _:
+            return None
+
+
+def _hands_on(tree: ast.FunctionDef | None) -> bool:
+    """Whether a forward returns that of its base and does nothing else."""
+    match tree.body[-1:] if tree else []:
+        case [ast.Return(value=ast.Call(func=ast.Attribute(value=owner, attr="forward")))]:
+            others = tree.body[:-1] if tree else []
+            return ast.unparse(owner) == "super()" and all(
+                isinstance(statement, ast.Expr) for statement in others
+            )
+        case _:
+            return False
 
 
 def _takes(tree: ast.FunctionDef) -> bool:

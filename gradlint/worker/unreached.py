@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ from torch import nn
 
 from gradlint.protocol.nodes import Parameter, Stop
 from gradlint.protocol.span import Span
-from gradlint.worker.call import Call, GradFn, is_leaf, parameter_of
+from gradlint.worker.call import Call, GradFn, is_installed, is_leaf, parameter_of
 from gradlint.worker.construction import Construction
 from gradlint.worker.mentions import Mentions
 from gradlint.worker.recording import LOSS, Forward
@@ -207,14 +206,8 @@ def _original(model: nn.Module, name: str, reached: Collection[str]) -> str:
 
 def _borrowed(model: nn.Module, name: str) -> bool:
     """Whether a part around the parameter is of an installed package, and the model is not."""
-    if _installed(model):
+    if is_installed(type(model)):
         return False
     steps = name.split(".")
     parts = (model.get_submodule(".".join(steps[:count])) for count in range(1, len(steps)))
-    return any(_installed(part) for part in parts)
-
-
-def _installed(module: nn.Module) -> bool:
-    defined_in = type(module).__module__
-    file = getattr(sys.modules.get(defined_in), "__file__", None) or ""
-    return "site-packages" in file and not defined_in.startswith("torch.nn.")
+    return any(is_installed(type(part)) for part in parts)
