@@ -43,8 +43,12 @@ def signals_of(graph: LayerGraph, probed: wire.Probed, remedy: int) -> Signals |
 def _around(
     graph: LayerGraph, decades: tuple[float, ...], activations: tuple[float, ...]
 ) -> Signals:
-    """Signals of all that is pictured: nothing is measured at inputs, 0 decades at the loss."""
+    """Signals of all that is pictured: none at inputs and inside a loss, 0 decades at the loss."""
     unknown = (math.nan,) * len(graph.inputs)
+    decades = tuple(
+        math.nan if layer.id in graph.beyond else value
+        for layer, value in zip(graph.layers, decades, strict=False)
+    )
     missing = (math.nan,) * (len(graph.layers) - len(decades))
     return Signals(
         (*unknown, *decades, *missing, 0.0), (*unknown, *activations, *missing, math.nan)

@@ -258,6 +258,11 @@ class LayerGraph:
         """The ids of the layers to whose gradient those of all others are compared."""
         return self.loss.heads or tuple(layer.id for layer in self.outputs)
 
+    @cached_property
+    def beyond(self) -> frozenset[str]:
+        """The nodes that depend on the heads: the means and sums of a loss, whose gradient is 1."""
+        return self.behind_all(self.heads).difference(self.heads)
+
     def reaches_loss(self, layer: Layer, avoiding: Iterable[Layer] = ()) -> bool:
         """Whether a path leads from `layer` to the loss that passes through none of `avoiding`."""
         return self._has_path(layer.id, self.loss.id, avoiding)
@@ -293,11 +298,10 @@ class LayerGraph:
         while id != self.loss.id:
             chain.append(id)
             id = dominators[id]
-        above = self.behind_all(self.heads) - set(self.heads)
         return tuple(
             node
             for node in map(self._nodes.__getitem__, chain)
-            if isinstance(node, Layer) and node.id not in above
+            if isinstance(node, Layer) and node.id not in self.beyond
         )
 
     def _deepest(self, reached: set[str]) -> str | None:

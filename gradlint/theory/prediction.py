@@ -42,7 +42,7 @@ class Signal(NamedTuple):
 class Prediction:
     """Signals by layer id; `unknown` are the operations taken to do nothing.
 
-    `confidence` is the share of layers between input and loss whose operation is known.
+    `confidence` is the share of layers with a gradient, up to the heads, whose operation is known.
     """
 
     signals: Mapping[str, Signal]
@@ -73,11 +73,11 @@ def predict(graph: LayerGraph) -> Prediction:
         layer.id: _signal(forward, layer, flows.get(layer.id, Flow(0.0)), root)
         for layer in graph.layers
     }
-    total = max(len(graph.layers), 1)
+    counted = flows.keys() - graph.beyond
     return Prediction(
         signals,
         tuple(sorted(forward.unknown)),
-        1.0 - len(forward.unnamed) / total,
+        1.0 - len(counted.intersection(forward.unnamed)) / max(len(counted), 1),
         forward.steps,
     )
 
