@@ -260,8 +260,9 @@ class LayerGraph:
 
     @cached_property
     def beyond(self) -> frozenset[str]:
-        """The nodes that depend on the heads: the means and sums of a loss, whose gradient is 1."""
-        return self.behind_all(self.heads).difference(self.heads)
+        """The nodes between the heads and the loss: the means and sums of which a loss is made."""
+        towards = (nx.ancestors(self._graph, id) for id in self.heads)
+        return self.behind_all(self.heads).difference(self.heads, [self.loss.id], *towards)
 
     def reaches_loss(self, layer: Layer, avoiding: Iterable[Layer] = ()) -> bool:
         """Whether a path leads from `layer` to the loss that passes through none of `avoiding`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -143,6 +144,22 @@ def test_asking_for_a_parameter_as_a_layer_is_an_error() -> None:
 A, B = (Layer(name, "aten.relu", "", 0, (1,), "float32", None, None) for name in "ab")
 X, W = Input("x", (1,), "float32"), Parameter("w", (1,), "f", 0, 0, 0, 0, 0, 1, True, None)
 END = Loss("loss()")
+
+
+def _row(*names: str, heads: tuple[str, ...]) -> LayerGraph:
+    """Layers one behind the other, of which some are heads."""
+    layers = [Layer(name, "aten.relu", "", 0, (1,), "float32", None, None) for name in names]
+    ways = list(pairwise((*names, "loss()")))
+    edges = [Edge(a, b, (1,), "float32") for a, b in [*ways, *((head, "loss()") for head in heads)]]
+    return LayerGraph([*layers, Loss("loss()", heads)], list(dict.fromkeys(edges)))
+
+
+def test_what_lies_between_the_heads_and_the_loss_is_beyond_them() -> None:
+    assert _row("dense", "square", "mean", heads=("dense",)).beyond == {"square", "mean"}
+
+
+def test_what_leads_from_one_head_to_another_is_not_beyond_them() -> None:
+    assert not _row("hidden", "dense", "pooled", heads=("hidden", "pooled")).beyond
 
 
 @pytest.mark.parametrize(
