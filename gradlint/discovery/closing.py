@@ -107,7 +107,8 @@ class _Closure:
                     return None
                 self.guessed = True
                 values[parameter.name] = ast.parse(usual, mode="eval").body
-        words = [ast.keyword(p.name, values[p.name]) for p in parameters if p.name in values]
+        order = dict.fromkeys((*(parameter.name for parameter in parameters), *values))
+        words = [ast.keyword(key, values[key]) for key in order if key in values]
         return ast.Call(call.func, [], words) if seen else None
 
     def _bind(self, name: str, scope: Scope, line: int, depth: int) -> str | None:
