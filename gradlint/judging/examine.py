@@ -334,6 +334,8 @@ def _no_model(failure: UserFailure) -> str:
             return "has no trainable parameters beside those of the modules that it is given"
         case "NoParametersError":
             return "has no trainable parameters, so there is nothing to train"
+        case "AbstractError":
+            return "is abstract: its constructor calls what is not implemented"
         case "NoForwardError":
             return "has no forward of its own"
         case "NotImplementedError" if failure.stage == "forward" and not failure.message:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import itertools
 import math
 import sys
+import textwrap
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from types import ModuleType
@@ -13,6 +17,7 @@ from typing import cast
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.attempt import released, told, tried
@@ -66,6 +71,10 @@ class NoForwardError(Exception):
 
 class NoParametersError(Exception):
     """The module has nothing to train: a transform, a loss, a frozen or functional module."""
+
+
+class AbstractError(Exception):
+    """The constructor calls a method that subclasses are to write."""
 
 
 def build(module: ModuleType, request: TraceModel) -> Built:
@@ -192,6 +201,8 @@ def _from(
             model = made(module, form, limit)
         except UserError as error:
             error.constructor = inlined(form)
+            if _is_left_open(error.error):
+                raise UserError("build", AbstractError(request.name)) from error
             if isinstance(error.error, ImportError) or _is_but_large(error, first):
                 first = error  # because no other arguments help
             first = first or error
@@ -203,7 +214,7 @@ def _from(
             # because a change after which the same is wrong was not the right one
             queue = [*queue, *new] if now == before else [*new, *queue]
             continue
-        if not any(parameter.requires_grad for parameter in model.parameters()):
+        if not any(map(_is_trained, model.parameters())):
             nothing = UserError("build", NoParametersError(request.name))
             nothing.constructor = form.constructor
             raise nothing
@@ -226,6 +237,22 @@ def _from(
             late = fitted >= _FITS or time.process_time() > deadline
             queue = [] if late else [*((item, "") for item in fits[:_FITS]), *queue]
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
+
+
+def _is_left_open(error: BaseException) -> bool:
+    """Whether all that the method does which raised this is to raise it."""
+    if not isinstance(error, NotImplementedError):
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    parsed = tried(lambda: ast.parse(textwrap.dedent(inspect.getsource(frame.f_code))).body[0])
+    body = [part for part in getattr(parsed.value, "body", ()) if not isinstance(part, ast.Expr)]
+    return len(body) == 1 and isinstance(body[0], ast.Raise)
+
+
+def _is_trained(parameter: nn.Parameter) -> bool:
+    """Whether training changes a parameter: a number of it, even if its shape is not known yet."""
+    filled = isinstance(parameter, UninitializedParameter) or parameter.numel() > 0
+    return parameter.requires_grad and filled
 
 
 def _is_but_large(error: UserError, before: UserError | None) -> bool:

@@ -179,6 +179,7 @@ def _trailing(case: Case, value: torch.Tensor, shape: tuple[int, ...]) -> Iterat
     have = tuple(value.shape[-len(shape) :])
     if len(shape) == 1:
         yield from resize(case, items, have[-1], shape[-1])
+        yield from _split(case, items, have[-1], shape[-1])
         yield from _shifted(case, items, shape[-1] - have[-1])
     for item in items:
         rank = len(case.shape(item.spec)) - len(shape)

@@ -476,9 +476,12 @@ class TestConstructorErrors:
         ("body", "error"),
         [
             ("self.l = nn.Linear(2, 2).requires_grad_(False)", "NoParametersError"),
+            ("self.p = nn.Parameter(torch.zeros(2, 0))", "NoParametersError"),
             ("self.l = nn.Linear(2, 2)", "NoForwardError"),
+            ("self.l = self.layer()", "AbstractError"),
+            ("self.l = self.wide_layer(3)", "NotImplementedError"),
         ],
-        ids=["frozen", "no forward"],
+        ids=["frozen", "empty", "no forward", "abstract", "not for these arguments"],
     )
     def test_what_cannot_be_trained_is_no_model(self, body: str, error: str) -> None:
         source = f"""
@@ -486,6 +489,13 @@ class TestConstructorErrors:
                 def __init__(self):
                     super().__init__()
                     {body}
+
+                def layer(self):
+                    raise NotImplementedError
+
+                def wide_layer(self, width):
+                    if width < 4:
+                        raise NotImplementedError
         """
         with pytest.raises(UserError) as caught:
             build(module_of(source), request("Net()"))

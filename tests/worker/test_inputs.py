@@ -224,6 +224,14 @@ CASES = {
         ),
         ("float32[8,32,2]",),
     ),
+    "what is joined before a norm shares its width": (
+        net(
+            "self.n = nn.LayerNorm(12)",
+            "return self.n(torch.cat([z_source, z_dest], -1))",
+            "z_source, z_dest",
+        ),
+        ("float32[8,32,6]", "float32[8,32,6]"),
+    ),
     "each node of a graph has a kind": (
         net(
             "self.l = nn.Linear(5, 4); self.num_node_types = 3; "
