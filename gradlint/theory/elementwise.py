@@ -7,8 +7,6 @@ from functools import lru_cache
 
 from gradlint.theory.activations import (
     Activation,
-    Decay,
-    Power,
     activation_of,
     affine,
     as_point_function,
@@ -16,6 +14,7 @@ from gradlint.theory.activations import (
     respond,
     sign_of,
 )
+from gradlint.theory.laws import Decay, Power
 from gradlint.theory.moments import (
     BATCH,
     FEATURE,

@@ -6,15 +6,16 @@ from collections.abc import Callable
 
 from gradlint.theory import (
     attention,
-    combination,
     convolution,
     dense,
     elementwise,
     norms,
     pooling,
+    products,
     recurrence,
     shapes,
     spectral,
+    sums,
     writing,
 )
 from gradlint.theory.step import Call, Step
@@ -45,12 +46,12 @@ TRANSFERS: dict[str, Transfer] = {
         "exp expm1 "
         "erf log log1p abs sin cos neg square sqrt rsqrt reciprocal clamp clip clamp_min quickgelu",
     ),
-    **_named(combination.gated, "glu"),
-    **_named(combination.addition, "add iadd radd sub isub rsub subtract"),
-    **_named(combination.addition_of_product, "addcmul"),
-    **_named(combination.extremum, "maximum minimum fmax fmin"),
-    **_named(combination.multiplication, "mul imul rmul multiply"),
-    **_named(combination.division, "div truediv idiv itruediv rdiv rtruediv divide"),
+    **_named(products.gated, "glu"),
+    **_named(sums.addition, "add iadd radd sub isub rsub subtract"),
+    **_named(sums.addition_of_product, "addcmul"),
+    **_named(sums.extremum, "maximum minimum fmax fmin"),
+    **_named(products.multiplication, "mul imul rmul multiply"),
+    **_named(products.division, "div truediv idiv itruediv rdiv rtruediv divide"),
     **_named(elementwise.raising, "pow ipow"),
     **_named(
         elementwise.dropout,
