@@ -273,7 +273,8 @@ class Filling:
             return None
         parts = Keeping.of(self.scope, parameter.name).parts()
         usage = self.usages.get(parameter.name, Usage())
-        if usage.listed or "shape" in parts.inner:
+        is_tensor = "shape" in parts.inner and not _SPACE.search(parameter.name)
+        if usage.listed or is_tensor:
             return None
         if len(parts.inner) >= least or CONFIGURATION.fullmatch(parameter.name):
             for other in self._handed_on(parameter.name):
@@ -334,6 +335,7 @@ _READ_OF_LAYERS = {
     "Linear": {"in_features", "out_features", "weight"},
 }
 """What only these layers have, or the last of all."""
+_SPACE = re.compile(r"space$|^envs?$")  # of actions or observations
 _NAMESPACE = "__import__('types').SimpleNamespace"
 _ATTRIBUTES = "type('Settings', (dict,), {'__getattr__': dict.get})"
 """A mapping whose items are attributes, too."""

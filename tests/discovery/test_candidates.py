@@ -627,6 +627,19 @@ class Net(nn.Module):
     assert envs.action_space.n == 64
 
 
+def test_a_space_of_observations_has_a_shape(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self, observation_space, weights):
+        super().__init__()
+        self.layer = nn.Linear(observation_space.shape[0], weights.shape[1])
+    def forward(self, x): return self.layer(x)
+""")
+    (candidate,) = _model(program).candidates
+    assert "SimpleNamespace(shape=(64,))" in candidate.constructor
+    assert candidate.constructor.count("shape") == 1
+
+
 def test_an_inherited_constructor_in_another_file_is_filled_too(read: Read) -> None:
     base = f"{_IMPORTS}{_NET.replace('Net', 'Base')}"
     program = read("from base import Base\nclass Net(Base): pass\n", others={"base.py": base})
