@@ -29,12 +29,12 @@ class Group(NamedTuple):
         The average second moment over pairs of its elements.
 
         A pair is one element twice (q), two positions of one feature (p), the same feature of two
-        inputs (r), or two features (m^2).
+        inputs (r), the smaller of both for two positions of two inputs, or two features (m^2).
         """
         places = self.positions
-        same = (
-            before.square + (places - 1) * before.local + (self.batch - 1) * places * before.shared
-        )
+        apart = min(before.shared, before.local)
+        same = before.square + (places - 1) * before.local
+        same += (self.batch - 1) * (before.shared + (places - 1) * apart)
         other = (self.features - 1) * self.batch * places * before.mean**2
         return (same + other) / self.size
 

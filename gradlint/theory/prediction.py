@@ -157,10 +157,10 @@ class _Forward:
 def _input(source: Input, layer: Layer, name: str) -> Operand | None:
     """An input of the model, N(0, 1) unless settings tell what it became on its way here.
 
-    Not whole numbers in arithmetic, where settings tell of them as of constants.
+    Not whole numbers in arithmetic or as a mask, where settings tell of them as of constants.
     """
     sizes = dict(layer.settings).get("input.sizes")
-    if name in _ARITHMETIC and sizes is None and not source.dtype.startswith(_CONTINUOUS):
+    if name in _MASKED | _ARITHMETIC and sizes is None and not source.dtype.startswith(_CONTINUOUS):
         return None
     shape, square, mean = source.shape, 1.0, 0.0
     if isinstance(sizes, str):
@@ -202,6 +202,7 @@ _ARITHMETIC = frozenset(
 )
 
 
+_MASKED = frozenset("where masked_fill masked_scatter".split())
 _CONTINUOUS = ("float", "bfloat", "complex")
 _MASKING = 1e12
 """The mean square of constants that hide what they are added to, as masks of attention do."""

@@ -122,9 +122,9 @@ TRANSFERS: dict[str, Transfer] = {
     **_named(
         writing.written,
         "masked_scatter scatter index_put index_copy slice_scatter select_scatter setitem "
-        "copyslices",
+        "copyslices maskedscatter indexput indexcopy slicescatter selectscatter",
     ),
-    **_named(writing.added, "index_add scatter_add"),
+    **_named(writing.added, "index_add scatter_add indexadd scatteradd"),
     **_named(shapes.joined, "cat concat concatenate stack hstack vstack"),
     **_named(shapes.expanded, "expand expand_as repeat repeat_interleave tile broadcast_to"),
     **_named(

@@ -214,6 +214,19 @@ class Scattered(nn.Module):
         return torch.zeros_like(x).masked_scatter(places, self.image(x[:, :4]))
 
 
+class ImageTokens(nn.Module):
+    """Embedded tokens of which those below 20 stand for places of an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.image = nn.Embedding(50, 64), nn.Linear(64, 64)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids)
+        places = (ids < 20)[..., None].expand_as(x)
+        return x.masked_scatter(places, self.image(x))
+
+
 class Dispatched(nn.Module):
     """Tokens that two experts share, each of which adds its own to the sum (Fedus 2022)."""
 
@@ -350,6 +363,10 @@ NETWORKS: dict[str, Network] = {
     ),
     "running totals of tokens": tokens(RunningTotal),
     "features scattered over tokens": tokens(Scattered),
+    "tokens that stand for an image": Network(
+        lambda: nn.Sequential(ImageTokens(), nn.Linear(64, 16)),
+        lambda: (torch.randint(0, 50, (8, 12)),),
+    ),
     "experts that add up": tokens(Dispatched),
     "a part overwritten": tokens(Overwritten),
     "attention with a sink": tokens(Sink),
