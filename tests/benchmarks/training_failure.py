@@ -19,9 +19,9 @@ cells without gates .83 and .79, of gated ones 1.00 and .62. On 44 others with r
 without gates: .90 and .90; with recalls of 500 steps and a second task, to both of which these
 programs led, 1.00 and .93.
 
-On others that nobody had used, seeds from 5000, since recurrences are measured after their rehearsal
-as well and SGD is rehearsed until what it learnt lasts: 26 with recurrent cells without gates, of
-which 14 fail, .93 and 1.00; 25 with SGD, of which 8 fail, 1.00 and .88.
+On others that nobody had used, seeds from 5000, since the memory of recurrences is measured after
+their rehearsal and SGD is rehearsed until what it learnt lasts: 26 with recurrent cells without
+gates, of which 14 fail, .93 and 1.00; 25 with SGD, of which 8 fail, 1.00 and .88.
 """
 
 from __future__ import annotations
