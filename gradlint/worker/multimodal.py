@@ -81,19 +81,21 @@ def _with_run(spec: object, token: int, size: str) -> Prompt:
     return Prompt(spec.shape, spec.high, (*runs, (token, size)))
 
 
-_UNMATCHED = re.compile(r"tokens\D*?(\d+)\D+?features\D*?(\d+)|tokens?.*features|features.*tokens?")
+_UNMATCHED = re.compile(r"tokens?.*features|features.*tokens?")
+_COUNTED = re.compile(r"tokens\D*?\d+\D+?features\D*?(\d+)")
 
 
 def _places(case: Case) -> Iterator[Guess]:
     """There are more, or fewer, features of images than tokens that stand for them."""
-    found = _UNMATCHED.search(case.failure.text)
+    text = case.failure.text
     prompts = (item.spec for item in case.guess.arguments if isinstance(item.spec, Prompt))
     prompt = next(prompts, None)
-    if not found or prompt is None:
+    if not _UNMATCHED.search(text) or prompt is None:
         return
+    counted = map(int, _COUNTED.findall(text))
     size, batch = case.guess.size, case.guess.size["batch"]
     _, name = prompt.runs[-1]
-    for total in dict.fromkeys((*_features(case), int(found[2] or 0))):
+    for total in dict.fromkeys((*_features(case), *counted)):
         if total and total % batch == 0 and total // batch <= _MOST:
             count = total // batch
             time = size["time"] - size[name] + count

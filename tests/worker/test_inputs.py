@@ -568,7 +568,7 @@ CASES = {
             "if pixel_values is None: return self.e(input_ids); "
             "f = self.v(pixel_values).flatten(2).transpose(1, 2).reshape(-1, 8); "
             "m = input_ids == 40; n = int(m.sum()); "
-            "error = ValueError(f'no match, tokens: {n}, features: {len(f)}'); "
+            "error = ValueError(f'features, tokens differ: tokens: {n}, features: {len(f)}'); "
             "exec('if n != len(f): raise error'); "
             "return self.e(input_ids).masked_scatter(m[..., None], f)",
             "input_ids, pixel_values=None",
