@@ -15,6 +15,8 @@ from gradlint.theory import Attribution, Prediction, explain, predict
 
 CONFIDENT = 0.95
 """The share of known operations from which a prediction is shown beside the measurement."""
+_LARGEST = 38.5
+"""Decades up to the largest number of single precision."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,12 @@ class Outlook:
 
 
 def _known(decades: float) -> float | None:
-    """None where weights that start at zero let nothing through.
+    """None where weights that start at zero let nothing through, or more than a float can hold.
 
-    Because the first step of the optimizer moves them, and what arrives then is measured, but not
-    foretold.
+    Because the first step of the optimizer moves the former, and what arrives then is measured, but
+    not foretold; and every prediction beyond the latter has so far been the theory's own mistake.
     """
-    return None if decades == -math.inf else _rounded(decades)
+    return None if decades == -math.inf or decades > _LARGEST else _rounded(decades)
 
 
 def _rounded(value: float) -> float:

@@ -128,3 +128,16 @@ class Scaled(nn.Module):
 def test_branches_that_start_at_zero_are_foretold_to_be_healthy(kind: str) -> None:
     stem = network(lambda: nn.Sequential(nn.Linear(8, WIDTH), Scaled(kind)), 8, 8)
     assert verdict(imagined(stem)) is Verdict.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("std", "expected"), [(3.0, Verdict.PREDICTED), (3e4, Verdict.INCONCLUSIVE)]
+)
+def test_what_no_float_holds_is_not_foretold(std: float, expected: Verdict) -> None:
+    def large() -> nn.Module:
+        layers = [nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(12)]
+        for layer in layers:
+            nn.init.normal_(layer.weight, std=std)
+        return nn.Sequential(*layers)
+
+    assert verdict(imagined(network(large, 8, WIDTH))) is expected
