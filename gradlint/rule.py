@@ -38,10 +38,10 @@ from gradlint.layers.recurrence import (
     Ungated,
     between_steps,
     gated,
-    iterates,
     length,
     loops,
     own_steps,
+    own_turns,
     ungated,
 )
 from gradlint.layers.scales import CRITICAL, HiddenWeight, at_critical_scale, hidden_weights
@@ -143,7 +143,6 @@ __all__ = [
     "is_separable",
     "is_weighted",
     "is_wide",
-    "iterates",
     "length",
     "listing",
     "loops",
@@ -151,6 +150,7 @@ __all__ = [
     "name_of",
     "names",
     "own_steps",
+    "own_turns",
     "parts",
     "recurs",
     "repeats",

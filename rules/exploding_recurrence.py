@@ -22,11 +22,11 @@ from gradlint.rule import (
     Role,
     Span,
     between_steps,
-    iterates,
     length,
     loops,
     name_of,
     own_steps,
+    own_turns,
     role_of,
     site,
 )
@@ -59,7 +59,8 @@ class ExplodingRecurrence(GraphRule):
     Known limitations:
         Only recurrences whose weight is larger than an orthogonal one at the start are suspected. A
         weight that grows during training is the business of missing-clipping. Loops that see the
-        same input at every step are judged by the steps that they take, not by 100.
+        same input at every step, and layers that share a weight, are judged by the steps that they
+        take, not by 100.
     """
 
     family = Family.RECURRENT
@@ -75,8 +76,7 @@ class ExplodingRecurrence(GraphRule):
             if role_of(layer) is Role.RECURRENT:
                 yield from _suspicion(graph, (layer,), own_steps(graph, layer))
         for calls in loops(graph):
-            own = len(calls) if graph.own_inputs or iterates(graph, calls) else 0
-            yield from _suspicion(graph, calls, own)
+            yield from _suspicion(graph, calls, own_turns(graph, calls))
 
     examples = (
         """
@@ -158,6 +158,25 @@ class IdentityAndGates(nn.Module):
 
 def demo():
     return IdentityAndGates()(torch.randn(8, 80, 5))
+""",
+        """
+import torch
+from torch import nn
+
+class SharedConvolution(nn.Module):
+    def __init__(self, channels=16, units=16):
+        super().__init__()
+        self.stem = nn.Conv2d(3, channels, 3, padding=1)
+        self.shared = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(units))
+        self.head = nn.Linear(channels, 10)
+        nn.init.kaiming_normal_(self.shared.weight)  # refuted
+
+    def forward(self, x):
+        x = self.stem(x)
+        for norm in self.norms:
+            x = x + self.shared(torch.relu(norm(x)))
+        return self.head(x.mean((2, 3)))
 """,
     )
 

@@ -63,17 +63,26 @@ def _in_sequence(graph: LayerGraph, calls: tuple[Layer, ...]) -> bool:
     return all(graph.connected(one, next_) for one, next_ in pairwise(calls))
 
 
-def iterates(graph: LayerGraph, calls: tuple[Layer, ...]) -> bool:
-    """Whether a loop takes the same input at every step, as one that looks for a fixed point."""
-    first, second, third = calls[:3]
-    return _fed(graph, first, second) == _fed(graph, second, third) != set()
+def own_turns(graph: LayerGraph, calls: tuple[Layer, ...]) -> int:
+    """How many steps a loop takes, 0 where that is up to a sequence that is not the file's own.
+
+    Layers that share a weight, and a loop that looks for a fixed point, are as long as the model
+    says: their steps take nothing new from outside.
+    """
+    reads = bool(_fed(graph, calls, 1)) and not _iterates(graph, calls)
+    return len(calls) if graph.own_inputs or not reads else 0
 
 
-def _fed(graph: LayerGraph, one: Layer, next_: Layer) -> set[str]:
+def _iterates(graph: LayerGraph, calls: tuple[Layer, ...]) -> bool:
+    """Whether a loop takes the same input at every step."""
+    return _fed(graph, calls, 0) == _fed(graph, calls, 1) != set()
+
+
+def _fed(graph: LayerGraph, calls: tuple[Layer, ...], step: int) -> set[str]:
     """What enters a loop between two of its steps, by the ids of the layers that it comes from."""
-    inside = graph.between(one, next_)
+    inside = graph.between(calls[step], calls[step + 1])
     entering = {producer for layer in inside[1:] for producer in graph.producers(layer)}
-    return {p.id for p in entering if p not in inside and not graph.connected(one, p)}
+    return {p.id for p in entering if p not in inside and not graph.connected(calls[0], p)}
 
 
 def ungated(graph: LayerGraph) -> Iterator[Ungated]:
@@ -82,7 +91,7 @@ def ungated(graph: LayerGraph) -> Iterator[Ungated]:
         if name_of(layer) in ("rnn", "rnn_tanh", "rnn_relu"):
             yield Ungated((layer,), layer, _fused_activation(layer), own_steps(graph, layer))
     for calls in loops(graph):
-        first, own = calls[0], len(calls) if graph.own_inputs else 0
+        first, own = calls[0], own_turns(graph, calls)
         if role_of(first) is Role.CELL:
             if name_of(first) == "rnncell":
                 yield Ungated(calls, first, _fused_activation(first), own)
@@ -105,7 +114,7 @@ def _only_activation(graph: LayerGraph, calls: tuple[Layer, ...]) -> Layer | Non
         return None
     if any(graph.connected(layer, third, avoiding=[second]) for layer in inside):
         return None
-    if iterates(graph, calls):
+    if _iterates(graph, calls):
         return None
     found = [layer for layer in inside if role_of(layer) is Role.ACTIVATION]
     alone = (a for a in found if not graph.connected(first, second, avoiding=[a]))
@@ -119,7 +128,7 @@ def gated(graph: LayerGraph, kind: str) -> Iterator[tuple[Layer, int]]:
     """
     found = [(layer, own_steps(graph, layer)) for layer in graph.layers if name_of(layer) == kind]
     cells = (calls for calls in loops(graph) if name_of(calls[0]) == f"{kind}cell")
-    found += [(calls[0], len(calls) if graph.own_inputs else 0) for calls in cells]
+    found += [(calls[0], own_turns(graph, calls)) for calls in cells]
     yield from {site([layer]): (layer, own) for layer, own in reversed(found)}.values()
 
 
