@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator
-
-import torch
 
 
 @contextlib.contextmanager
@@ -14,8 +13,9 @@ def uncompiled() -> Iterator[None]:
 
     Compiling takes longer than a probe, and compiled code hides its calls from a recording.
     """
+    torch = importlib.import_module("torch")  # not above, because one that is broken is told of
     before = torch.compile
-    torch.compile = _handed_on  # type: ignore[assignment]
+    torch.compile = _handed_on
     try:
         yield
     finally:
