@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -13,7 +14,8 @@ def uncompiled() -> Iterator[None]:
 
     Compiling takes longer than a probe, and compiled code hides its calls from a recording.
     """
-    torch = importlib.import_module("torch")  # not above, because one that is broken is told of
+    # not above, because a torch that is broken is to be told of
+    torch: Any = importlib.import_module("torch")
     before = torch.compile
     torch.compile = _handed_on
     try:
