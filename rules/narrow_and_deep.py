@@ -145,8 +145,8 @@ def _runs(graph: LayerGraph) -> Iterator[list[Layer]]:
 
 
 def _width(layer: Layer) -> int:
-    """Channels of images, features of anything else."""
-    return layer.shape[1] if role_of(layer) is Role.CONVOLUTION else layer.shape[-1]
+    """Channels of images, features of anything else; at least 1, for an empty output has none."""
+    return max(layer.shape[1] if role_of(layer) is Role.CONVOLUTION else layer.shape[-1], 1)
 
 
 def _hypothesis(graph: LayerGraph, run: Sequence[Layer]) -> Hypothesis:

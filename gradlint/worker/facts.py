@@ -25,6 +25,7 @@ _CONVOLUTIONS = {
     nn.InstanceNorm2d: 2,
     nn.InstanceNorm3d: 3,
 }
+_RGB = 3
 CHANNELS = ("in_channels", "num_features", "num_channels")
 """What layers call the number of channels that they take."""
 _SEQUENCES = (
@@ -187,5 +188,6 @@ def spatial_of(layer: nn.Module) -> int:
 
 
 def channels_of(layer: nn.Module) -> int:
-    """The number of channels that a convolution or normalisation takes."""
-    return next((cast(int, getattr(layer, name)) for name in CHANNELS if hasattr(layer, name)), 3)
+    """The number of channels that a convolution or normalisation takes; a lazy one takes any."""
+    told = (cast(int, getattr(layer, name)) for name in CHANNELS if hasattr(layer, name))
+    return next(told, _RGB) or _RGB

@@ -45,7 +45,8 @@ def _of_layer(facts: Facts, layer: nn.Module) -> Spec | None:
             # because attention and layer norms stand over sequences
             sequence = facts.first(nn.MultiheadAttention, nn.LayerNorm) or asks(facts, layer)
             features = layer.in_features if isinstance(layer, nn.Linear) else layer.in1_features
-            return Normal(("batch", *(("time",) if sequence else ()), features))
+            # because a lazy layer takes any number of features
+            return Normal(("batch", *(("time",) if sequence else ()), features or "features"))
         case nn.LayerNorm():
             return Normal(("batch", "time", *layer.normalized_shape))
         case nn.MultiheadAttention():

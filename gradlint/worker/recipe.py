@@ -9,7 +9,9 @@ import sys
 from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
 
+import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from gradlint.protocol.wire import BuiltFrom, Candidate
 from gradlint.worker.attempt import tried
@@ -51,13 +53,21 @@ class Built:
         return self._guess is not None or self.candidate.built_from in _FOUND
 
     def make(self) -> nn.Module:
-        """A fresh model in training mode.
+        """A fresh model in training mode, whose lazy layers have seen their first inputs.
 
         Raises:
-            UserError: at stage `build`, whatever the constructor raised.
+            UserError: at stage `build`, whatever the constructor raised; of a model with lazy
+                layers also what drawing inputs or running it raised.
         """
         limit = parameter_limit() if self.imagination is None else sys.maxsize
-        return made(self._module, self.candidate, limit)
+        model = made(self._module, self.candidate, limit)
+        if any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters()):
+            args, kwargs = self.inputs()
+            with on_cpu(), torch.no_grad():
+                outcome = tried(model, *args, **kwargs)
+            if outcome.error is not None:
+                raise UserError("forward", outcome.error) from outcome.error
+        return model
 
     def inputs(self) -> Arguments:
         """Fresh positional and keyword arguments of a forward pass.

@@ -101,7 +101,35 @@ class TestCandidates:
         assert (caught.value.stage, str(caught.value.error)) == ("forward", "'lost'")
 
 
+LAZY = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Sequential(nn.LazyConv2d(4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            self.head = nn.LazyLinear(2)
+
+        def forward(self, x):
+            return self.head(self.conv(x))
+"""
+
+
 class TestMake:
+    def test_a_model_of_lazy_layers_has_seen_its_inputs(self) -> None:
+        built = build(module_of(LAZY), request("Net()"))
+        assert built.described == ("float32[8,3,32,32]",)
+        shapes = [tuple(parameter.shape) for parameter in built.make().parameters()]
+        assert shapes == [(4, 3, 3, 3), (4,), (2, 4), (2,)]
+
+    def test_lazy_layers_follow_the_random_state(self) -> None:
+        built = build(module_of(LAZY.replace("LazyConv2d(4", "Conv2d(1, 4")), request("Net()"))
+        torch.manual_seed(5)
+        one, two = built.make(), built.make()
+        torch.manual_seed(5)
+        again = built.make()
+        first, other, same = (model.get_parameter("head.weight") for model in (one, two, again))
+        assert torch.equal(first, same)
+        assert not torch.equal(first, other)
+
     def test_each_model_is_fresh_and_follows_the_random_state(self) -> None:
         built = build(module_of(LINEAR), request("Net()"))
         torch.manual_seed(5)
