@@ -261,8 +261,9 @@ class LayerGraph:
     @cached_property
     def beyond(self) -> frozenset[str]:
         """The nodes between the heads and the loss: the means and sums of which a loss is made."""
-        towards = (nx.ancestors(self._graph, id) for id in self.heads)
-        return self.behind_all(self.heads).difference(self.heads, [self.loss.id], *towards)
+        behind = self.behind_all(self.heads).difference(self.heads, [self.loss.id])
+        # looked at only here, because few models have any, and each look is at all layers
+        return behind.difference(*(nx.ancestors(self._graph, id) for id in self.heads if behind))
 
     def reaches_loss(self, layer: Layer, avoiding: Iterable[Layer] = ()) -> bool:
         """Whether a path leads from `layer` to the loss that passes through none of `avoiding`."""
