@@ -99,17 +99,14 @@ class _Closure:
         for key, argument in given_arguments(call, parameters).items():
             added = self.add(Placed(argument, placed.scope, placed.line), depth + 1)
             values |= {key: added} if added is not None else {}
-        filling, seen = Filling(reading, name, 0), len(values)
-        for parameter in parameters:
-            if parameter.name not in values and not parameter.optional:
-                usual = filling.value(parameter)
-                if usual is None:
-                    return None
-                self.guessed = True
-                values[parameter.name] = ast.parse(usual, mode="eval").body
+        usual = Filling(reading, name, 0).lacking(values) if values else None
+        if usual is None:
+            return None
+        self.guessed |= bool(usual)
+        values |= {key: ast.parse(text, mode="eval").body for key, text in usual.items()}
         order = dict.fromkeys((*(parameter.name for parameter in parameters), *values))
         words = [ast.keyword(key, values[key]) for key in order if key in values]
-        return ast.Call(call.func, [], words) if seen else None
+        return ast.Call(call.func, [], words)
 
     def _bind(self, name: str, scope: Scope, line: int, depth: int) -> str | None:
         """The name under which a variable is to be had, None where its value is not in sight."""

@@ -69,16 +69,11 @@ def _closed(
     if closed is None or not seen:
         return None
     texts = dict(zip(seen, closed.texts, strict=True))
-    guessed = False
-    filling = Filling(reading, name, 0)
-    for parameter in parameters:
-        if parameter.name not in texts and (parameter.name in given or not parameter.optional):
-            guessed = True
-            value = None if parameter.optional else filling.value(parameter)
-            if value is None and not parameter.optional:
-                return None
-            if value is not None:
-                texts[parameter.name] = value
+    usual = Filling(reading, name, 0).lacking(texts)
+    if usual is None:
+        return None
+    guessed = bool(usual) or any(p.name in given and p.name not in texts for p in parameters)
+    texts |= usual
     constructor = f"{name}({', '.join(f'{key}={text}' for key, text in texts.items())})"
     source = BuiltFrom.NAMES if guessed else BuiltFrom.USE_IN_PROJECT
     return Candidate(source, constructor, None, _imported(closed, file))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from gradlint.discovery.annotations import by_type, last_resort, plain, shaped, takes_class
@@ -101,6 +101,16 @@ class Filling:
     def is_configuration(self, parameter: Parameter) -> bool:
         """Whether the parameter takes an object of a configuration class that is in sight."""
         return self.configurations.of(parameter) is not None
+
+    def lacking(self, known: Container[str]) -> dict[str, str] | None:
+        """Values for the parameters that must be given and are not known; None if one has none."""
+        values = {
+            parameter.name: self.value(parameter)
+            for parameter in all_parameters(self.reading, self.name)
+            if not parameter.optional and parameter.name not in known
+        }
+        found = {name: value for name, value in values.items() if value is not None}
+        return found if len(found) == len(values) else None
 
     def value(self, parameter: Parameter) -> str | None:
         """An expression for a parameter, None where nothing about it says enough."""

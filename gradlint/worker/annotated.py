@@ -50,9 +50,7 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
     if _OPTIONAL.match(bare) and role.name in role.forward.required:
         yield Constant(None)
     if "LongTensor" in bare or "IntTensor" in bare:
-        ideas = (
-            idea for idea in by_name(role) if isinstance(idea, (Whole, Kinds, Grid, Cells, Extents))
-        )
+        ideas = (idea for idea in by_name(role) if isinstance(idea, _WHOLE))
         yield next(ideas, Whole(("batch", "time"), role.facts.tokens() or 2))
     inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
     if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
