@@ -13,14 +13,13 @@ from gradlint.worker.imagined import Imagination
 from gradlint.worker.lines import Source
 from gradlint.worker.mentions import Mentions
 from gradlint.worker.parameters import parameter_nodes
-from gradlint.worker.recording import LOSS, Forward
+from gradlint.worker.recording import LOSS, Forward, reaching
 from gradlint.worker.strays import Found, stray_nodes, strays
 from gradlint.worker.unreached import (
     Fingerprints,
     described,
     fingerprints,
     kept_calls,
-    reaching,
     replaced_calls,
     stop_nodes,
 )
@@ -77,7 +76,7 @@ def nodes_of(
     stops = stop_nodes(forward, reached)
     consumed = {source for source, _ in edges} | {id_ for stop in stops for id_ in stop.takes}
     parameters = parameter_nodes(forward.model, construction, imagination)
-    loss = Loss(LOSS, forward.heads())
+    loss = Loss(LOSS, forward.heads(edges))
     if imagination is not None:
         return (*inputs, *parameters, *layers, loss)
     told = described(

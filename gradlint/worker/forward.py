@@ -135,7 +135,7 @@ def gradients(forward: Forward, nodes: Iterable[str]) -> Gradients:
     squares: dict[str, float] = {}
     roots: list[float] = []
     reduced = any(tensor.numel() == 1 for tensor in forward.outputs)
-    heads = forward.heads() if reduced else ()
+    heads = forward.heads(forward.edges()) if reduced else ()
     whole = () if reduced else forward.outputs
     handles = [tensor.register_hook(_adder(roots)) for tensor in whole]
     for node in dict.fromkeys((*nodes, *heads)):

@@ -45,15 +45,15 @@ class Forward:
             seen[source, LOSS] = None
         yield from self._in_order(seen, names)
 
-    def heads(self) -> tuple[str, ...]:
+    def heads(self, edges: Iterable[tuple[str, str]]) -> tuple[str, ...]:
         """The calls of the outputs; where one is a number, those that such are reduced from.
+
+        `edges` are those of this pass.
 
         A mean over n elements takes 1 / sqrt(n) of the gradient's norm, as every loss in use does;
         that says nothing about the layers below. Then a call that another head depends on is none.
         """
-        producers: dict[str, list[str]] = {}
-        for source, target in self.edges():
-            producers.setdefault(target, []).append(source)
+        producers = _producers(edges)
         outputs = [id for id in producers.get(LOSS, ()) if id in self.calls]
         if not any(_is_number(self.calls[id].shape) for id in outputs):
             return tuple(outputs)
@@ -67,7 +67,7 @@ class Forward:
             before = [each for each in producers.get(id, ()) if each in self.calls]
             pending += [each for each in before if each not in seen]
             seen.update(before)
-        below = _below(found, producers)
+        below = _leading_to(found, producers)
         return tuple(id for id in found if id not in below) or tuple(outputs)
 
     def _in_order(
@@ -110,7 +110,20 @@ def _is_number(shape: tuple[int, ...]) -> bool:
     return shape in ((), (1,))
 
 
-def _below(ids: Iterable[str], producers: Mapping[str, list[str]]) -> set[str]:
+def reaching(edges: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The nodes from which a path leads to the loss, itself included."""
+    return frozenset({LOSS, *_leading_to([LOSS], _producers(edges))})
+
+
+def _producers(edges: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """What flows into each node, directly."""
+    found: dict[str, list[str]] = {}
+    for source, target in edges:
+        found.setdefault(target, []).append(source)
+    return found
+
+
+def _leading_to(ids: Iterable[str], producers: Mapping[str, list[str]]) -> set[str]:
     """All nodes that any of `ids` depends on."""
     pending = [source for id in ids for source in producers.get(id, ())]
     found = set(pending)

@@ -13,7 +13,7 @@ from gradlint.protocol.span import Span
 from gradlint.worker.call import Call, GradFn, is_installed, is_leaf, parameter_of
 from gradlint.worker.construction import Construction
 from gradlint.worker.mentions import Mentions
-from gradlint.worker.recording import LOSS, Forward
+from gradlint.worker.recording import Forward
 from gradlint.worker.stops import Stopped
 
 _NEST = 3
@@ -29,20 +29,6 @@ def fingerprints(model: nn.Module) -> Fingerprints:
             name: (parameter.data_ptr(), parameter._version, float(parameter.abs().sum()))
             for name, parameter in model.named_parameters()
         }
-
-
-def reaching(edges: Iterable[tuple[str, str]]) -> frozenset[str]:
-    """The nodes from which a path leads to the loss."""
-    sources: dict[str, list[str]] = {}
-    for source, target in edges:
-        sources.setdefault(target, []).append(source)
-    found, pending = {LOSS}, [LOSS]
-    while pending:
-        for source in sources.get(pending.pop(), ()):
-            if source not in found:
-                found.add(source)
-                pending.append(source)
-    return frozenset(found)
 
 
 def kept_calls(forward: Forward) -> frozenset[str]:
