@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gradlint.protocol.nodes import Parameter
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded
 from gradlint.theory.places import ALIKE, SCATTERED, Landing, Places, spread_by, together
-from gradlint.theory.step import Call, Gain, Step
+from gradlint.theory.step import NOTHING, Call, Gain, Step
 
 _NORMAL = NormalDist()
 
@@ -91,7 +91,7 @@ def softmax(call: Call) -> Step:
         sign=1,
     )
     gain = Gain(among.slope * mean, along=0.0)
-    return Step(after, (gain,) + (Gain(0.0),) * (len(call.operands) - 1))
+    return Step(after, (gain,) + (NOTHING,) * (len(call.operands) - 1))
 
 
 def _log_softmax(call: Call, before: Moments, count: float, variance: float, peak: float) -> Step:
@@ -220,10 +220,11 @@ def fused_attention(call: Call) -> Step:
     )
     lands = landings(query.shape[-2], keys, mixed, causal=causal)
     gains = (
-        Gain(gain, lands=way)
-        for gain, way in zip((mixed.query, mixed.key, mixed.value), lands, strict=True)
+        Gain(mixed.query, along=0.0, lands=lands[0]),
+        Gain(mixed.key, along=0.0, lands=lands[1]),
+        Gain(mixed.value, lands=lands[2]),  # of which alone the result is a linear function
     )
-    return Step(after, (*gains, *(Gain(0.0),) * (len(call.operands) - 3)))
+    return Step(after, gains + (NOTHING,) * (len(call.operands) - 3))
 
 
 def _visible(call: Call) -> float:
@@ -329,8 +330,9 @@ def _shared_ways(
     ways: tuple[float, ...], lands: tuple[Landing, ...], operands: int
 ) -> tuple[Gain, ...]:
     groups = {1: ((0, 1, 2),), 2: ((0,), (1, 2))}.get(operands, ((0,), (1,), (2,)))
-    gains = (_joint([(ways[one], lands[one]) for one in group]) for group in groups)
-    return (*gains, *(Gain(0.0),) * (operands - 3))
+    gains = [_joint([(ways[one], lands[one]) for one in group]) for group in groups]
+    gains[:-1] = [gain._replace(along=0.0) for gain in gains[:-1]]  # the last one has the values
+    return (*gains, *(NOTHING,) * (operands - 3))
 
 
 def _joint(parts: list[tuple[float, Landing]]) -> Gain:

@@ -10,7 +10,7 @@ from gradlint.theory.dense import is_rigid, weight_square, with_mean_weight
 from gradlint.theory.elementwise import passing
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments
 from gradlint.theory.places import Landing, smeared
-from gradlint.theory.step import Call, Gain, Step, weighted_gain
+from gradlint.theory.step import NOTHING, Call, Step, weighted_gain
 from gradlint.theory.taps import Taps
 
 
@@ -63,7 +63,7 @@ def convolution(call: Call) -> Step:
         lands=geometry.lands,
         rigid=weight is not None and is_rigid(weight),
     )
-    return Step(after, (gain, *(Gain(0.0),) * (len(call.operands) - 1)))
+    return Step(after, (gain, *(NOTHING,) * (len(call.operands) - 1)))
 
 
 def _computed(call: Call) -> Moments | None:

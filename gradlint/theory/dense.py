@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gradlint.protocol.nodes import Parameter
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded
 from gradlint.theory.places import SCATTERED, spread_by
-from gradlint.theory.step import Call, Gain, Operand, Step, weighted_gain
+from gradlint.theory.step import NOTHING, Call, Gain, Operand, Step, weighted_gain
 
 
 def weight_square(weight: Parameter) -> float:
@@ -111,7 +111,7 @@ def embedding(call: Call) -> Step:
     if not varies:
         axes = POSITION * (rank - 1) + FEATURE
     moments = Moments(square, common if varies else square, common, mean, call.shape, axes)
-    return Step(moments, (Gain(0.0),) * len(call.operands))
+    return Step(moments, (NOTHING,) * len(call.operands))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def product_of_matrices(call: Call) -> Step:
         after, gains = after._replace(axes=axes), (other, gain)
     else:
         after, gains = _product(one, two, sums, call)
-    return Step(after, gains + (Gain(0.0),) * (len(call.operands) - 2))
+    return Step(after, gains + (NOTHING,) * (len(call.operands) - 2))
 
 
 def _product(

@@ -28,7 +28,7 @@ from gradlint.theory.moments import (
 )
 from gradlint.theory.places import thinned
 from gradlint.theory.quadrature import PointFunction, Response, expect, steepness
-from gradlint.theory.step import UNCHANGED, Call, Gain, Operand, Step
+from gradlint.theory.step import NOTHING, UNCHANGED, Call, Gain, Operand, Step, filling
 
 
 def activation(call: Call) -> Step:
@@ -110,7 +110,7 @@ def _gain(before: Moments, curve: Curve, response: Response) -> Gain:
     The share E[phi phi' z] / E phi^2.
     """
     if curve.slope_square <= 0.0:
-        return Gain(0.0)
+        return NOTHING
     factor = response.slope_square / curve.slope_square
     if before.curve is not None:
         return Gain(factor)
@@ -247,7 +247,8 @@ def chosen(call: Call) -> Step:
         curve=None,
         sign=one.sign if one.sign == two.sign else 0,
     )
-    return Step(after, (Gain(share), Gain(1.0 - share)))
+    shares = ((one, share), (two, 1.0 - share))
+    return Step(after, tuple(filling(own, s * one.elements, after, s) for own, s in shares))
 
 
 _HIDDEN = -1e4

@@ -16,7 +16,7 @@ from gradlint.theory.meeting import (
 )
 from gradlint.theory.moments import FEATURE, POSITION, Moments, bounded
 from gradlint.theory.places import Landing, gathered, thinned
-from gradlint.theory.step import Call, Gain, Operand, Step
+from gradlint.theory.step import NOTHING, Call, Gain, Operand, Step
 
 
 def multiplication(call: Call) -> Step:
@@ -115,7 +115,7 @@ def division(call: Call) -> Step:
     gain = _divisor_gain(two.moments, below, above, after, inverse.gains[0])
     lands = _weighed(one.moments, after, below.local / below.square)
     return Step(
-        after, (Gain(below.square, lands=lands), gain) + (Gain(0.0),) * (len(call.operands) - 2)
+        after, (Gain(below.square, lands=lands), gain) + (NOTHING,) * (len(call.operands) - 2)
     )
 
 

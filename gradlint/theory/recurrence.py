@@ -9,7 +9,7 @@ from gradlint.protocol.nodes import Layer, Parameter
 from gradlint.theory.activations import leaky, respond, sigmoid, tanh
 from gradlint.theory.moments import Moments, bounded
 from gradlint.theory.quadrature import Response
-from gradlint.theory.step import Call, Gain, Step
+from gradlint.theory.step import NOTHING, Call, Gain, Step
 
 _SETTLED = 60  # steps after which the moments of the state no longer change
 
@@ -218,7 +218,7 @@ def recurrent(call: Call) -> Step:
         sign=0,
         skew=0.0,
     )
-    return Step(after, (Gain(bounded(gain)),) + (Gain(0.0),) * (len(call.operands) - 1))
+    return Step(after, (Gain(bounded(gain)),) + (NOTHING,) * (len(call.operands) - 1))
 
 
 def geometric(ratio: float, steps: int) -> float:

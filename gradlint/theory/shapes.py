@@ -16,7 +16,7 @@ from gradlint.theory.moments import (
     default_axes,
 )
 from gradlint.theory.places import APART, ONE, READ_OUT, SCATTERED, Landing, gathered
-from gradlint.theory.step import UNCHANGED, Call, Gain, Step
+from gradlint.theory.step import UNCHANGED, Call, Gain, Step, filling
 
 Settings = tuple[tuple[str, bool | int | float | str], ...]
 
@@ -178,8 +178,8 @@ def joined(call: Call) -> Step:
     ends = list(itertools.accumulate((len(own) for own in leaves), initial=0))
     spans: list[tuple[int, int] | None] = [*itertools.pairwise(ends)] or [None] * len(parts)
     gains = (
-        Gain(size / whole, lands=lands, span=span)
-        for size, lands, span in zip(sizes, landings, spans, strict=True)
+        filling(part, size, after, size / whole)._replace(lands=lands, span=span)
+        for part, size, lands, span in zip(parts, sizes, landings, spans, strict=True)
     )
     return Step(after, tuple(gains))
 

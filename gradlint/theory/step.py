@@ -215,6 +215,17 @@ class Gain(NamedTuple):
 
 UNCHANGED = Gain(1.0)
 """The gain of a copy or a view."""
+NOTHING = Gain(0.0, along=0.0)
+"""The gain of what has no part in the result, such as a mask or an index."""
+
+
+def filling(part: Moments, places: float, whole: Moments, factor: float) -> Gain:
+    """The gain of a tensor that fills so many places of a whole.
+
+    Of <g, y> it gets its share of the energy, <g_x, x> = <g, y> places E x^2 / |y|^2.
+    """
+    sizes = max(float(part.elements) * float(whole.elements), 1.0)
+    return Gain(factor, along=places * math.sqrt(part.square / (whole.square * sizes)))
 
 
 def weighted_gain(

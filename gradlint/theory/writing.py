@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradlint.theory.elementwise import passing
 from gradlint.theory.moments import Moments, bounded
-from gradlint.theory.step import Call, Gain, Step
+from gradlint.theory.step import NOTHING, Call, Gain, Step, filling
 
 
 def written(call: Call) -> Step:
@@ -23,7 +23,9 @@ def written(call: Call) -> Step:
     if len(call.operands) == 1:
         return Step(_joint(before, source, 0.0, share), (Gain(share),))
     after = _joint(before, source, 1.0 - share, share)
-    return Step(after, (Gain(1.0 - share), Gain(share)) + (Gain(0.0),) * (len(call.operands) - 2))
+    kept, filled = ((1.0 - share) * before.elements, share * before.elements)
+    gains = filling(before, kept, after, 1.0 - share), filling(source, filled, after, share)
+    return Step(after, gains + (NOTHING,) * (len(call.operands) - 2))
 
 
 def added(call: Call) -> Step:
@@ -33,7 +35,11 @@ def added(call: Call) -> Step:
     before, source = call.first.sized(call.shape), call.operands[1].moments
     share = source.elements / max(before.elements, 1)
     after = _joint(before, source, 1.0, share)
-    return Step(after, (Gain(1.0), Gain(share)) + (Gain(0.0),) * (len(call.operands) - 2))
+    gains = (
+        filling(before, before.elements, after, 1.0),
+        filling(source, source.elements, after, share),
+    )
+    return Step(after, gains + (NOTHING,) * (len(call.operands) - 2))
 
 
 def _joint(base: Moments, source: Moments, one: float, two: float) -> Moments:

@@ -77,14 +77,26 @@ class Forward:
         places: dict[tuple[str, str], int] = {}
         for call in self.calls.values():
             for place, key in enumerate(call.taken):
-                known = key if isinstance(key, str) else None
-                known = known or (names.get(key) if isinstance(key, int) else None)
-                if known is None and not isinstance(key, str | int):
-                    known = self.recorder.owner.get(key)
+                known = self._came_from(key, call.id, names)
                 if known is not None:
                     places.setdefault((known, call.id), place)
         last = len(places)
         return sorted(edges, key=lambda edge: places.get(edge, last))
+
+    def _came_from(self, key: GradFn | str | int, id: str, names: Mapping[int, str]) -> str | None:
+        """The node that a tensor came from which the call `id` took.
+
+        What the call wrote in place is its own by now, and came from what was there before: the
+        first that leads into it.
+        """
+        if isinstance(key, str):
+            return key
+        if isinstance(key, int):
+            return names.get(key)
+        before: GradFn | None = key
+        while before is not None and self.recorder.owner.get(before) == id:
+            before = next((ahead for ahead, _ in before.next_functions), None)
+        return self._source(before, names)
 
     def _sources_of_loss(self, names: Mapping[int, str]) -> Iterator[str]:
         pending, seen = [self.loss.grad_fn], set()

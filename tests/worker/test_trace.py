@@ -130,6 +130,22 @@ def test_tensors_written_in_place_keep_their_path_to_the_loss() -> None:
     assert graph.trunk[0].id == "fc"
 
 
+def test_what_is_divided_in_place_stands_before_the_divisor() -> None:
+    class Shares(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.fc(x).sigmoid()
+            whole = y.sum(-1, keepdim=True)
+            y /= whole
+            return y
+
+    graph, _ = traced(Shares, (2, 4))
+    assert [edge.source for edge in graph.arriving("div")] == ["sigmoid", "sum"]
+
+
 def test_a_custom_autograd_function_is_a_layer_of_its_own() -> None:
     class Double(torch.autograd.Function):
         @staticmethod
