@@ -141,7 +141,11 @@ _POINTS = (0.0, 1e-3, 0.1, 1.0, 3.0, 30.0)
 @lru_cache(maxsize=512)
 def sign_of(activation: Activation, sign: int) -> int:
     """The sign that a function gives to all arguments of one, 0 where it gives both."""
-    point = as_point_function(activation)
+    return sign_of_values(as_point_function(activation), sign)
+
+
+def sign_of_values(point: PointFunction, sign: int = 0) -> int:
+    """The same for a function made of several, which is a new one for each tensor."""
     arguments = [side * x for side in (1.0, -1.0) if sign * side >= 0.0 for x in _POINTS]
     values = [point(x)[0] for x in arguments]
     if min(values) >= 0.0:

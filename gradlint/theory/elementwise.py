@@ -13,6 +13,7 @@ from gradlint.theory.activations import (
     exp,
     respond,
     sign_of,
+    sign_of_values,
 )
 from gradlint.theory.laws import Decay, Power
 from gradlint.theory.moments import (
@@ -28,7 +29,7 @@ from gradlint.theory.moments import (
 )
 from gradlint.theory.places import thinned
 from gradlint.theory.quadrature import PointFunction, Response, expect, steepness
-from gradlint.theory.step import NOTHING, UNCHANGED, Call, Gain, Operand, Step, filling
+from gradlint.theory.step import NOTHING, UNCHANGED, Call, Gain, Operand, Step
 
 
 def activation(call: Call) -> Step:
@@ -57,6 +58,7 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
         whole = point
     else:
         whole = compose(point, curve.at)
+        sign = sign or sign_of_values(whole)  # because log(1 + exp(x)) has one, but log has none
         response = expect(whole, curve.mean, curve.sigma)
     bent = curve.bent(whole, response.slope_square)
     after = through(before, response, bent, shape, _bent(before, response), sign)
@@ -228,54 +230,6 @@ def dropout(call: Call) -> Step:
 def passing(call: Call) -> Step:
     """A copy, or an operation of which nothing is known: moments and gradient are passed on."""
     return Step(call.first.sized(call.shape), (UNCHANGED,) * len(call.operands))
-
-
-def chosen(call: Call) -> Step:
-    """One of two tensors at each place: moments and gradient by the share of places that it has."""
-    share = call.layer.setting("argument0.mean", -1.0)
-    if len(call.operands) != 2 or not 0.0 <= share <= 1.0:
-        return masked(call)
-    one, two = (operand.moments for operand in call.operands)
-    if one.shape != two.shape:
-        return masked(call)
-    after = one._replace(
-        square=share * one.square + (1.0 - share) * two.square,
-        shared=share * one.shared + (1.0 - share) * two.shared,
-        local=share * one.local + (1.0 - share) * two.local,
-        mean=share * one.mean + (1.0 - share) * two.mean,
-        shape=call.shape,
-        curve=None,
-        sign=one.sign if one.sign == two.sign else 0,
-    )
-    shares = ((one, share), (two, 1.0 - share))
-    return Step(after, tuple(filling(own, s * one.elements, after, s) for own, s in shares))
-
-
-_HIDDEN = -1e4
-"""Below this a logit is meant to have no weight."""
-
-
-def masked(call: Call) -> Step:
-    """A copy of which some elements are hidden, as from the softmax that follows."""
-    step, hidden = passing(call), _hidden_share(call)
-    if not 0.0 < hidden < 1.0:
-        return step
-    return step._replace(moments=step.moments._replace(visible=1.0 - hidden, curve=None))
-
-
-def _hidden_share(call: Call) -> float:
-    """Of a choice between logits and a very negative number, or of the sum with a mask of such."""
-    setting = call.layer.setting
-    match call.name:
-        case "where" if min(setting("argument2"), setting("argument2.mean")) < _HIDDEN:
-            return 1.0 - setting("argument0.mean", 1.0)
-        case "masked_fill" if setting("argument2", setting("value")) < _HIDDEN:
-            return setting("argument1.mean", setting("mask.mean"))
-    for name in ("argument0", "argument1", "other"):
-        mean, square = setting(f"{name}.mean"), setting(f"{name}.square")
-        if mean < 0.0 and square > _HIDDEN**2:
-            return min(mean * mean / square, 1.0)
-    return 0.0
 
 
 def moving(call: Call) -> Step:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from gradlint.theory.elementwise import apply, masked, passing, scalar_of, shift
+from gradlint.theory.choices import masked
+from gradlint.theory.elementwise import apply, passing, scalar_of, shift
 from gradlint.theory.meeting import (
     axes_of_result,
     broadcast,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gradlint.theory import (
     attention,
+    choices,
     convolution,
     dense,
     elementwise,
@@ -63,8 +64,8 @@ TRANSFERS: dict[str, Transfer] = {
         "identity contiguous to float double half bfloat16 type type_as clone alias triu tril "
         "checkpoint detach data",
     ),
-    **_named(elementwise.masked, "masked_fill"),
-    **_named(elementwise.chosen, "where"),
+    **_named(choices.masked, "masked_fill"),
+    **_named(choices.chosen, "where"),
     **_named(pooling.running_total, "cumsum"),
     **_named(
         spectral.fourier,

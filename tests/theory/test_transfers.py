@@ -14,6 +14,7 @@ from gradlint.theory import predict
 from tests.theory.measured import Network, decades, network, traced
 
 SEEDS = range(4)
+EVERY_THIRD = torch.arange(128) % 3 == 0
 
 
 class Function(nn.Module):
@@ -336,6 +337,14 @@ NETWORKS: dict[str, Network] = {
     "a product with itself": dense(lambda x: x * x),
     "a choice between two halves": dense(
         lambda x: torch.where(x[:, :64] > 0.3, x[:, 64:], 2.0 * x[:, :64]), 64
+    ),
+    "zeros written over": dense(lambda x: x.masked_fill(EVERY_THIRD, 0.0)),
+    "a number chosen at some places": dense(lambda x: torch.where(EVERY_THIRD, 1.5, x)),
+    "logits hidden by a choice": dense(
+        lambda x: 10 * torch.softmax(torch.where(EVERY_THIRD, torch.tensor(-1e9), 3.0 * x), -1)
+    ),
+    "decay by a softplus that is spelled out": dense(
+        lambda x: torch.exp(-9.0 * torch.where(x > 20.0, x, torch.log(1.0 + torch.exp(x))))
     ),
     "scaled and shifted": dense(lambda x: 3.0 * x + 0.5),
     "rrelu": dense(lambda x: functional.rrelu(x, training=True)),
