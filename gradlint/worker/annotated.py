@@ -132,7 +132,11 @@ def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
 
 
 def _size_of(role: Role, size: str) -> Dim | None:
-    """One size of a docstring: a number, a usual name or an attribute of the configuration."""
+    """One size of a docstring: a number, a usual name or an attribute of the configuration.
+
+    What is a step longer, as `sequence_length + 1` says, counts as it is.
+    """
+    size = re.sub(r"_[+-]_\d+$", "", size)
     if size.isdigit():
         return int(size)
     if _BATCH.fullmatch(size):

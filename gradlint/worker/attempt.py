@@ -16,6 +16,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from gradlint.worker.wording import worded
+
 T = TypeVar("T")
 _SOURCES = "_gradlint_sources"
 _LONGEST = 30
@@ -144,7 +146,7 @@ class Failure:
     @property
     def text(self) -> str:
         """The message of the error on one line."""
-        return " ".join(str(self.error).split())
+        return worded(self.error)
 
     def modules(self) -> list[nn.Module]:
         """The modules that were running, innermost first."""

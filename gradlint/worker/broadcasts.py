@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from gradlint.worker.attempt import sources_of
+from gradlint.worker.attempt import Call, sources_of
 from gradlint.worker.case import (
     SIDES,
     Case,
@@ -35,7 +35,7 @@ def elementwise(case: Case) -> Iterator[Guess]:
     if not found or call is None:
         return
     sizes = int(found[1]), int(found[2])
-    tensors = call.tensors()[:2]
+    tensors = _met(call)
     if len(tensors) == 2 and not sources_of(tensors[0]):
         tensors, sizes = tensors[::-1], sizes[::-1]
     for tensor in tensors:
@@ -49,25 +49,46 @@ def elementwise(case: Case) -> Iterator[Guess]:
         return  # because nothing is left of what was too small
     have, want = sizes
     both = len(tensors) == 2 and all(sources_of(tensor) for tensor in tensors)
-    for tensor, old, new in ((tensors[0], have, want), (tensors[-1], want, have))[
-        : 2 if both else 1
-    ]:
-        yield from resize(case, case.blamed(tensor), old, new)
-        yield from _joined(case, tensor, new - old)
-        for extra in range(1, min(new - 1, 3)):
-            yield from resize(case, case.blamed(tensor), old - extra, new - extra)
-        if any(dims_of(item.spec) & SIDES for item in case.blamed(tensor)):
-            yield from _one_side(case, old, new)
-            yield from _one_side(case, old - 1, new - 1)
-            videos = [i for i in case.blamed(tensor) if len(case.shape(i.spec)) > 4]
-            yield from factored(case, videos, old, new)
-            if tensor.dim() == 4:
-                yield from rescale(case, (new / old) ** 2)
-            yield from rescale(case, new / old)
-            if old > 2 and new > 2:
-                yield from rescale(case, (new - 1) / (old - 1))
-            if both:
-                yield from larger(case)
+    pairs = [(tensors[0], have, want), (tensors[-1], want, have)]
+    for tensor, old, new in pairs if both else pairs[:1]:
+        yield from _evened(case, tensor, old, new)
+        if both and _has_sides(case, tensor):
+            yield from larger(case)
+
+
+def _evened(case: Case, tensor: torch.Tensor, old: int, new: int) -> Iterator[Guess]:
+    """What a tensor stems from, changed so that a size of the tensor becomes `new`."""
+    items = case.blamed(tensor)
+    masks = [item for item in items if isinstance(item.spec, Filled)]
+    yield from factored(case, masks, old, new)
+    yield from resize(case, items, old, new)
+    yield from _joined(case, tensor, new - old)
+    for extra in range(1, min(new - 1, 3)):
+        yield from resize(case, items, old - extra, new - extra)
+    if _has_sides(case, tensor):
+        yield from _one_side(case, old, new)
+        yield from _one_side(case, old - 1, new - 1)
+        videos = [item for item in items if len(case.shape(item.spec)) > 4]
+        yield from factored(case, videos, old, new)
+        if tensor.dim() == 4:
+            yield from rescale(case, (new / old) ** 2)
+        yield from rescale(case, new / old)
+        if old > 2 and new > 2:
+            yield from rescale(case, (new - 1) / (old - 1))
+
+
+def _has_sides(case: Case, tensor: torch.Tensor) -> bool:
+    """Whether a tensor stems from images, volumes or signals of any size."""
+    return any(dims_of(item.spec) & SIDES for item in case.blamed(tensor))
+
+
+def _met(call: Call) -> list[torch.Tensor]:
+    """The two tensors whose sizes met; of attention the keys, as long as the scores, and a mask."""
+    tensors = call.tensors()
+    mask = call.argument(3, "attn_mask")
+    if call.name == "scaled_dot_product_attention" and isinstance(mask, torch.Tensor):
+        return [tensors[1], mask]
+    return tensors[:2]
 
 
 def _masks(case: Case, *sizes: int) -> Iterator[Guess]:

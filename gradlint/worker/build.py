@@ -62,6 +62,7 @@ _REAL, _FAKE = 0.5, 0.3  # of the time for an answer, because the final trace ta
 _HANDY = 40_000_000  # a pass through 110 million took six times that through 10
 _CHANGES = 12
 _FITS = 4  # because each costs a search of inputs
+_PATIENCE = 10.0  # seconds of one pass, because tensors without values pass as well, and faster
 _FITTING = 6.0  # seconds of processor time after which no other size is tried
 
 
@@ -295,7 +296,9 @@ def _with_inputs(
         if built.error is not None and candidate.built_from in _GIVEN:
             raise built.error
         model = made(module, candidate, max(limit, parameter_limit()))
-    guess = Search(model, request.sequence_length, limit=budget.left()).found()
+    patience = _PATIENCE if limit < sys.maxsize else math.inf
+    search = Search(model, request.sequence_length, limit=budget.left(), patience=patience)
+    guess = search.found()
     args, kwargs = guess.drawn()
     return Built(candidate, described_inputs(args, kwargs), module, guess)
 

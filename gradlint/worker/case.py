@@ -172,21 +172,24 @@ def rescale(case: Case, ratio: float) -> Iterator[Guess]:
 
 
 def larger(case: Case) -> Iterator[Guess]:
-    """The next usual sizes of images or signals, the usual ones first where they are fixed."""
-    names = [name for name in sorted(SIDES) if uses(case.guess, name)]
+    """The next usual sizes of what failed, be it an image or a signal, of a fixed size or not."""
+    blamed = case.blamed(case.failing())
+    names = sorted(SIDES & set[Dim]().union(*(dims_of(item.spec) for item in blamed)))
     if names:
         now = max(case.guess.size[name] for name in names)
         steps = _GROWING if len(names) > 1 else _LONG
         for side in [step for step in steps if step > now][:3]:
             yield case.guess.sized(**dict.fromkeys(names, side))
-    for item in case.blamed(case.failing()) if not names else ():
+    for item in blamed if not names else ():
         shape: Shape = getattr(item.spec, "shape", ())
-        last = shape[-1] if shape else None
-        if isinstance(item.spec, Normal) and 3 <= len(shape) <= 5 and isinstance(last, int):
-            sides = SPATIAL[len(shape) - 3]
-            more = [step for step in (_GROWING if len(sides) > 1 else _LONG) if step > last]
-            for open_ in reshape(case, item, (*shape[:2], *sides)):
-                yield from (open_.sized(**dict.fromkeys(sides, step)) for step in more[:3])
+        if not isinstance(item.spec, Normal) or not 3 <= len(shape) <= 5:
+            continue
+        last, sides = case.shape(item.spec)[-1], SPATIAL[len(shape) - 3]
+        more = [step for step in (_GROWING if len(sides) > 1 else _LONG) if step > last][:3]
+        for step in more if len(sides) == 1 else ():
+            yield from reshape(case, item, (*shape[:2], step))
+        for open_ in reshape(case, item, (*shape[:2], *sides)) if len(sides) > 1 else ():
+            yield from (open_.sized(**dict.fromkeys(sides, step)) for step in more)
 
 
 def with_shape(case: Case, item: Argument, shape: Shape) -> Guess:

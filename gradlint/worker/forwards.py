@@ -114,11 +114,25 @@ class Forward:
 
     def demanded(self, complaint: str) -> frozenset[str]:
         """The variables without which `forward` raises what `complaint` says."""
-        found: set[str] = set()
+        return frozenset(
+            part.id
+            for test in self._tests(complaint)
+            for part in ast.walk(test)
+            if isinstance(part, ast.Name)
+        )
+
+    def demanded_together(self, complaint: str) -> tuple[str, ...]:
+        """The variables none of which may be None, or `forward` raises what `complaint` says."""
+        tests = list(self._tests(complaint))
+        names = {part.id for test in tests for part in ast.walk(test) if isinstance(part, ast.Name)}
+        named = (v for t, v in self._assigned() if isinstance(t, ast.Name) and t.id in names)
+        return tuple(dict.fromkeys(name for test in (*tests, *named) for name in _each(test)))
+
+    def _tests(self, complaint: str) -> Iterator[ast.expr]:
+        """The conditions under which `forward` raises what `complaint` says."""
         for node in self._nodes():
             if isinstance(node, ast.If) and any(map(_says(complaint), ast.walk(node))):
-                found |= {part.id for part in ast.walk(node.test) if isinstance(part, ast.Name)}
-        return frozenset(found)
+                yield node.test
 
     def consumers(self, name: str) -> tuple[str, ...]:
         """The submodules that `forward` calls on an argument or on a view of it, in order."""
@@ -160,6 +174,21 @@ def _says(complaint: str) -> Callable[[ast.AST], bool]:
         )
 
     return says
+
+
+def _each(test: ast.expr) -> Iterator[str]:
+    """The names in `a is None or b is None`."""
+    for node in ast.walk(test):
+        match node:
+            case ast.BoolOp(op=ast.Or(), values=values):
+                for value in values:
+                    match value:
+                        case ast.Compare(
+                            left=ast.Name(id=name),
+                            ops=[ast.Is()],
+                            comparators=[ast.Constant(value=None)],
+                        ):
+                            yield name
 
 
 def _submodule(function: ast.expr) -> str:

@@ -32,6 +32,9 @@ BATCH = 8
 _ATTEMPTS = 40
 _SECONDS = 10.0  # of processor time, because a busy machine must not change what is found
 _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
+_PATIENCE = (
+    10.0  # of one pass that was not foreseen to be slow, because tensors without values wait
+)
 _VOLUME = 1 << 24
 _UNSET = 2  # passes that fail for what a configuration lacks, because inputs seldom stand for that
 _PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
@@ -75,13 +78,15 @@ class Search:
     """Looks for inputs that a model accepts.
 
     The guess whose failure came latest in the forward pass is refined first, because each equation
-    that was solved lets the pass get further.
+    that was solved lets the pass get further. One pass may take `patience` seconds, the search
+    `limit`.
     """
 
     model: nn.Module
     sequence_length: int = 0
     attempts: int = _ATTEMPTS
     limit: float = math.inf
+    patience: float = math.inf
 
     def found(self) -> Guess:
         """Inputs that run forward, if possible with an output that carries a gradient.
@@ -123,6 +128,7 @@ class Search:
 
     def _found(self, first: Guess, errors: list[tuple[int, Exception, Guess]]) -> Guess:
         facts, forward = Facts(self.model), Forward.of(self.model)
+        whole = Budget(self.limit)
         deadline = time.process_time() + min(_SECONDS, self.limit)
         before = Remembered(self.model)
         agenda = Agenda()
@@ -137,7 +143,16 @@ class Search:
             if guess.volume() * pace > _SLOWEST:
                 slow = True
                 continue
-            failure = self._failure(guess)
+            turn = Budget(self.patience if self.patience < whole.left() else math.inf)
+            try:
+                with turn.enforced():
+                    failure = self._failure(guess)
+            except OutOfTimeError as late:
+                if turn.left():
+                    raise  # because it is the whole search whose time is over
+                released(late)
+                slow = True
+                continue
             if failure is None:
                 confirmed = self._confirmed(guess, time.process_time() - started)
                 if not isinstance(confirmed, Failure):

@@ -19,6 +19,7 @@ from gradlint.worker.case import (
     with_shape,
 )
 from gradlint.worker.docstrings import documented
+from gradlint.worker.forwards import Forward
 from gradlint.worker.groups import GROUPS
 from gradlint.worker.guesses import Argument, Guess, argument_for
 from gradlint.worker.quoted_sizes import divisible, numbers, one_size, sides, spelled, split
@@ -260,6 +261,18 @@ def _missing(case: Case) -> Iterator[Guess]:
                     yield case.guess.adding(Argument(name, spec, argument.others, keyword=True))
 
 
+def _together(case: Case) -> Iterator[Guess]:
+    """Several arguments may be left out, but not where the part that complains is trained."""
+    parts = case.failure.modules()[:1]
+    text, guess = case.failure.text, case.guess
+    for forward in (case.forward, *map(Forward.of, parts)):
+        for name in forward.demanded_together(text):
+            if name in case.forward.optional and guess.spec(name) is None:
+                argument = argument_for(case.facts, case.forward, name, len(guess.arguments))
+                guess = guess.adding(replace(argument, keyword=True))
+    yield guess
+
+
 def _documented(case: Case) -> Iterator[Guess]:
     """None where a value is needed: all arguments that the docstring does not call optional."""
     given = {item.name for item in case.guess.arguments}
@@ -322,6 +335,7 @@ MESSAGES: tuple[Repair, ...] = (
     _pooled,
     _small,
     _documented,
+    _together,
     _missing,
     *GROUPS,
     _unpacking,

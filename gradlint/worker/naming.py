@@ -34,6 +34,7 @@ _ENCODED = re.compile(r"enc(oder|oded)?_(?!in)\w+|memory|annotations")
 _LENGTHS = re.compile(r".*(lengths?|_lens?|_len)|lens?")
 _MASK = re.compile(r".*mask.*|attn_bias")
 _STEP = re.compile(r"ts?|time_?(step)?s?|steps?|noise_levels?|sigmas?|timesteps?|diffusion_steps?")
+_DURATIONS = re.compile(r"(\w+_)?durations?(_(labels?|targets?|gt))?")
 _FLAG = re.compile(
     r"(return|is|use|do|output|with|need|force|apply|should)_\w+|train(ing)?|verbose|debug"
 )
@@ -187,6 +188,12 @@ def _step(role: Role) -> Iterator[Spec]:
         yield Normal(("batch", 1))
 
 
+def _durations(role: Role) -> Iterator[Spec]:
+    """How many frames each step of a text lasts."""
+    if role.index:
+        yield Filled(("batch", "time"), 1, "int64")
+
+
 def _class(role: Role) -> Iterator[Spec]:
     if not role.index:
         return
@@ -266,6 +273,7 @@ _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     *WIRING,
     (_LENGTHS, _lengths),
     (_STEP, _step),
+    (_DURATIONS, _durations),
     (_ENCODED, _encoded),
     (HIDDEN, hidden),
     (_FLAG, _flag),

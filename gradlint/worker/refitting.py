@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from gradlint.protocol.wire import Candidate
 from gradlint.worker.constructors import GUESSED
+from gradlint.worker.wording import worded
 
 _DISAGREEING = (
     r"shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)",
@@ -37,7 +38,7 @@ def refitted(candidate: Candidate, error: BaseException) -> Iterator[Candidate]:
     parsed = _call(candidate.constructor)
     if candidate.built_from not in GUESSED or parsed is None:
         return
-    text = " ".join(str(error).split())
+    text = worded(error)
     if _HOLDER_RUN.search(text) and _HOLDER in candidate.constructor:
         yield replace(candidate, constructor=candidate.constructor.replace(_HOLDER, "PassThrough("))
         return

@@ -262,9 +262,11 @@ def _concatenation(case: Case) -> Iterator[Guess]:
         r"Expected (?:size )?(\d+)(?: in dimension \d)? but got (?:size )?(\d+)", text
     )
     if sizes:
-        for part in parts[1:]:
-            yield from resize(case, case.blamed(part), int(sizes[2]), int(sizes[1]))
-        yield from resize(case, case.blamed(parts[0]), int(sizes[1]), int(sizes[2]))
+        wanted, have = int(sizes[1]), int(sizes[2])
+        for change in (resize, factored):
+            for part in parts[1:]:
+                yield from change(case, case.blamed(part), have, wanted)
+            yield from change(case, case.blamed(parts[0]), wanted, have)
         yield from larger(case)
 
 

@@ -56,6 +56,13 @@ class TestCandidates:
             build(module_of(source), replace(request("Net()"), seconds=2.0))
         assert "cannot be multiplied" in str(caught.value.error)
 
+    def test_a_pass_that_takes_too_long_is_imagined(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("gradlint.worker.build._PATIENCE", 0.2)
+        slow = "while x.untyped_storage().device.type == 'cpu': x = x + 0\n            return self"
+        source = LINEAR.replace("return self", slow)
+        built = build(module_of(source), replace(request("Net()"), seconds=60.0))
+        assert built.imagination is not None
+
     def test_bindings_that_fail_are_skipped(self) -> None:
         asked = request("Net(width=size)", bindings=(("bad", "nowhere.x"), ("size", "2 * 3")))
         model = build(module_of(LINEAR), asked).make()

@@ -63,6 +63,41 @@ CASES = {
         ),
         ("states: float32[8,32,17]", "actions: float32[8,32,4]", "timesteps: int64[8,32]"),
     ),
+    "what training cannot do without is given together": (
+        net(
+            "self.e = nn.Embedding(50, 8); self.l = nn.Linear(8, 1)",
+            "r'''; "
+            "pitch (`torch.Tensor` of shape `(batch_size, sequence_length + 1, 1)`, *optional*):; "
+            "    The pitch.; "
+            "'''; "
+            "missing = pitch is None or durations is None; "
+            "if self.training and missing: raise ValueError('all labels are wanted in training'); "
+            "frames = [h.repeat_interleave(d, 0) for h, d in zip(self.e(input_ids), durations)]; "
+            "return self.l(torch.stack(frames)) - pitch",
+            "input_ids, pitch=None, durations=None",
+        ),
+        ("int64[8,32]", "pitch: float32[8,32,1]", "durations: int64[8,32]"),
+    ),
+    "a mask has a column for each image where its columns are repeated": (
+        net(
+            "self.e = nn.Embedding(50, 8); self.v = nn.Conv2d(3, 8, 8, 8); "
+            "self.p = nn.Parameter(torch.randn(16, 8))",
+            "q = self.e(input_ids); k = self.v(pixel_values).flatten(2).mT + self.p; "
+            "m = image_attention_mask[:, :, :].repeat_interleave(4, -1).bool(); "
+            "return F.scaled_dot_product_attention(q, k, k, attn_mask=m)",
+            "input_ids, pixel_values, image_attention_mask",
+        ),
+        ("int64[8,32]", "float32[8,3,32,32]", "int64[8,32,4]"),
+    ),
+    "frames that are merged are as many as there are others beside them": (
+        net(
+            "self.c = nn.Conv1d(3, 4, 8, 8); self.n = nn.LayerNorm(6); self.l = nn.Linear(6, 4)",
+            "h = self.c(x).transpose(1, 2); f = self.l(self.n(features))[:, ::2]; "
+            "return torch.cat([h, f], 2)",
+            "x, features",
+        ),
+        ("float32[8,3,64]", "float32[8,16,6]"),
+    ),
     "patches of images stand in rows where the place of each is told": (
         net(
             "self.l = nn.Linear(12, 8); self.p = nn.Embedding(16, 8)",
