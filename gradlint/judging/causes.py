@@ -46,6 +46,8 @@ IMPROVES_WITHIN = 2.0
 
 _HALF_LEARNT = 0.5
 """Share left to learn: a network of which one seed came down to .09 learnt, one at .52 failed."""
+_RECALLED_IN_PART = 0.7
+"""Share left of a first step: two of four symbols told from the others leave .5 to .67."""
 
 _REMEDY_ORDER = (RemedyVerdict.RESTORES, RemedyVerdict.IMPROVES, RemedyVerdict.INSUFFICIENT)
 _VERDICT_ORDER = (Verdict.CONFIRMED, Verdict.PREDICTED, Verdict.INCONCLUSIVE, Verdict.REFUTED)
@@ -153,18 +155,20 @@ def _place(item: Judged) -> tuple[type[Rule], Span, str]:
 def _survived(item: Judged) -> frozenset[Quantity]:
     """What did not keep a rehearsal from success, be it from one of several initialisations.
 
-    What a gradient loses over time matters only where the rehearsal was one of memory.
+    What a gradient loses over time matters only where the rehearsal was one of memory. There a part
+    is success enough, but for memories that are gone again after every rehearsal.
     """
-    learnt = [e.claim for e in item.evidence if _learnt(e)]
+    confirmed = item.verdict is Verdict.CONFIRMED
+    learnt = [e.claim for e in item.evidence if not confirmed and _learnt(e)]
     if any(claim.steps for claim in learnt):
         return _FORETELLING
     return _FORETELLING - {Quantity.RECURRENT_DECAY} if learnt else frozenset()
 
 
 def _learnt(evidence: Evidence) -> bool:
+    enough = _RECALLED_IN_PART if evidence.claim.steps else _HALF_LEARNT
     return evidence.claim.quantity is Quantity.UNLEARNED_SHARE and (
-        evidence.verdict is Verdict.REFUTED
-        or any(value <= _HALF_LEARNT for value in evidence.measured)
+        evidence.verdict is Verdict.REFUTED or any(value <= enough for value in evidence.measured)
     )
 
 

@@ -21,7 +21,7 @@ from gradlint.protocol.remedy import (
     ReplaceActivation,
 )
 from gradlint.protocol.span import Span
-from gradlint.report import TriedRemedy
+from gradlint.report import Finding, TriedRemedy
 from gradlint.rule import Family, GraphRule, Hypothesis, LayerGraph
 from gradlint.theory import Attribution, Cause
 
@@ -269,6 +269,14 @@ def test_a_weak_gradient_is_no_error_where_training_was_seen_to_learn(
     assert next(f for f in found if f.rule == "deep-sigmoid").severity is severity
 
 
+def fading_beside(rehearsal: Judged) -> Finding:
+    """What is said of a gradient that loses six decades over time, beside a rehearsal."""
+    decay = Claim(Quantity.RECURRENT_DECAY, "rnn", Bound(-2.0), error=Bound(-3.0), steps=30)
+    lost = Evidence(decay, (-6.0,) * 3, Verdict.CONFIRMED)
+    found = findings([replace(judged(DeepSigmoid), evidence=(lost,)), rehearsal], "Net")
+    return next(finding for finding in found if finding.rule == "deep-sigmoid")
+
+
 @pytest.mark.parametrize(
     ("steps", "severity"),
     [
@@ -279,14 +287,28 @@ def test_a_weak_gradient_is_no_error_where_training_was_seen_to_learn(
 def test_what_a_gradient_loses_over_time_is_forgiven_only_by_recall(
     steps: int, severity: Severity
 ) -> None:
-    decay = Claim(Quantity.RECURRENT_DECAY, "rnn", Bound(-2.0), error=Bound(-3.0), steps=30)
-    fading = replace(
-        judged(DeepSigmoid), evidence=(Evidence(decay, (-6.0,) * 3, Verdict.CONFIRMED),)
-    )
     recall = Evidence(replace(LESSON, steps=steps), (0.1,), Verdict.REFUTED)
     taught = replace(rehearsed(Verdict.REFUTED), evidence=(recall,))
-    found = findings([fading, taught], "Net")
-    assert next(f for f in found if f.rule == "deep-sigmoid").severity is severity
+    assert fading_beside(taught).severity is severity
+
+
+@pytest.mark.parametrize(
+    ("left", "forgets", "severity"),
+    [
+        pytest.param(0.66, Verdict.REFUTED, Severity.WARNING, id="half of the symbols are told"),
+        pytest.param(0.66, Verdict.CONFIRMED, Severity.ERROR, id="but the memory is gone again"),
+        pytest.param(0.95, Verdict.REFUTED, Severity.ERROR, id="next to nothing is recalled"),
+    ],
+)
+def test_a_memory_in_part_is_one_unless_its_gradient_has_vanished(
+    left: float, forgets: Verdict, severity: Severity
+) -> None:
+    recall = Evidence(replace(LESSON, steps=30), (1.0, 1.0, left), Verdict.CONFIRMED)
+    trained = Claim(Quantity.TRAINED_DECAY, "rnn", Bound(at_least=-2.0), steps=30)
+    rehearsal = replace(
+        rehearsed(Verdict.CONFIRMED), evidence=(recall, Evidence(trained, (-2.2,), forgets))
+    )
+    assert fading_beside(rehearsal).severity is severity
 
 
 @pytest.mark.parametrize(
