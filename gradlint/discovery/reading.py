@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,9 +65,19 @@ class Reading:
     @cached_property
     def instance_calls(self) -> dict[ast.Call, list[Called]]:
         """For each construction, the calls of what it made: `net(x)`, `net.forward(x)`."""
+        return self._by_construction(_instance)
+
+    @cached_property
+    def method_calls(self) -> dict[ast.Call, list[Called]]:
+        """For each construction, the calls of methods of what it made: `net.loss(x)`."""
+        return self._by_construction(_owner)
+
+    def _by_construction(
+        self, instance: Callable[[ast.expr], ast.expr | None]
+    ) -> dict[ast.Call, list[Called]]:
         found: dict[ast.Call, list[Called]] = {}
         for called in self.outline.calls:
-            callee = _instance(called.node.func)
+            callee = instance(called.node.func)
             if callee is None or self._is_defined(callee):
                 continue
             for made in self._made_by(Placed(callee, called.scope, called.node.lineno), 0):
@@ -120,6 +130,17 @@ def _instance(callee: ast.expr) -> ast.expr | None:
         case ast.Attribute(value=ast.Name(id="self")):
             return callee
         case ast.Attribute(value=instance, attr="forward"):
+            return instance
+        case _:
+            return None
+
+
+def _owner(callee: ast.expr) -> ast.expr | None:
+    """The expression for the instance whose method a call calls, None where it calls no method."""
+    match callee:
+        case ast.Attribute(value=ast.Name(id="self")):
+            return None
+        case ast.Attribute(value=instance):
             return instance
         case _:
             return None

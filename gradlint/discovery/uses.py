@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.closing import Closed, close
 from gradlint.discovery.outline import Called, Scope
 from gradlint.discovery.reading import Reading
+from gradlint.discovery.steps import is_backward
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _MOST = 3
@@ -27,10 +28,16 @@ class Setting(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Pass:
+    called: Called
+    method: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Use:
     construction: Called
     setting: Setting
-    calls: tuple[Called, ...] = ()
+    calls: tuple[_Pass, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,10 +51,10 @@ class Uses:
 
         Among these they are ordered by setting, then as in the source.
         """
-        found: dict[tuple[object, ...], tuple[tuple[bool, bool, int], Candidate]] = {}
+        found: dict[Candidate, tuple[tuple[bool, bool, int], Candidate]] = {}
         for use in self.by_model.get(name, ()):
             for candidate in _candidates(reading, use):
-                key = (candidate.constructor, candidate.inputs, candidate.bindings)
+                key = replace(candidate, built_from=BuiltFrom.USE_IN_FILE)
                 guessed = candidate.built_from is BuiltFrom.NAMES
                 rank = (guessed, candidate.inputs is None, use.setting)
                 found.setdefault(key, (rank, candidate))
@@ -61,9 +68,23 @@ def read_uses(reading: Reading) -> Uses:
     for called in reading.outline.calls:
         name = reading.called_class(called.node, called.scope)
         if name and not _is_inside(called.scope, name):
-            calls = tuple(reading.instance_calls.get(called.node, ()))
-            by_model.setdefault(name, []).append(_Use(called, _setting(reading, called), calls))
+            passes = tuple(_passes(reading, name, called))
+            by_model.setdefault(name, []).append(_Use(called, _setting(reading, called), passes))
     return Uses(by_model)
+
+
+def _passes(reading: Reading, name: str, construction: Called) -> Iterator[_Pass]:
+    """The calls of an instance: of its forward, without one of methods in a loop that trains."""
+    for called in reading.instance_calls.get(construction.node, ()):
+        yield _Pass(called, "forward")
+    lineage = reading.lineages[name]
+    if lineage.has_forward or lineage.defines("forward"):
+        return
+    for called in reading.method_calls.get(construction.node, ()):
+        callee = called.node.func
+        method = callee.attr if isinstance(callee, ast.Attribute) else ""
+        if lineage.defines(method) and any(map(is_backward, called.scope.calls)):
+            yield _Pass(called, method)
 
 
 def _setting(reading: Reading, called: Called) -> Setting:
@@ -86,10 +107,10 @@ def _candidates(reading: Reading, use: _Use) -> Iterator[Candidate]:
     built = Placed(called.node, called.scope, called.node.lineno)
     guess = use.setting is Setting.MODEL
     # Because inside a model what a part is given is only known when the whole runs.
-    for call in () if guess else use.calls:
-        closed = close_call(reading, built, call)
+    for run in () if guess else use.calls:
+        closed = close_call(reading, built, run.called)
         if closed is not None:
-            yield closed
+            yield replace(closed, method=run.method)
     alone = close(reading.tracer, built, guess=guess, models=reading)
     if alone is not None:
         yield Candidate(_source(alone), alone.texts[0], None, alone.bindings)

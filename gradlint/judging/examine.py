@@ -337,7 +337,7 @@ def _no_model(failure: UserFailure) -> str:
         case "AbstractError":
             return "is abstract: its constructor calls what is not implemented"
         case "NoForwardError":
-            return "has no forward of its own"
+            return f"has no forward of its own {failure.message}".strip()
         case "NotImplementedError" if failure.stage == "forward" and not failure.message:
             return "is abstract: its forward is not implemented"
         case "TypeError" if failure.message.startswith("Can't instantiate abstract class"):

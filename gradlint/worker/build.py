@@ -220,9 +220,11 @@ def _from(
             nothing.constructor = form.constructor
             raise nothing
         if form.method == "forward" and not has_forward(model):
-            first = UserError("build", NoForwardError(request.name))
+            first = UserError("build", NoForwardError())
             queue = [(replace(form, method=name), "") for name in entries(model)]
             continue
+        if candidate.method != "forward" and candidate.method not in entries(model)[:1]:
+            raise UserError("build", NoForwardError())  # because another sees more of the model
         if form is not candidate:
             form = replace(form, built_from=BuiltFrom.NAMES)  # because values in it are ours now
         try:
@@ -230,7 +232,10 @@ def _from(
         except UserError as error:
             error.constructor = inlined(form)
             early = first is None or first.stage == "build" or beyond_inputs(first.error)
-            first = error if early and form.method == "forward" else first
+            if form.method == "forward":
+                first = error if early else first
+            elif first is None or not str(first.error):
+                first = UserError("build", NoForwardError(_unrun(form.method, error.error)))
             changed = _changed(form, model, error.error)
             fits = [c for c in changed if c.constructor not in seen]
             seen.update(item.constructor for item in fits)
@@ -238,6 +243,11 @@ def _from(
             late = fitted >= _FITS or time.process_time() > deadline
             queue = [] if late else [*((item, "") for item in fits[:_FITS]), *queue]
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
+
+
+def _unrun(method: str, error: BaseException) -> str:
+    reason = " ".join(str(error).split())
+    return f"and {method} does not run with guessed inputs: {type(error).__name__}: {reason}"
 
 
 def _is_left_open(error: BaseException) -> bool:

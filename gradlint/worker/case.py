@@ -103,6 +103,34 @@ def resize(case: Case, items: Iterable[Argument], have: int, want: int) -> Itera
             yield case.guess.sized(**{name: want})
 
 
+def shifted(
+    case: Case, items: Iterable[Argument], behind: int, have: int, want: int
+) -> Iterator[Guess]:
+    """An argument was concatenated with something else: it takes up the whole difference.
+
+    The layer saw `have` channels and wants `want`; `behind` dimensions follow the channels.
+    """
+    for item in items:
+        new = _shifted(case, item.spec, behind, have, want)
+        if new != item.spec:
+            yield case.guess.having(item.name, new)
+
+
+def _shifted(case: Case, spec: Spec, behind: int, have: int, want: int) -> Spec:
+    if isinstance(spec, Group):
+        parts = tuple(_shifted(case, part, behind, have, want) for part in spec.items)
+        return Group(spec.kind, parts, spec.keys)
+    sizes = case.shape(spec)
+    tokens = isinstance(spec, Whole) and not behind  # because their last dimension is a sequence
+    if len(sizes) < 2 or tokens or _is_wiring(spec):
+        return spec
+    dims = list(getattr(spec, "shape", ()))
+    channels = max(len(dims) - 1 - behind, 1)
+    if sizes[channels] != have and sizes[channels] + want - have > 0:
+        dims[channels] = sizes[channels] + want - have
+    return reshaped(spec, tuple(dims))
+
+
 def _is_wiring(spec: Spec) -> bool:
     return getattr(spec, "high", None) == "nodes"
 
@@ -220,8 +248,9 @@ def usual_shapes(case: Case, item: Argument, rank: int) -> Iterator[Shape]:
             yield ("batch", "height", "width", size)
             yield ("batch", "time", size, "features")
         case 5:
-            yield ("batch", channels, "depth", "height", "width")
-            yield ("batch", 4, channels, "height", "width")
+            images = ("batch", 4, channels, "height", "width")
+            volume = ("batch", channels, "depth", "height", "width")
+            yield from (images, volume) if isinstance(convolution, nn.Conv2d) else (volume, images)
 
 
 def rebatched(case: Case, ours: int, theirs: int) -> Iterator[Guess]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from gradlint.worker.case import Case, reshape, resize
+from gradlint.worker.case import Case, reshape, resize, shifted
 from gradlint.worker.guesses import Argument, Guess
 from gradlint.worker.specs import PACKED, SPATIAL, Shape
 
@@ -28,7 +28,7 @@ def convolution(case: Case) -> Iterator[Guess]:
     channels = weight.shape[0] if match[1] else weight.shape[1] * times
     rank = int(match[2]) + 2
     if value.dim() == rank:
-        yield from _joined(case, case.blamed(value), channels - value.shape[1])
+        yield from shifted(case, case.blamed(value), rank - 2, value.shape[1], channels)
     for item in case.blamed(value):
         if value.dim() == rank and value.shape[1] != channels:
             yield from resize(case, [item], value.shape[1], channels)
@@ -55,15 +55,6 @@ def _folded(case: Case, item: Argument, value: torch.Tensor, channels: int) -> I
     batch = case.guess.size["batch"]
     if value.shape[0] == 1 and value.shape[1] % batch == channels % batch == 0:
         yield from resize(case, [item], value.shape[1] // batch, channels // batch)
-
-
-def _joined(case: Case, items: list[Argument], missing: int) -> Iterator[Guess]:
-    """One of several arguments whose channels were concatenated has too many, or too few."""
-    for item in items if len(items) > 1 else ():
-        dims: Shape = getattr(item.spec, "shape", ())
-        sizes = case.shape(item.spec)
-        if len(sizes) > 1 and sizes[1] + missing > 0:
-            yield from reshape(case, item, (dims[0], sizes[1] + missing, *dims[2:]))
 
 
 def _permuted(case: Case, item: Argument, have: int, want: int) -> Iterator[Guess]:

@@ -5,16 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gradlint.worker.case import Case, reshape, usual_shapes
+from gradlint.worker.attempt import sources_of
+from gradlint.worker.case import Case, reshape, resize, usual_shapes
 from gradlint.worker.guesses import Argument, Guess
 from gradlint.worker.specs import Group, Normal, Shape
 
+_SIZES = re.compile(
+    r"has size (\d+) for operand (\d+) which does not broadcast with previously seen size (\d+)"
+)
 _SUBSCRIPTS = re.compile(
     r"subscripts in the equation \((\d+)\).*dimensions \((\d+)\).*operand (\d+)"
 )
 
 
 def einsum(case: Case) -> Iterator[Guess]:
+    """An operand has other sizes or dimensions than the equation and the other operands have."""
+    yield from _sized(case)
+    yield from _lettered(case)
+
+
+def _sized(case: Case) -> Iterator[Guess]:
+    found, call = _SIZES.search(case.failure.text), case.failure.call
+    if not found or call is None:
+        return
+    own, operand, before = map(int, found.groups())
+    for index, tensor in enumerate(call.tensors()):
+        have, want = (own, before) if index == operand else (before, own)
+        if sources_of(tensor):
+            yield from resize(case, case.blamed(tensor), have, want)
+
+
+def _lettered(case: Case) -> Iterator[Guess]:
     """An operand has more or fewer dimensions than the equation has letters for it."""
     found, call = _SUBSCRIPTS.search(case.failure.text), case.failure.call
     if not found or call is None:

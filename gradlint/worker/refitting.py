@@ -23,6 +23,9 @@ _DISAGREEING = (
 )
 _HOLDER_RUN = re.compile(r"'(?:types\.)?SimpleNamespace' object is not callable")
 _HOLDER = "__import__('types').SimpleNamespace("
+_KERNEL = re.compile(
+    r"list of (\d+) values to match the convolution dimensions, but got \w+=\[([\d, ]+)\]"
+)
 _LARGEST = 4096
 _NARROW = 16
 """How many times narrower a size may become: no more, because it is then a batch that it met."""
@@ -42,6 +45,8 @@ def refitted(candidate: Candidate, error: BaseException) -> Iterator[Candidate]:
     if _HOLDER_RUN.search(text) and _HOLDER in candidate.constructor:
         yield replace(candidate, constructor=candidate.constructor.replace(_HOLDER, "PassThrough("))
         return
+    if kernel := _KERNEL.search(text):
+        yield from _shortened(candidate, int(kernel[1]), len(kernel[2].split(",")))
     for pattern in _DISAGREEING:
         for found in re.finditer(pattern, text):
             one, two = int(found[1]), int(found[2])
@@ -59,6 +64,25 @@ def refitted(candidate: Candidate, error: BaseException) -> Iterator[Candidate]:
 def beyond_inputs(error: BaseException) -> bool:
     """Whether no inputs help, because what stands for an argument of the constructor is called."""
     return bool(_HOLDER_RUN.search(str(error)))
+
+
+def _shortened(candidate: Candidate, had: int, wanted: int) -> Iterator[Candidate]:
+    """Each sequence of `had` values cut to `wanted`, as a kernel has one for each dimension."""
+    count = len(_sequences(_call(candidate.constructor), had))
+    for number in range(count if wanted < had else 0):
+        tree = _call(candidate.constructor)
+        sequence = _sequences(tree, had)[number]
+        del sequence.elts[wanted:]
+        assert tree is not None
+        yield replace(candidate, constructor=ast.unparse(tree))
+
+
+def _sequences(tree: ast.Call | None, length: int) -> list[ast.Tuple | ast.List]:
+    return [
+        node
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) == length
+    ]
 
 
 def _with(candidate: Candidate, had: int, wanted: int) -> Iterator[Candidate]:

@@ -22,6 +22,7 @@ from gradlint.worker.case import (
     rescale,
     reshape,
     resize,
+    shifted,
     uses,
     view_sizes,
 )
@@ -100,7 +101,7 @@ def _matrix(case: Case) -> Iterator[Guess]:
         value = next((tensor for tensor in call.tensors() if sources_of(tensor)), None)
     items = case.blamed(value)
     yield from resize(case, items, have, want)
-    yield from _shifted(case, items, want - have)
+    yield from shifted(case, items, 0, have, want)
     yield from _split(case, items, have, want)
     sided = any(dims_of(item.spec) & SIDES for item in items)
     if sided:
@@ -129,20 +130,6 @@ def _split(case: Case, items: list[Argument], have: int, want: int) -> Iterator[
         guess = _with_last(guess, item, share)
     yield _with_last(guess, items[0], rest)
     yield _with_last(case.guess, items[0], want - have + lasts[0][0]) if want > have else guess
-
-
-def _shifted(case: Case, items: list[Argument], missing: int) -> Iterator[Guess]:
-    """An argument was concatenated with something else: it takes up the whole difference."""
-    if len(items) > 1 or missing > 0:
-        for item in items:
-            shape = case.shape(item.spec)
-            fixed = (
-                isinstance(item.spec, Normal)
-                and len(shape) > 1
-                and isinstance(item.spec.shape[-1], int)
-            )
-            if fixed and shape[-1] + missing > 0:
-                yield _with_last(case.guess, item, shape[-1] + missing)
 
 
 def _with_last(guess: Guess, item: Argument, size: int) -> Guess:
@@ -180,7 +167,7 @@ def _trailing(case: Case, value: torch.Tensor, shape: tuple[int, ...]) -> Iterat
     if len(shape) == 1:
         yield from resize(case, items, have[-1], shape[-1])
         yield from _split(case, items, have[-1], shape[-1])
-        yield from _shifted(case, items, shape[-1] - have[-1])
+        yield from shifted(case, items, 0, have[-1], shape[-1])
     for item in items:
         rank = len(case.shape(item.spec)) - len(shape)
         lead = ("batch", "time", "source")[: max(rank, 1)]
@@ -279,6 +266,8 @@ def _same_rank(case: Case, parts: list[torch.Tensor]) -> Iterator[Guess]:
                 own = getattr(item.spec, "shape", ())
                 if shape and own:
                     yield from reshape(case, item, (*shape[:-1], own[-1]))
+                if shape and isinstance(item.spec, Group):
+                    yield from reshape(case, item, shape)
                 yield case.guess.having(item.name, model.spec)
     most, least = max(part.dim() for part in parts), min(part.dim() for part in parts)
     for part, item in named:

@@ -893,3 +893,26 @@ class Net(nn.Module):
         return self.layer(x)
 """)
     assert _first(program).constructor == "Net([32, 32], 64)"
+
+
+def test_without_a_forward_the_loop_says_which_method_runs_on_what(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 1)
+    def value(self, x):
+        return self.layer(x)
+    def loss(self, x, y):
+        return (self.value(x) - y).square().mean()
+
+def train():
+    net = Net()
+    print(net.value(torch.rand(1, 4)))
+    for _ in range(10):
+        x, y = torch.rand(8, 4), torch.rand(8, 1)
+        net.loss(x, y).backward()
+""")
+    candidates = _model(program).candidates
+    assert {candidate.method for candidate in candidates if candidate.inputs} == {"value", "loss"}
+    assert _evaluate(candidates[-1])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from torch import nn
 
-from gradlint.protocol.wire import TraceModel
+from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.build import build
 from gradlint.worker.entries import entries
+from gradlint.worker.failure import UserError
 from tests.worker.models import module_of, request
 
 AGENT = """
@@ -75,3 +78,16 @@ def test_a_method_that_cannot_run_leaves_its_place_to_the_next() -> None:
     source = AGENT.replace("return self.actor(x)", "raise RuntimeError('no'); return self.actor(x)")
     built = build(module_of(source), TraceModel("Net", (), 0))
     assert built.candidate.method == "value"
+
+
+def test_a_method_of_which_another_sees_more_is_not_run_in_its_place() -> None:
+    called = Candidate(BuiltFrom.USE_IN_FILE, "Net()", ("torch.rand(2, 4)",), method="value")
+    module = module_of(AGENT)
+    built = build(module, TraceModel("Net", (called, replace(called, method="act_and_judge")), 0))
+    assert built.candidate.method == "act_and_judge"
+
+
+def test_the_reason_names_the_method_that_did_not_run() -> None:
+    source = AGENT.replace("self.critic(x)", "self.critic(x[7, 7, 7, 7, 7, 7])")
+    with pytest.raises(UserError, match=r"and act_and_judge does not run with guessed inputs: "):
+        build(module_of(source), request("Net()"))

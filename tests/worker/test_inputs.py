@@ -883,6 +883,30 @@ CASES = {
         ),
         ("float32[8,3,32,32]", "int64[8,5]"),
     ),
+    "a state is joined to the channels of an image": (
+        net(
+            "self.c = nn.Conv2d(4 + 4, 16, 3, padding=1)",
+            "h, c = state; return self.c(torch.cat([x, h], 1)).chunk(4, 1)[0] * c",
+            "x, state",
+        ),
+        ("float32[8,4,32,32]", "(float32[8,4,32,32], float32[8,4,32,32])"),
+    ),
+    "a state of the model's own is joined to the channels of each frame": (
+        net(
+            "self.c = nn.Conv2d(6 + 4, 4, 3, padding=1)",
+            "b, t, _, height, width = x.shape; h = torch.zeros(b, 4, height, width); "
+            "return [h := self.c(torch.cat([x[:, i], h], 1)) for i in range(t)][-1]",
+        ),
+        ("float32[8,4,6,32,32]",),
+    ),
+    "an einsum asks for a size": (
+        net(
+            "self.w = nn.Parameter(torch.randn(12, 5)); self.v = nn.Parameter(torch.randn(5, 3))",
+            "b, t, _ = x.shape; h = torch.einsum('btc,cd->btd', (x, self.w)); "
+            "return torch.einsum('btd,de->bte', (h, self.v))",
+        ),
+        ("float32[8,32,12]",),
+    ),
     "each sample has a convolution of its own": (
         net(
             "self.w = nn.Parameter(torch.randn(1, 4, 6, 3, 3))",
