@@ -7,7 +7,10 @@ one process with one thread; the scores are kept beside this file. Programs of e
 tuning, those of odd ones held out.
 
 Some programs live or die by their initialisation, so that a label is the median of three. The third
-is not drawn where the first two are of one label, because the median is of that label then.
+is not drawn where the first two are of one label, because the median is of that label then. Of
+programs that are not held out one training run tells whether another run of the same program fails
+with a precision and recall of .94 with SGD (143 programs), .88 with Adam (122), .94 of recurrent
+cells without gates (200), .95 of gated ones (51): no prediction can be much better.
 
 Against labels of one initialisation, on the held-out half, 300 programs: with SGD precision .97 and
 recall .91, with Adam 1.00 and .85, of recurrent cells without gates .89 and .85, of gated ones .88
@@ -36,7 +39,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -54,12 +57,20 @@ ERROR = "error"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A program, what training it came to, and the rules that gradlint confirms at `error`."""
+    """A program, what training it came to, and the rules that gradlint confirms at `error`.
+
+    `drawn` are the scores from its initialisations.
+    """
 
     design: Design
-    score: float
+    drawn: tuple[float, ...]
     errors: tuple[str, ...]
     others: tuple[str, ...]
+
+    @property
+    def score(self) -> float:
+        """The median."""
+        return statistics.median(self.drawn)
 
     @property
     def flagged(self) -> bool:
@@ -71,6 +82,11 @@ class Outcome:
     def label(self) -> str:
         """How training goes from most initialisations."""
         return name(self.score)
+
+    @property
+    def drawn_by_lot(self) -> bool:
+        """Whether the first two initialisations disagree about failure."""
+        return len({name(score) == "fails" for score in self.drawn[:2]}) > 1
 
 
 def trained(seed: int, draw: int) -> float:
@@ -112,11 +128,6 @@ def scores() -> dict[int, list[float]]:
         return {int(seed): [float(score) for score in drawn] for seed, *drawn in csv.reader(file)}
 
 
-def labels() -> dict[int, float]:
-    """The median scores by seed."""
-    return {seed: statistics.median(drawn) for seed, drawn in scores().items()}
-
-
 def name(score: float) -> str:
     """What is said of training that came to a score."""
     return "fails" if score < FAILS else "slow" if score < LEARNS else "learns"
@@ -136,7 +147,7 @@ def linted(seeds: Iterable[int], folder: Path) -> dict[str, object]:
     return report
 
 
-def outcomes(report: dict[str, object], scores: dict[int, float]) -> list[Outcome]:
+def outcomes(report: dict[str, object], drawn: Mapping[int, Sequence[float]]) -> list[Outcome]:
     """One outcome for each program of the report."""
     found: dict[int, tuple[list[str], list[str]]] = {}
     for file in _rows(report, "files"):
@@ -146,7 +157,7 @@ def outcomes(report: dict[str, object], scores: dict[int, float]) -> list[Outcom
             errors, others = found[_seed(finding)]
             (errors if finding["severity"] == ERROR else others).append(str(finding["rule"]))
     return [
-        Outcome(design(seed), scores[seed], tuple(errors), tuple(others))
+        Outcome(design(seed), tuple(drawn[seed]), tuple(errors), tuple(others))
         for seed, (errors, others) in sorted(found.items())
     ]
 
@@ -173,17 +184,21 @@ GROUPS: dict[str, Callable[[Design], bool]] = {
 
 
 def table(found: Sequence[Outcome]) -> str:
-    """Precision and recall of findings at `error` against failure, by group."""
-    lines = [f"{'':16} programs  fail  slow  found  precision  recall"]
+    """Precision and recall of findings at `error` against failure, by group.
+
+    Programs of which the first two initialisations disagree, counted as "by lot", bound both.
+    """
+    lines = [f"{'':16} programs  fail  slow  by lot  found  precision  recall"]
     for name, belongs in GROUPS.items():
         group = [each for each in found if belongs(each.design)]
         fails = [each for each in group if each.label == "fails"]
         slow = sum(each.label == "slow" for each in group)
+        lots = sum(each.drawn_by_lot for each in group)
         flagged = [each for each in group if each.flagged]
         right = sum(each.label == "fails" for each in flagged)
         precision, recall = right / max(len(flagged), 1), right / max(len(fails), 1)
         lines.append(
-            f"{name:16} {len(group):8} {len(fails):5} {slow:5} {len(flagged):6}"
+            f"{name:16} {len(group):8} {len(fails):5} {slow:5} {lots:7} {len(flagged):6}"
             f"  {precision:9.3f}  {recall:6.3f}"
         )
     return "\n".join(lines)
@@ -211,9 +226,9 @@ def main() -> None:
         label()
         return
     half = 0 if options.what == "tuning" else 1
-    scores = {seed: score for seed, score in labels().items() if seed % 2 == half}
+    drawn = {seed: each for seed, each in scores().items() if seed % 2 == half}
     with tempfile.TemporaryDirectory() as folder:
-        found = outcomes(linted(scores, Path(folder)), scores)
+        found = outcomes(linted(drawn, Path(folder)), drawn)
     print(table(found))
     if options.wrong:
         print(wrong(found))
