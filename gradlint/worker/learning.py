@@ -21,7 +21,6 @@ _HOPELESS, _LATE = 0.97, 200  # with so much left after so many steps none learn
 _BRIEF = 40  # steps of a sequence: with longer ones 500 steps of training take too many seconds
 _LAST = 20  # steps over which answers are counted
 _PROOF = {OptimizerFamily.SGD: 2}  # times as long as it took; Adam's steps do not grow
-_SOON = 100  # steps: 11 networks overflowed sooner with each seed, and all failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +39,14 @@ def learning(run: Run, *, batch: int, steps: int, enough: float, lasting: bool =
     digits, although a rehearsal had come that far, two had lost it by then with every seed, and
     none of seven did that learnt. Otherwise either will do, once.
 
+    An overflow is for good, be it early or late: of 12 networks whose loss overflowed with each
+    seed, after up to 142 steps, all failed.
+
     `steps` is the length of a sequence whose first step is to be recalled, 0 for another task.
 
     Raises:
-        UnmeasurableError: the loop's loss is not cross entropy, the model cannot be taught, the
-            loss overflowed late, or a step cannot be taken.
+        UnmeasurableError: the loop's loss is not cross entropy, the model cannot be taught, or a
+            step cannot be taken.
     """
     if loss_function(run.training.loss) != "cross_entropy":
         raise UnmeasurableError(f"the loop's loss is {run.training.loss or 'unknown'}")
@@ -60,9 +62,7 @@ def _learning(run: Run, batch: int, steps: int, enough: float, *, lasting: bool)
     for step in range(RECALL_STEPS if steps else STEPS):
         loss = rehearsal.step(lesson.loss, on=lesson.draw(), draw=step)
         if not math.isfinite(loss):
-            if step < _SOON:
-                return Learning(math.inf, rehearsal.model)
-            raise UnmeasurableError(f"the loss overflowed after {step} steps")
+            return Learning(math.inf, rehearsal.model)
         record.add(loss, lesson.wrong)
         if step >= late and record.left > _HOPELESS:
             break

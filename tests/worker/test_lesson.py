@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from gradlint.protocol.quantity import Quantity
 from gradlint.protocol.training import Training
 from gradlint.worker.lesson import Lesson
 from gradlint.worker.quantities import Example, measure
+from gradlint.worker.rehearsal import Rehearsal
 from gradlint.worker.run import Run, UnmeasurableError
 
 ADAM = Training(optimizer="Adam", learning_rate=3e-3, loss="cross_entropy")
@@ -83,6 +85,12 @@ def test_an_overflow_is_infinitely_far_from_learning() -> None:
     hot = Training(optimizer="SGD", learning_rate=1e30, loss="cross_entropy")
     net = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 10))
     assert share(Example(lambda: net, (8, 16)), hot) == math.inf
+
+
+def test_a_late_overflow_is_one_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = itertools.chain([2.2] * 150, itertools.repeat(math.inf))
+    monkeypatch.setattr(Rehearsal, "step", lambda *_, **__: next(losses))
+    assert share(Example(lambda: nn.Linear(16, 10), (8, 16))) == math.inf
 
 
 def test_samples_have_half_of_their_square_in_common() -> None:

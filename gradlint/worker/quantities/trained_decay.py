@@ -11,13 +11,14 @@ from gradlint.worker.run import Run, UnmeasurableError
 
 
 def measure(run: Run, claim: Claim) -> float:
-    """D = T · s in decades, as of `recurrent_decay`, after a rehearsal; +inf after an overflow.
+    """D = T · s in decades, as of `recurrent_decay`, after a rehearsal; -inf after an overflow.
 
     A copy of the model was trained to recall the first of T steps, T being `claim.steps`, with the
     optimizer and learning rate of the user's loop: see `Lesson`. A recurrence may start with a
     gradient that survives all of its sequence, as orthogonal weights have it, and lose it within
-    some dozen steps because each of them moves the weights too far: the states saturate. The slope
-    is that of the model's own sequence, because what it was trained on decides which units are off.
+    some dozen steps because each of them moves the weights too far: the states saturate. Weights
+    that overflowed let nothing through at all. The slope is that of the model's own sequence,
+    because what it was trained on decides which units are off.
 
     Raises:
         UnmeasurableError: the model learnt to recall, or could not be trained.
@@ -48,5 +49,5 @@ def measure(run: Run, claim: Claim) -> float:
     if outcome.left < RECALLED:
         raise UnmeasurableError("the model learnt to recall")
     if math.isinf(outcome.left):
-        return math.inf
+        return -math.inf
     return recurrent_decay.decay(run.after(outcome.model), claim, shortest=0)

@@ -18,15 +18,14 @@ def measure(run: Run, claim: Claim) -> float:
     last 20 steps are taken; training ends early where both are .5 below the bound, with SGD for as
     many steps again as that took, or one of them .2 below a bound of more than .8, or where .97 is
     left after 200 steps. 1 means that the answers tell nothing of the input, 0 that they are all
-    right and certain; infinite where the loss overflows within 100 steps. Both are taken because
-    large weights make wrong answers certain ones: their loss stays high long after most answers
-    are right. `claim.batch` is the number of samples in a batch; with `claim.steps` only the first
-    of so many steps tells the class, and 500 steps are taken, all of them where a sequence is
-    short.
+    right and certain; infinite where the loss overflows. Both are taken because large weights make
+    wrong answers certain ones: their loss stays high long after most answers are right.
+    `claim.batch` is the number of samples in a batch; with `claim.steps` only the first of so many
+    steps tells the class, and 500 steps are taken, all of them where a sequence is short.
 
     Raises:
-        UnmeasurableError: the loop's loss is not cross entropy, the model cannot be taught, the
-            loss overflowed late, or a step cannot be taken.
+        UnmeasurableError: the loop's loss is not cross entropy, the model cannot be taught, or a
+            step cannot be taken.
 
     >>> from torch import nn
     >>> from gradlint.protocol.claim import Bound, Claim
