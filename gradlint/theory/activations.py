@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeGuard
 
 from gradlint.protocol.nodes import Layer, Parameter
-from gradlint.theory.laws import Decay, Power
+from gradlint.theory.laws import Decay, Line, Power
 from gradlint.theory.quadrature import (
     Piece,
     PointFunction,
@@ -153,11 +154,6 @@ def sign_of_values(point: PointFunction, sign: int = 0) -> int:
     return -1 if max(values) <= 0.0 else 0
 
 
-def affine(slope: float, intercept: float) -> PointFunction:
-    """slope x + intercept."""
-    return lambda x: (slope * x + intercept, slope)
-
-
 def exponential_unit(scale: float, alpha: float, decay: float = 1.0) -> PointFunction:
     """scale (x if x > 0 else alpha (exp(x / decay) - 1)): ELU, SELU and CELU (Clevert 2016)."""
 
@@ -202,6 +198,8 @@ def threshold(edge: float, value: float) -> tuple[Piece, ...]:
 
 _HARD_SIGMOID: tuple[Piece, ...] = ((_LOW, 0.0, 0.0), (-3.0, 1.0 / 6.0, 0.5), (3.0, 0.0, 1.0))
 
+_SQUARE = Power(2.0)
+
 _FIXED: dict[str, Activation] = {
     "relu": leaky(0.0),
     "relu6": clip(0.0, 6.0),
@@ -224,8 +222,8 @@ _FIXED: dict[str, Activation] = {
     "abs": absolute,
     "sin": sine,
     "cos": cosine,
-    "neg": affine(-1.0, 0.0),
-    "square": Power(2.0),
+    "neg": Line(-1.0, 0.0),
+    "square": _SQUARE,
     "sqrt": Power(0.5),
     "rsqrt": Power(-0.5),
     "reciprocal": Power(-1.0),
@@ -259,7 +257,7 @@ def _clamp(layer: Layer) -> Activation:
     low = layer.setting("min", layer.setting("min_val", _LOW))
     high = layer.setting("max", layer.setting("max_val", math.inf))
     if math.isinf(low):
-        return affine(1.0, 0.0) if math.isinf(high) else ((_LOW, 1.0, 0.0), (high, 0.0, high))
+        return Line(1.0, 0.0) if math.isinf(high) else ((_LOW, 1.0, 0.0), (high, 0.0, high))
     return threshold(low, low) if math.isinf(high) else clip(low, high)
 
 
@@ -294,17 +292,29 @@ def activation_of(name: str, layer: Layer, parameters: tuple[Parameter, ...]) ->
     return _SETTINGS[name](layer) if name in _SETTINGS else None
 
 
+_OF_ONE_SIGN = (Power, Decay)
+
+
+def is_of_one_sign(activation: Activation) -> TypeGuard[Power | Decay]:
+    """Whether the function asks for arguments of one sign."""
+    return isinstance(activation, _OF_ONE_SIGN) and activation.signed
+
+
 def as_point_function(activation: Activation) -> PointFunction:
     """The value and derivative at a point, for pieces too."""
     return activation if callable(activation) else at_pieces(activation)
 
 
 def respond(activation: Activation, mean: float, sigma: float, skewness: float = 0.0) -> Response:
-    """The response of an activation to N(mean, sigma^2): closed form for pieces and waves."""
+    """The response of an activation to N(mean, sigma^2), in closed form where there is one."""
     if not callable(activation):
         return expect_pieces(activation, mean, sigma, skewness)
-    if isinstance(activation, Power | Decay) and activation.signed:
+    if isinstance(activation, Line):
+        return activation.respond(mean, sigma, skewness)
+    if is_of_one_sign(activation):
         return activation.respond(mean, sigma)
+    if activation == _SQUARE and not skewness:
+        return _SQUARE.squared(mean, sigma)
     if activation is sine:
         return _wave(mean, sigma)
     if activation is cosine:

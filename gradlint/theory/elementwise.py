@@ -8,9 +8,9 @@ from functools import lru_cache
 from gradlint.theory.activations import (
     Activation,
     activation_of,
-    affine,
     as_point_function,
     exp,
+    is_of_one_sign,
     respond,
     sign_of,
     sign_of_values,
@@ -49,7 +49,7 @@ def apply(function: Activation, operand: Operand, shape: tuple[int, ...]) -> Ste
     sign = sign_of(function, before.sign)
     if function is exp and before.sign < 0 and before.curve is None:
         function = Decay()
-    if isinstance(function, Power | Decay) and function.signed:
+    if is_of_one_sign(function):
         before = before._replace(curve=None)
     point = as_point_function(function)
     curve = curve_of(before, "" if operand.parts else operand.id)
@@ -200,12 +200,6 @@ def _single_constant(call: Call) -> float | None:
             if math.prod(sizes) == 1:
                 return call.layer.setting(key.removesuffix("shape") + "mean")
     return None
-
-
-@lru_cache(maxsize=256)
-def shift(slope: float, offset: float) -> PointFunction:
-    """slope x + offset, the same object for the same numbers, so that it shares its integrals."""
-    return affine(slope, offset)
 
 
 def raising(call: Call) -> Step:

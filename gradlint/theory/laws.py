@@ -1,4 +1,4 @@
-"""Functions of arguments that have one sign, and the laws that are taken for such arguments."""
+"""Functions whose expectations are known in closed form, some under laws of one sign."""
 
 from __future__ import annotations
 
@@ -6,6 +6,35 @@ import math
 from dataclasses import dataclass
 
 from gradlint.theory.quadrature import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """slope x + intercept."""
+
+    slope: float
+    intercept: float
+
+    def __call__(self, x: float) -> tuple[float, float]:
+        """The value and slope at x."""
+        return self.slope * x + self.intercept, self.slope
+
+    def respond(self, mean: float, sigma: float, skewness: float) -> Response:
+        """On any argument of these moments: only E y^3 asks for its skewness."""
+        slope, square = self.slope, self.slope * self.slope
+        level, own = slope * mean + self.intercept, square * sigma * sigma
+        whole = own + level * level
+        return Response(
+            mean=level,
+            square=whole,
+            linear=slope * sigma,
+            slope_square=square,
+            along=slope * (slope * sigma * sigma + level * mean),
+            aligned=square * whole,
+            tangent=own + square * mean * mean,
+            slope_fourth=square * square,
+            cube=level * (level * level + 3.0 * own) + skewness * (slope * sigma) ** 3,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +56,34 @@ class Power:
             return 1.0, 0.0
         return x**self.exponent, self.exponent * x ** (self.exponent - 1.0)
 
+    def squared(self, mean: float, sigma: float) -> Response:
+        """x^2 of a Gaussian: E x^4 = m^4 + 6 m^2 v + 3 v^2 and E x^6, with v = sigma^2."""
+        m, v = mean * mean, sigma * sigma
+        fourth = m * m + 6.0 * m * v + 3.0 * v * v
+        sixth = m * m * m + 15.0 * m * v * (m + 3.0 * v) + 15.0 * v * v * v
+        return Response(
+            mean=m + v,
+            square=fourth,
+            linear=2.0 * mean * sigma,
+            slope_square=4.0 * (m + v),
+            along=2.0 * fourth,
+            aligned=4.0 * sixth,
+            tangent=4.0 * fourth,
+            slope_fourth=16.0 * fourth,
+            cube=sixth,
+        )
+
     def respond(self, mean: float, sigma: float) -> Response:
         """On a log-normal argument: E x^k = m^k (1 + v)^(k (k - 1) / 2) with v = sigma^2 / m^2.
 
         Log-normal, because a variance or a sum of exponentials is positive, and a Gaussian of the
         same moments has a tail below 0 where these functions have none. v is held below 1.
         """
-        spread = min((sigma / mean) ** 2, 1.0) if mean else 1.0
-        level = abs(mean) or sigma
+        spread = math.log1p(min((sigma / mean) ** 2, 1.0) if mean else 1.0)
+        level = math.log(max(abs(mean) or sigma, 1e-140))
 
         def moment(order: float) -> float:
-            value = order * math.log(max(level, 1e-140)) + 0.5 * order * (order - 1) * math.log1p(
-                spread
-            )
+            value = order * level + 0.5 * order * (order - 1) * spread
             return math.exp(min(max(value, -640.0), 640.0))
 
         k = self.exponent

@@ -92,15 +92,12 @@ class Moments(NamedTuple):
         One place where features come last, because layers there act on places one by one; all of an
         input where they come first, because kernels join places.
         """
-        features = self.extent(FEATURE)
-        if self.axes[1:2] == FEATURE and self.axes.endswith(POSITION):
-            features *= self.extent(POSITION)
-        return max(features, 1)
+        return _direction(self.shape, self.axes)
 
     @property
     def elements(self) -> int:
         """The number of elements."""
-        return _product(self.shape)
+        return math.prod(self.shape)
 
     @property
     def rectified(self) -> bool:
@@ -122,6 +119,8 @@ class Moments(NamedTuple):
     @property
     def skewness(self) -> float:
         """E (z - m)^3 over the cube of the standard deviation, where it matters and within 1."""
+        if self.variance < 1e-9 * self.square:  # because of what is nearly constant it is rounding
+            return 0.0
         share = self.skew / self.sigma**3
         return max(-1.0, min(share, 1.0)) if abs(share) > _EVEN else 0.0
 
@@ -190,8 +189,11 @@ def _extent(shape: tuple[int, ...], axes: str, axis: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _product(shape: tuple[int, ...]) -> int:
-    return math.prod(shape)
+def _direction(shape: tuple[int, ...], axes: str) -> int:
+    features = _extent(shape, axes, FEATURE)
+    if axes[1:2] == FEATURE and axes.endswith(POSITION):
+        features *= _extent(shape, axes, POSITION)
+    return max(features, 1)
 
 
 def relaid(moments: Moments, shape: tuple[int, ...]) -> Moments:

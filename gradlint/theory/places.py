@@ -34,6 +34,8 @@ class Landing(NamedTuple):
 
     def apply(self, places: Places) -> tuple[float, Places]:
         """The factor on the energy beyond the gain's, and how it lies then."""
+        if places is APART:
+            return self.rest
         rest = max(1.0 - places.one - places.alike, 0.0)
         return together(
             (

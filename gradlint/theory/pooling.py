@@ -7,7 +7,7 @@ import math
 from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded, curve_of
 from gradlint.theory.places import AVERAGED, SCATTERED, Landing, thinned
 from gradlint.theory.quadrature import expect
-from gradlint.theory.step import Call, Gain, Step
+from gradlint.theory.step import UNCHANGED, Call, Gain, Step
 
 
 def reduced_axes(before: Moments, call: Call) -> tuple[int, ...]:
@@ -267,3 +267,23 @@ def interpolation(call: Call) -> Step:
     smoothed = before.local + (before.square - before.local) * share
     after = before._replace(square=smoothed, shape=call.shape, spread=(), curve=None)
     return Step(after, (Gain(share),) * len(call.operands))
+
+
+def sampled(call: Call) -> Step:
+    """`grid_sample`: each point mixes its neighbours by weights 1 - u and u along d axes.
+
+    E[(1 - u)^2 + u^2] = 2/3 for even u, so that q' = p + (2/3)^d (q - p), with that gain for the
+    values. A place moves y by n/2 times the difference of neighbours along an axis of n values,
+    of mean square 2 (q - p) (2/3)^(d - 1) (Jaderberg 2015).
+    """
+    before, sides = call.first, call.first.shape[2:]
+    settings = dict(call.layer.settings)
+    mode = settings.get("mode", settings.get("argument2", "bilinear"))
+    if mode != "bilinear" or len(call.operands) < 2 or not sides:
+        return Step(before.sized(call.shape), (UNCHANGED,) * len(call.operands))
+    mixed, apart = (2.0 / 3.0) ** len(sides), max(before.square - before.local, 0.0)
+    after = before._replace(
+        square=before.local + mixed * apart, shape=call.shape, spread=(), curve=None, skew=0.0
+    )
+    steep = 2.0 * apart * 1.5 * mixed * sum(0.25 * side * side for side in sides)
+    return Step(after, (Gain(mixed), Gain(steep, along=0.0)))

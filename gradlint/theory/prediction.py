@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 from gradlint.layers.graph import LayerGraph
@@ -15,7 +16,7 @@ from gradlint.theory.elementwise import passing
 from gradlint.theory.moments import FEATURE, Moments, default_axes
 from gradlint.theory.recurrence import recurrences
 from gradlint.theory.step import Call, Flow, Operand, Step
-from gradlint.theory.transfer import transfer_of
+from gradlint.theory.transfer import TRANSFERS
 
 
 class Signal(NamedTuple):
@@ -69,13 +70,9 @@ def predict(graph: LayerGraph) -> Prediction:
     forward = _Forward(graph)
     flows = _backward(graph, forward)
     root = sum(flows[id].energy for id in graph.heads if id in flows)
-    signals = {
-        layer.id: _signal(forward, layer, flows.get(layer.id, Flow(0.0)), root)
-        for layer in graph.layers
-    }
     counted = flows.keys() - graph.beyond
     return Prediction(
-        signals,
+        _Signals(forward, flows, root),
         tuple(sorted(forward.unknown)),
         1.0 - len(counted.intersection(forward.unnamed)) / max(len(counted), 1),
         forward.steps,
@@ -109,7 +106,7 @@ class _Forward:
         self.operands[id] = operands
         self.steps[id] = step
         # what takes nothing may still depend on an input, by a tensor without gradient
-        constant = bool(edges) and all(operand.constant for operand in operands)
+        constant = bool(edges) and all(map(_is_constant, operands))
         self._outputs[id] = Operand(id, step.moments, constant, name in _SPLITTING)
         if name in ("rnn", "lstm", "gru"):
             square = operands[0].moments.square if operands else 1.0
@@ -136,7 +133,7 @@ class _Forward:
         return tuple(weights), tuple(operands)
 
     def _step(self, call: Call) -> Step:
-        transfer = transfer_of(call.name)
+        transfer = TRANSFERS.get(call.name)
         if transfer is None:
             self.unknown.add(call.layer.op)
             self.unnamed.append(call.layer.id)
@@ -181,6 +178,7 @@ def _competing(graph: LayerGraph) -> set[str]:
     return found
 
 
+_is_constant = attrgetter("constant")
 _SCALING = frozenset(
     "mul imul rmul multiply div truediv itruediv idiv divide add iadd where masked_fill to float "
     "view reshape clone contiguous type type_as".split()
@@ -279,13 +277,13 @@ def _pass_on(
     shown: dict[str, Flow],
 ) -> None:
     step = forward.steps[id]
-    source = step.moments.curve.source if step.moments.curve else ""
-    size = step.moments.square * step.moments.elements
+    moments = step.moments
+    source = moments.curve.source if moments.curve else ""
+    size = moments.square * moments.elements
     for operand, gain in zip(forward.operands[id], step.gains, strict=False):
         if not operand.id:
             continue
-        below = operand.moments
-        growth = _growth(size, below)
+        growth = 1.0 if operand.moments is moments else _growth(size, operand.moments)
         if gain.aside:
             _add(shown, operand.id, gain.apply(flow.joined(aside) if aside else flow, growth))
             continue
@@ -318,14 +316,26 @@ def _add(flows: dict[str, Flow], id: str, flow: Flow) -> None:
 _NOTHING = 1e-240  # because what is zero is kept at 1e-280, so that it can be divided by
 
 
-def _signal(forward: _Forward, layer: Layer, flow: Flow, root: float) -> Signal:
-    moments = forward.steps[layer.id].moments
-    ratio = flow.typical / root if root > 0.0 else 0.0
-    return Signal(
-        square=moments.square,
-        correlation=min(max(moments.shared / moments.square, -1.0), 1.0),
-        mean=moments.mean,
-        decades=0.5 * math.log10(ratio) if ratio > _NOTHING else -math.inf,
-        decay=forward.decays.get(layer.id, 0.0),
-        width=-0.25 * flow.noise / math.log(10.0),
-    )
+class _Signals(Mapping[str, Signal]):
+    """The signal at each layer, worked out when it is asked for."""
+
+    def __init__(self, forward: _Forward, flows: Mapping[str, Flow], root: float) -> None:
+        self._forward, self._flows, self._root = forward, flows, root
+
+    def __getitem__(self, id: str) -> Signal:
+        moments, flow = self._forward.steps[id].moments, self._flows.get(id, Flow(0.0))
+        ratio = flow.typical / self._root if self._root > 0.0 else 0.0
+        return Signal(
+            square=moments.square,
+            correlation=min(max(moments.shared / moments.square, -1.0), 1.0),
+            mean=moments.mean,
+            decades=0.5 * math.log10(ratio) if ratio > _NOTHING else -math.inf,
+            decay=self._forward.decays.get(id, 0.0),
+            width=-0.25 * flow.noise / math.log(10.0),
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._forward.steps)
+
+    def __len__(self) -> int:
+        return len(self._forward.steps)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from gradlint.theory.activations import respond, sigmoid
-from gradlint.theory.elementwise import apply, passing, scalar_of, shift
-from gradlint.theory.laws import Power
+from gradlint.theory.elementwise import apply, passing, scalar_of
+from gradlint.theory.laws import Line, Power
 from gradlint.theory.meeting import (
     broadcast,
     is_shared,
@@ -27,7 +27,7 @@ def multiplication(call: Call) -> Step:
             return apply(Power(2.0), call.operands[0], call.shape)
         if not call.operands or number is None:
             return passing(call)
-        return apply(shift(number, 0.0), call.operands[0], call.shape)
+        return apply(Line(number, 0.0), call.operands[0], call.shape)
     joint = jointly(call, lambda a, b: (a[0] * b[0], a[0] * b[1] + a[1] * b[0]))
     if joint is not None:
         return joint
@@ -106,7 +106,7 @@ def division(call: Call) -> Step:
                 moments=_product(inverse.moments, _constant(number, inverse.moments)),
                 gains=(Gain(inverse.gains[0].factor * number * number),),
             )
-        return apply(shift(1.0 / number, 0.0), call.operands[0], call.shape)
+        return apply(Line(1.0 / number, 0.0), call.operands[0], call.shape)
     one, two = call.operands[:2]
     inverse = apply(Power(-1.0), two, two.moments.shape)
     below = broadcast(Operand(two.id, inverse.moments), call)

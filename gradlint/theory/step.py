@@ -60,7 +60,9 @@ class Call(NamedTuple):
     def weight(self) -> Parameter | None:
         """The largest parameter with at least two axes, or the one called weight."""
         matrices = [p for p in self.parameters if len(p.shape) >= 2]
-        return max(matrices, key=lambda p: (p.fan_in * p.fan_out, p.id), default=None)
+        if len(matrices) < 2:
+            return matrices[0] if matrices else None
+        return max(matrices, key=lambda p: (p.fan_in * p.fan_out, p.id))
 
     @property
     def bias_square(self) -> float:
@@ -168,33 +170,33 @@ class Gain(NamedTuple):
         """The gradient at the operand, given that at the output; `growth` is |y| / |x|."""
         if self is UNCHANGED and growth == 1.0:
             return flow
-        lands = self.lands
+        lands, reaching, places, overlap = self.lands, flow.along, flow.places, flow.overlap
         share, spread = self._moved(flow) if self.taps else (1.0, flow.spread)
-        rest = max(flow.energy - flow.along**2, 0.0)
-        reaching = flow.along
-        if lands is not None and lands.one[0] < 1.0:
-            reaching *= 1.0 - flow.places.one * (1.0 - lands.one[0])
+        rest = max(flow.energy - reaching * reaching, 0.0)
+        extra = 1.0
+        if lands is not None:
+            if lands.one[0] < 1.0:
+                reaching *= 1.0 - places.one * (1.0 - lands.one[0])
+            extra, places = lands.apply(places)
         along = (growth if self.along is None else self.along) * reaching
-        along = math.copysign(math.sqrt(along * along + self.leak * rest), along)
+        if self.leak:
+            along = math.copysign(math.sqrt(along * along + self.leak * rest), along)
         aligned = self.factor if self.aligned is None else self.aligned
-        extra, places = lands.apply(flow.places) if lands else (1.0, flow.places)
         factor, portions = self._portioned(flow) if self.span else (self.factor, self.portions)
         open = self.opened[0] + self.opened[1] * flow.open
         if self.opening:
             factor, open = factor * flow.open, 1.0 / self.opening
-        energy = share * (factor * extra * rest + aligned * reaching**2)
-        overlap = flow.overlap
+        energy = share * (factor * extra * rest + aligned * reaching * reaching)
+        noise = self.noise + self.wander * overlap
         if self.alike < 1.0:
             overlap = max(overlap * self.alike**2, 1.0 / self.places)
+        if noise:
+            overlap += (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0)
+            noise += flow.noise
+        else:
+            noise = flow.noise
         return Flow(
-            max(energy, along * along),
-            along,
-            spread,
-            flow.noise + self.noise + self.wander * flow.overlap,
-            overlap + (1.0 - overlap) * min(0.5 * (self.wander + self.noise), 1.0),
-            places,
-            portions,
-            open,
+            max(energy, along * along), along, spread, noise, overlap, places, portions, open
         )
 
     def _portioned(self, flow: Flow) -> tuple[float, tuple[float, ...]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from gradlint.theory.choices import masked
-from gradlint.theory.elementwise import apply, passing, scalar_of, shift
+from gradlint.theory.elementwise import apply, passing, scalar_of
+from gradlint.theory.laws import Line
 from gradlint.theory.meeting import (
     axes_of_result,
     broadcast,
@@ -167,7 +168,7 @@ def _with_scalar(call: Call, sign: float) -> Step:
     backwards = call.name.startswith("rsub") or number_comes_first(call)
     slope = sign if backwards and sign < 0 else 1.0
     offset = number if backwards or sign > 0 else -number
-    return apply(shift(slope, offset), call.operands[0], call.shape)
+    return apply(Line(slope, offset), call.operands[0], call.shape)
 
 
 def addition_of_product(call: Call) -> Step:

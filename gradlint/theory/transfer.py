@@ -96,6 +96,7 @@ TRANSFERS: dict[str, Transfer] = {
     **_named(
         pooling.interpolation, "interpolate upsample upsamplingnearest2d upsamplingbilinear2d"
     ),
+    **_named(pooling.sampled, "grid_sample"),
     **_named(attention.softmax, "softmax log_softmax logsoftmax softmax2d softmin"),
     **_named(attention.log_sum_exp, "logsumexp"),
     **_named(attention.fused_attention, "scaled_dot_product_attention"),
@@ -137,8 +138,4 @@ TRANSFERS: dict[str, Transfer] = {
         "reflectionpad1d reflectionpad2d reflectionpad3d replicationpad1d replicationpad2d",
     ),
 }
-
-
-def transfer_of(name: str) -> Transfer | None:
-    """The function that predicts operations of this plain lower-case name; None where none does."""
-    return TRANSFERS.get(name)
+"""The function that predicts operations of each plain lower-case name."""

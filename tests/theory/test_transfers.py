@@ -292,6 +292,18 @@ class Gated(nn.Module):
         return self.down(self.function(self.gate(x)) * self.up(x))
 
 
+class Deformed(nn.Module):
+    """Features at places that are found from other features (Zhu 2021)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values, self.places = nn.Conv2d(32, 32, 1), nn.Conv2d(32, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        places = 0.5 * self.places(x).permute(0, 2, 3, 1).tanh()
+        return functional.grid_sample(self.values(x), places, align_corners=False)
+
+
 class Contraction(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -403,6 +415,7 @@ NETWORKS: dict[str, Network] = {
     "max pooling behind relu": image(lambda: nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))),
     "global pooling": image(lambda: nn.AdaptiveAvgPool2d(1)),
     "nearest interpolation": image(lambda: nn.Upsample(scale_factor=2)),
+    "sampling between pixels": image(Deformed),
     "pixel shuffle": image(lambda: nn.PixelShuffle(2), 8),
     "layer norm": tokens(lambda: nn.LayerNorm(64)),
     "rms norm": tokens(lambda: nn.RMSNorm(64)),
