@@ -20,6 +20,7 @@ from gradlint.worker.specs import (
     Filled,
     Grid,
     Group,
+    Key,
     Kinds,
     Normal,
     Shape,
@@ -29,6 +30,7 @@ from gradlint.worker.specs import (
     reshaped,
 )
 from gradlint.worker.vision import is_image
+from gradlint.worker.wiring import features
 
 _JAXTYPING = re.compile(r"^\s*(?:jaxtyping\.)?(\w+)\[[^\"']*[\"']([^\"']*)[\"']\]")
 _PREFIX = re.compile(r"\b(torch|typing|t|nn|jaxtyping|collections\.abc)\.")
@@ -55,8 +57,20 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
     inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
     if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
         yield from _grouped(role, group[1].lower(), group[2])
-    elif re.match(r"(ordered|default)?dict\[str,\s*Tensor\]$", inside, re.IGNORECASE):
-        yield Group("dict", (_of_group(role),) * len(_KEYS), _KEYS)
+    elif mapping := _MAPPING.match(inside):
+        yield Group("dict", (_of_group(role),) * len(_KEYS), _keys(mapping[1]))
+
+
+_MAPPING = re.compile(
+    r"(?:ordered|default)?dict\[(str|tuple\[str(?:, *str)*\]), *(?:Tensor|Union\[Tensor\b.*\])\]$",
+    re.IGNORECASE,
+)
+
+
+def _keys(kind: str) -> tuple[Key, ...]:
+    """Two keys of a mapping: texts, or tuples of as many texts as the type has."""
+    count = kind.count("str") if kind != "str" else 0
+    return tuple((key,) * count if count else key for key in _KEYS)
 
 
 _WHOLE = (Whole, Kinds, Grid, Cells, Extents)
@@ -90,8 +104,9 @@ _KEYS = ("0", "1")
 
 def _of_group(role: Role) -> Spec:
     """One of the tensors in a list or a mapping, by the name of one of them."""
-    one = Role(role.facts, role.forward, re.sub(r"s$", "", role.name), 0)
-    tensors = (idea for idea in by_name(one) if not isinstance(idea, (Constant, Group)))
+    one = Role(role.facts, role.forward, re.sub(r"_dict$|s$", "", role.name), 0)
+    ideas = (*features(one), *by_name(one))
+    tensors = (idea for idea in ideas if not isinstance(idea, (Constant, Group)))
     return next(tensors, role.main())
 
 

@@ -7,6 +7,7 @@ import itertools
 import linecache
 import os
 import traceback
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import FrameType, TracebackType
@@ -208,7 +209,7 @@ def _tensors(values: Iterable[object]) -> Iterable[torch.Tensor]:
             yield from _tensors(value)
         elif isinstance(value, Mapping):
             yield from _tensors(value.values())
-        elif hasattr(value, "__dict__") and type(value).__name__ == "SimpleNamespace":
+        elif isinstance(value, types.SimpleNamespace):
             yield from _tensors(vars(value).values())
 
 

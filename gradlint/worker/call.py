@@ -158,6 +158,7 @@ def _is_constant(value: object) -> TypeGuard[torch.Tensor]:
         isinstance(value, torch.Tensor)
         and type(value) in (torch.Tensor, nn.Parameter)
         and not value.requires_grad
+        and value.layout is torch.strided
         and (value.is_floating_point() or value.dtype is torch.bool)
         and value.numel() > 0
     )

@@ -159,7 +159,8 @@ def dims_of(spec: Spec) -> set[Dim]:
     """The sizes that a value is made of, named and fixed ones."""
     if isinstance(spec, Group):
         return set[Dim]().union(*(dims_of(item) for item in spec.items))
-    dims = {*getattr(spec, "shape", ()), getattr(spec, "of", ""), getattr(spec, "dim", "")}
+    single = (getattr(spec, name, "") for name in ("of", "dim", "high"))
+    dims = {*getattr(spec, "shape", ()), *single}
     return {part for dim in dims for part in (dim.split("*") if isinstance(dim, str) else [dim])}
 
 
@@ -206,8 +207,11 @@ def larger(case: Case) -> Iterator[Guess]:
     if names:
         now = max(case.guess.size[name] for name in names)
         steps = _GROWING if len(names) > 1 else _LONG
+        frames = [name for name in names if name != "depth"] if len(names) > 2 else []
         for side in [step for step in steps if step > now][:3]:
             yield case.guess.sized(**dict.fromkeys(names, side))
+            if frames:  # because a video may be long enough
+                yield case.guess.sized(**dict.fromkeys(frames, side))
     for item in blamed if not names else ():
         shape: Shape = getattr(item.spec, "shape", ())
         if not isinstance(item.spec, Normal) or not 3 <= len(shape) <= 5:

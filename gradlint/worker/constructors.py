@@ -25,29 +25,28 @@ from gradlint.worker.refusals import (
 )
 from gradlint.worker.sources import evaluated
 from gradlint.worker.standin import StandIn
-from gradlint.worker.usual import known, usual
+from gradlint.worker.typed import annotations_of, of_argument
+from gradlint.worker.usual import usual
 
 _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
 GUESSED = frozenset({BuiltFrom.NAMES, BuiltFrom.DEFAULTS})
 """The sources of arguments that are ours to change, because the user gave none."""
 
-_ANNOTATED = {"int": "64", "float": "0.5", "bool": "False"}
-
 
 def by_signature(name: str, target: object) -> Candidate | None:
     """A candidate for a class that the source never constructs, by what its parameters are called.
 
-    None where a parameter without a default is neither a size or a rate by its name nor a plain
-    number by its annotation.
+    None where a parameter without a default is neither a size or a rate by its name nor of a type
+    that says what it holds.
     """
     outcome = tried(lambda: inspect.signature(cast(Callable[..., object], target)))
     if not isinstance(outcome.value, inspect.Signature):
         return None
+    hints = annotations_of(target)
     arguments = []
     for key, parameter in outcome.value.parameters.items():
         if parameter.default is parameter.empty and parameter.kind not in VARIADIC:
-            annotation = getattr(parameter.annotation, "__name__", str(parameter.annotation))
-            value = known(key) or _ANNOTATED.get(annotation) or _sized(key)
+            value = of_argument(target, key, hints) or _sized(key)
             if value is None:
                 return None
             arguments.append(f"{key}={value}" if parameter.kind is not _POSITIONAL else value)
@@ -129,7 +128,15 @@ def _failing(call: ast.Call, error: Exception) -> ast.Call:
 def _missing(case: Construction) -> Iterator[Candidate]:
     """Required arguments were left out."""
     if "missing" in case.text and "required" in case.text and _is_ours(case):
-        yield case.having_all({name: usual(name) for name in re.findall(r"'(\w+)'", case.text)})
+        lacking = re.findall(r"'(\w+)'", case.text)
+        yield case.having_all({name: _wanted(case, name) for name in lacking})
+
+
+def _wanted(case: Construction, name: str) -> str:
+    """A value for a keyword, which may be handed on to a class that its error is about."""
+    owner = re.match(r"(\w+)\.__init__\(\)", case.text)
+    target = case.classes.get(owner[1], case.target) if owner else case.target
+    return of_argument(target, name, annotations_of(target)) or usual(name)
 
 
 def _is_ours(case: Construction) -> bool:

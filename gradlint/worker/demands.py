@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -158,6 +159,18 @@ def _particular(case: Construction) -> Iterator[Candidate]:
             yield replace(case.candidate, constructor=text)
 
 
+def _enumerated(case: Construction) -> Iterator[Candidate]:
+    """A text is none of those that an enumeration holds."""
+    found = re.search(r"('.*?'|-?\d+) is not a valid (\w+)$", case.text)
+    kinds = (frame.variables.get("cls") for frame in frames_of(case.error)) if found else ()
+    for kind in kinds:
+        if found and isinstance(kind, enum.EnumMeta) and kind.__name__ == found[2]:
+            wrong = [n for n, value in case.given().items() if ast.unparse(value) == found[1]]
+            members: list[enum.Enum] = list(kind)
+            yield from (case.having(n, repr(m.value)) for n in wrong for m in members)
+            return
+
+
 def _reached(case: Construction, kind: type) -> str:
     """How the module of the candidate reaches a class."""
     if case.classes.get(kind.__name__) is kind:
@@ -183,6 +196,7 @@ DEMANDS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _advised,
     _enlarged,
     _keyed,
+    _enumerated,
     _demanded,
     _typed,
     _particular,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
-from gradlint.worker.case import Case, Repair, resize
+from gradlint.worker.case import Case, Repair, dims_of, resize
 from gradlint.worker.guesses import Guess, argument_for
-from gradlint.worker.specs import Group, Normal, Packed, Spec, Whole, reshaped
+from gradlint.worker.specs import Group, Key, Normal, Packed, Spec, reshaped
 
 
 def _keyed(case: Case) -> Iterator[Guess]:
@@ -20,15 +21,21 @@ def _keyed(case: Case) -> Iterator[Guess]:
     name = attribute[1] if attribute else key
     if not name.isidentifier():
         return
-    if attribute and not re.search(r"'(Tensor|SimpleNamespace|dict)'|SimpleNamespace", text):
+    if attribute and not re.search(r"'(Tensor|Record|dict)'", text):
         return
     kind = "namespace" if attribute else "dict"
     for item in case.blamed():
-        entries = _entries(item.spec)
+        entries: dict[Key, Spec] = dict(_entries(item.spec))
         if name not in entries and ((key and entries) or attribute):
-            new = argument_for(case.facts, case.forward, name, len(entries)).spec
+            # because what a `batch` is shows in the `edge_index` beside it
+            around = (
+                replace(case.forward, required=(*map(str, entries), name))
+                if entries
+                else case.forward
+            )
+            new = argument_for(case.facts, around, name, len(entries)).spec
             entries[name] = new
-            if isinstance(new, Whole) and new.high == "nodes":
+            if any("nodes" in dims_of(part) for part in entries.values()):
                 entries = {key: _of_nodes(part) for key, part in entries.items()}
             yield case.guess.having(item.name, Group(kind, tuple(entries.values()), tuple(entries)))
 
@@ -39,7 +46,7 @@ def _of_nodes(spec: Spec) -> Spec:
     return reshaped(spec, ("nodes", *shape[1:])) if shape[:1] == ("batch",) else spec
 
 
-def _entries(spec: Spec) -> dict[str, Spec]:
+def _entries(spec: Spec) -> dict[Key, Spec]:
     if isinstance(spec, Group) and spec.keys:
         return dict(zip(spec.keys, spec.items, strict=True))
     return {}

@@ -22,13 +22,22 @@ from gradlint.worker.docstrings import documented
 from gradlint.worker.forwards import Forward
 from gradlint.worker.groups import GROUPS
 from gradlint.worker.guesses import Argument, Guess, argument_for
-from gradlint.worker.quoted_sizes import divisible, numbers, one_size, sides, spelled, split
+from gradlint.worker.quoted_sizes import (
+    divisible,
+    numbers,
+    one_size,
+    sides,
+    spelled,
+    split,
+    state_width,
+)
 from gradlint.worker.specs import (
     SPATIAL,
     Constant,
     Filled,
     Group,
     Normal,
+    Ring,
     Size,
     Whole,
     reshaped,
@@ -67,6 +76,15 @@ def _retyped(case: Case, item: Argument, dtype: str) -> Iterator[Guess]:
         yield case.guess.having(item.name, Whole(spec.shape, case.facts.tokens() or classes or 2))
     elif isinstance(spec, Whole):
         yield case.guess.having(item.name, Normal(spec.shape))
+
+
+def _sparse(case: Case) -> Iterator[Guess]:
+    """A dense matrix was given where a sparse one, of the edges between nodes, is wanted."""
+    call = case.failure.call
+    if call is not None and re.search(r"sparse .*layout but got Strided", case.failure.text):
+        for item in case.blamed(next(iter(call.tensors()), None)):
+            if not isinstance(item.spec, Whole):
+                yield case.guess.having(item.name, Ring(("nodes", "nodes"), sparse=True))
 
 
 def _flags(case: Case) -> Iterator[Guess]:
@@ -205,9 +223,7 @@ def _dimensions(case: Case) -> Iterator[Guess]:
         r"too many indices for tensor of dimension (\d+)",
         text,
     )
-    stated = re.search(r"[Ee]xpected (?:input to be |a )?(\d)-?[Dd]", text) or re.search(
-        r"(\d)-?[Dd][ -](?:\(\w+\) )?(?:input|tensor|array|vector)", text
-    )
+    stated = _stated_rank(text)
     call = case.failure.call
     value = call.args[0] if call and call.args else case.named()
     if re.search(r"supposed to be a vector|[Ee]xpected (a )?vector|be one-dimensional", text):
@@ -218,10 +234,23 @@ def _dimensions(case: Case) -> Iterator[Guess]:
     yield from _in_steps(case)
     for item in case.blamed(value):
         rank = len(case.shape(item.spec))
-        ranks = [int(stated[1])] if stated else [rank + 1, rank + 2]
+        ranks = [stated] if stated else [rank + 1, rank + 2]
         for new in ranks:
             for shape in usual_shapes(case, item, new):
                 yield with_shape(case, item, shape)
+
+
+_RANKS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+
+
+def _stated_rank(text: str) -> int:
+    """The number of dimensions that a message says an input should have, 0 where it says none."""
+    if spelled := re.search(rf"\b({'|'.join(_RANKS)})-dimensional (?:input|tensor|feature)", text):
+        return _RANKS[spelled[1]]
+    found = re.search(r"[Ee]xpected (?:input to be |a )?(\d)-?[Dd]", text) or re.search(
+        r"(\d)-?[Dd][ -](?:\(\w+\) )?(?:input|tensor|array|vector)", text
+    )
+    return int(found[1]) if found else 0
 
 
 def _in_steps(case: Case) -> Iterator[Guess]:
@@ -253,7 +282,8 @@ def _missing(case: Case) -> Iterator[Guess]:
         parts = {name.partition("_")[2] for part in given if name.endswith(f"_{part}")}
         spoken = any(re.search(rf"\b{form}\b", f"{text} {line}") for form in (name, *parts))
         users = [frame for frame in case.failure.frames if frame.users]
-        passed = "None" in text and _passed_on(users if parts else users[-_NEAREST:], name)
+        near = users if parts else _nearest(users, case.forward.optional)
+        passed = "None" in text and _passed_on(near, name)
         if name in demanded or spoken or passed:
             argument = argument_for(case.facts, case.forward, name, len(given))
             for spec in (argument.spec, *argument.others)[:4]:
@@ -287,6 +317,16 @@ def _documented(case: Case) -> Iterator[Guess]:
 
 _NEAREST = 2
 """Levels of the stack at which the None that a failure is about is passed on by its own name."""
+
+
+def _nearest(frames: Sequence[Frame], names: Sequence[str]) -> Sequence[Frame]:
+    """The innermost levels, and those outside of them as far as a None is handed on unnamed."""
+    count = _NEAREST
+    while count < len(frames) and not any(_passed_on(frames[-count:], name) for name in names):
+        if not any(_passed_on([frames[-count]], name) for name in frames[-count].variables):
+            break
+        count += 1
+    return frames[-count:]
 
 
 def _passed_on(frames: Sequence[Frame], name: str) -> bool:
@@ -341,11 +381,13 @@ MESSAGES: tuple[Repair, ...] = (
     _unpacking,
     _einops,
     _scalars,
+    _sparse,
     _flags,
     _dtype,
     _dimensions,
     divisible,
     split,
+    state_width,
     sides,
     spelled,
     one_size,

@@ -51,6 +51,7 @@ _TEXT = re.compile(
 )
 _ITEM = re.compile(
     r"(users?|items?|movies?|heads?|tails?|relations?|products?|nodes?)(_?(ids?|idx|index|indices))?"
+    r"|rel(ation)?_types?"
 )
 _ACTION = re.compile(r"actions?|act|a|u")
 

@@ -47,6 +47,16 @@ def numbers(case: Case) -> Iterator[Guess]:
                     yield from rebatched(case, ours, theirs)
 
 
+_STATE = re.compile(r"xpected hidden(?:\[\d\])? size \([\d, ]*?(\d+)\), got \[[\d, ]*?(\d+)\]")
+
+
+def state_width(case: Case) -> Iterator[Guess]:
+    """The hidden state of a recurrence is as wide as an argument that it is made like."""
+    found = _STATE.search(case.failure.text)
+    if found:
+        yield from resize(case, case.blamed(), int(found[2]), int(found[1]))
+
+
 _LETTERS = {"B": "batch", "N": "batch", "H": "height", "W": "width", "D": "depth"}
 _LETTERS |= {"T": "time", "L": "time", "S": "time"}
 

@@ -12,6 +12,7 @@ import torch
 from gradlint.worker.passing import PassThrough
 
 Dim = int | str
+Key = str | tuple[str, ...]
 Shape = tuple[Dim, ...]
 SPATIAL = (("length",), ("height", "width"), ("depth", "height", "width"))
 """The names of the spatial sizes of signals, images and volumes."""
@@ -55,9 +56,10 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """The adjacency matrix of a ring with self-loops, each row summing to 1."""
+    """The adjacency matrix of a ring with self-loops, each row summing to 1; perhaps sparse."""
 
     shape: Shape
+    sparse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Group:
 
     kind: str
     items: tuple[Spec, ...]
-    keys: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +206,11 @@ def _tensor(spec: Shaped, shape: tuple[int, ...], sizes: Sizes) -> object:
         case Cells():
             side, places = math.isqrt(shape[-2]), torch.arange(shape[-2])
             return torch.stack([places % side, places // side], -1).expand(shape).clone()
-        case Ring():
+        case Ring(_, sparse):
             eye = torch.eye(shape[-1])
             ring = (eye + eye.roll(1, 0) + eye.roll(-1, 0)).clamp(max=1)
-            return (ring / ring.sum(-1, keepdim=True)).expand(shape).clone()
+            rows = (ring / ring.sum(-1, keepdim=True)).expand(shape).clone()
+            return rows.to_sparse() if sparse else rows
         case Boxes():
             corner = torch.rand((*shape[:-1], 2)) * 8
             return torch.cat([corner, corner + 4 + torch.rand_like(corner) * 12], -1)
@@ -236,13 +239,25 @@ def size_of(dim: Dim, sizes: Sizes) -> int:
     return dim if isinstance(dim, int) else math.prod(sizes[name] for name in dim.split("*"))
 
 
-def _grouped(kind: str, keys: tuple[str, ...], values: list[object]) -> object:
+class Record(types.SimpleNamespace):
+    """An object with attributes, as a batch of graphs is one: it can be copied and moved."""
+
+    def clone(self) -> Record:
+        """Another with the same values."""
+        return Record(**vars(self))
+
+    def to(self, *_: object) -> Record:
+        """The same, because all values are on the processor."""
+        return self
+
+
+def _grouped(kind: str, keys: tuple[Key, ...], values: list[object]) -> object:
     if kind == "tuple":
         return tuple(values)
     if kind == "list":
         return values
     entries = dict(zip(keys, values, strict=True))
-    return entries if kind == "dict" else types.SimpleNamespace(**entries)
+    return entries if kind == "dict" else Record(**{str(key): entries[key] for key in keys})
 
 
 def volume(spec: Spec, sizes: Sizes) -> int:

@@ -23,10 +23,10 @@ def is_wiring(name: str) -> bool:
 
 
 def is_graph(role: Role) -> bool:
-    """Whether `forward` takes the edges of a graph, be it by their ends."""
+    """Whether `forward` takes a graph: its edges, or their ends, or the graph of each node."""
     names = [name.lower() for name in role.forward.required]
     ends = any(map(_ENDS.fullmatch, names)) and any("edge" in name for name in names)
-    return ends or any(map(is_wiring, names))
+    return ends or any(map(is_wiring, names)) or {"x", "batch"} <= set(names)
 
 
 def features(role: Role) -> Iterator[Spec]:
@@ -80,7 +80,8 @@ def _node_kinds(role: Role) -> Iterator[Spec]:
 
 
 def _edge_kinds(role: Role) -> Iterator[Spec]:
-    yield Whole(("edges",), role.facts.number("num_relations", "num_edge_types", "num_rels") or 2)
+    kinds = role.facts.number("num_relations", "num_edge_types", "num_rels") or 2
+    yield Whole(("edges" if is_graph(role) else "batch",), kinds)
 
 
 def _positions(role: Role) -> Iterator[Spec]:

@@ -95,6 +95,27 @@ class TestCandidates:
         assert built.candidate.constructor == "Net(in_channels=3, num_classes=10)"
         assert built.candidate.built_from is BuiltFrom.NAMES
 
+    def test_words_handed_on_have_values_of_the_types_that_their_taker_says(self) -> None:
+        source = """
+            class Part(nn.Module):
+                def __init__(self, width: int, kinds: list[str]):
+                    super().__init__()
+                    self.layers = nn.ModuleDict({kind: nn.Linear(width, 2) for kind in kinds})
+
+                def forward(self, x):
+                    return sum(layer(x) for layer in self.layers.values())
+
+            class Net(nn.Module):
+                def __init__(self, width, **words):
+                    super().__init__()
+                    self.part = Part(width, **words)
+
+                def forward(self, x):
+                    return self.part(x)
+        """
+        built = build(module_of(source), TraceModel("Net", (), 0))
+        assert built.candidate.constructor == "Net(width=32, kinds=['0', '1'])"
+
     def test_what_nobody_can_guess_is_asked_for(self) -> None:
         source = LINEAR.replace("width=4", "encoder")
         with pytest.raises(UserError) as caught:
@@ -325,6 +346,11 @@ GUARDED = {
     ),
     "one of the names that are listed": (
         "known = [f'net{i}' for i in '01']; assert kind in known, f'kind: one of {known[0]}, net1'",
+        "kind",
+        "Net(kind='base')",
+    ),
+    "what an enumeration holds": (
+        "__import__('enum').Enum('Mode', {'A': 'wide', 'B': 'deep'})(kind)",
         "kind",
         "Net(kind='base')",
     ),

@@ -31,6 +31,67 @@ def net(init: str, forward: str, arguments: str = "x") -> str:
 
 
 CASES = {
+    "a batch of graphs is copied, and its entries have a row for each node": (
+        net(
+            "self.l = nn.Linear(5, 3)",
+            "b = data.clone(); x = self.l(b.x)[b.edge_index[0]]; "
+            "return torch.zeros(9, 3).index_add(0, b.batch[b.edge_index[1]], x)",
+            "data",
+        ),
+        ("x: float32[32,5], edge_index: int64[2,96], batch: int64[32]",),
+    ),
+    "the width of a hidden state that is made like an argument": (
+        net(
+            "self.r = nn.LSTM(6, 3)",
+            "s = torch.zeros(1, 1, x.shape[-1]); "
+            "return self.r(torch.zeros(1, 1, 6), (s, s))[0] + x",
+        ),
+        ("float32[32,8,3]",),
+    ),
+    "a number of dimensions in words": (
+        net(
+            "self.r = nn.GRU(6, 3, batch_first=True)",
+            "assert x.dim() == 2, 'needs two-dimensional inputs'; return self.r(x[:, None])[0]",
+        ),
+        ("float32[8,6]",),
+    ),
+    "what is missing is called otherwise further inside": (
+        net(
+            "self.l = nn.Linear(4, 4); self.inner = lambda t: self.deep(t); "
+            "self.deep = lambda s: self.deeper(s); self.deeper = lambda steps: steps.float()",
+            "return self.l(x) * self.inner(timestep)[:, None]",
+            "x, timestep=None",
+        ),
+        ("float32[8,4]", "timestep: int64[8]"),
+    ),
+    "a sparse matrix of the edges between nodes": (
+        net(
+            "self.l = nn.Linear(4, 4)",
+            "return torch.sparse.mm(ranks.coalesce(), self.l(x)[edge_index[0]][:ranks.shape[0]])",
+            "x, edge_index, ranks",
+        ),
+        ("float32[32,4]", "int64[2,96]", "float32[32,32]"),
+    ),
+    "the edges of each type are found by the types at their ends": (
+        net(
+            "self.l = nn.Linear(4, 4)",
+            "h = self.l(x_dict['0']); e = edge_index_dict['0', '0', '0']; "
+            "return h.index_add(0, e[1], h[e[0]])",
+            "x_dict: dict[str, torch.Tensor], "
+            "edge_index_dict: dict[tuple[str, str, str], torch.Tensor]",
+        ),
+        (
+            "{0: float32[32,4], 1: float32[32,4]}",
+            "{('0', '0', '0'): int64[2,96], ('1', '1', '1'): int64[2,96]}",
+        ),
+    ),
+    "the frames of a video grow where there are enough of them": (
+        net(
+            "self.c = nn.Conv3d(3, 4, (2, 33, 33), (2, 33, 33))",
+            "assert x.shape[2] == 16, 'too small'; return self.c(x)",
+        ),
+        ("float32[8,3,16,64,64]",),
+    ),
     "a linear layer takes vectors": (
         net("self.l = nn.Linear(20, 3)", "return self.l(x)"),
         ("float32[8,20]",),

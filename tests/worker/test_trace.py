@@ -214,3 +214,22 @@ def test_a_nested_tensor_has_the_mean_of_its_ragged_sizes_and_a_gradient() -> No
     graph, forward = traced(Ragged, (2, 5, 4))
     assert graph.layer("fc").shape == (2, 4, 6)
     assert math.isfinite(gradients(forward, ["fc"]).decades("fc"))
+
+
+class Neighbours(nn.Module):
+    """Sums the features of neighbours by a sparse matrix in compressed rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        edges = torch.eye(len(x)).to_sparse_csr()
+        return torch.sparse.mm(edges, self.layer(x))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_a_sparse_matrix_is_recorded_without_statistics() -> None:
+    graph, forward = traced(Neighbours, (8, 4))
+    assert graph.layer("layer").shape == (8, 4)
+    assert math.isfinite(gradients(forward, ["layer"]).decades("layer"))
