@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from gradlint.judging.evidence import Severity, Verdict
 from gradlint.protocol.quantity import Quantity
@@ -45,9 +46,8 @@ def render(report: Report, style: Style | None = None) -> str:
     ink = Ink(style.color)
     lines: list[str] = []
     for file in report.files:
-        for finding in file.findings:
-            if style.show_all or stands(finding):
-                lines += [*_finding(finding, file, style, ink), ""]
+        for finding, *others in _by_place(file, style):
+            lines += [*_finding(finding, file, style, ink), *map(_elsewhere, others), ""]
     unprobed = list(footer.unprobed_lines(report, show_all=style.show_all))
     if unprobed:
         lines += [ink("not probed:", BOLD), *(f"  {line}" for line in unprobed), ""]
@@ -55,6 +55,23 @@ def render(report: Report, style: Style | None = None) -> str:
         lines += [*table, ""]
     lines += footer.summary_lines(report, show_all=style.show_all)
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _by_place(file: FileReport, style: Style) -> Iterable[list[Finding]]:
+    """The findings to show, those together that say the same of a line that models share."""
+    places: dict[tuple[object, ...], list[Finding]] = {}
+    met = Counter[tuple[object, ...]]()
+    for finding in file.findings:
+        if style.show_all or stands(finding):
+            key = (finding.rule, finding.span, finding.severity, verdict(finding))
+            met[(*key, finding.model)] += 1
+            places.setdefault((*key, met[(*key, finding.model)]), []).append(finding)
+    return places.values()
+
+
+def _elsewhere(finding: Finding) -> str:
+    measured = (line for evidence in finding.evidence for line in evidence_lines(evidence))
+    return f"{_INDENT}also in {finding.model}: {next(measured, finding.message)}"
 
 
 def _finding(finding: Finding, file: FileReport, style: Style, ink: Ink) -> Iterator[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
+import inspect
 import re
 import sys
 from dataclasses import dataclass, field, replace
-from types import ModuleType, SimpleNamespace
+from types import CodeType, ModuleType, SimpleNamespace
 
 import torch
 from torch import nn
@@ -158,7 +160,7 @@ def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
     namespace = namespace_of(module, candidate)
     existing = {id(value) for value in vars(module).values() if isinstance(value, nn.Module)}
     with on_cpu(), without_weights(), uncompiled():
-        outcome = tried(lambda: _constructed(candidate.constructor, namespace, limit))
+        outcome = tried(lambda: _constructed(module, candidate.constructor, namespace, limit))
     if outcome.error is not None:
         raise UserError("build", outcome.error) from outcome.error
     model = model_in(outcome.value)
@@ -177,6 +179,23 @@ def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
     return own
 
 
-def _constructed(text: str, namespace: dict[str, object], limit: int) -> object:
+def _constructed(module: ModuleType, text: str, namespace: dict[str, object], limit: int) -> object:
+    callee = namespace.get(text.partition("(")[0].strip())
+    own = isinstance(callee, type) and callee.__module__ == module.__name__
+    source = None if own else tried(inspect.getsource, module).value
     with limited(limit):
+        if isinstance(source, str) and module.__file__:
+            return eval(_in_place(text, source, module.__file__), namespace)
         return evaluated(text, namespace)
+
+
+@functools.lru_cache(maxsize=8)
+def _in_place(text: str, source: str, path: str) -> CodeType:
+    """An expression as it stands in a file, because its parts then have their own lines."""
+    wanted = ast.parse(text.strip(), mode="eval")
+    known = ast.dump(wanted.body)
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    found = next((call for call in calls if ast.dump(call) == known), None)
+    if found is None:
+        return compile(wanted, "<gradlint>", "eval")
+    return compile(ast.Expression(found), path, "eval")

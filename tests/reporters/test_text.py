@@ -55,6 +55,18 @@ def test_editors_can_parse_the_first_line_of_each_finding() -> None:
     assert headers[0].endswith("[saturating-stack] confirmed")
 
 
+def test_what_models_share_is_told_once_with_what_each_measured() -> None:
+    here, there = reports.finding(), reports.finding(model="Other")
+    lines = text.render(reports.report(here, there, reports.finding())).splitlines()
+    assert sum(text.header(here) == line for line in lines) == 2
+    assert [line for line in lines if "also in" in line] == [
+        (
+            "    also in Other: gradient at body.0, relative to the output: "
+            "-9.41, -9.39, -9.44 decades (3 seeds), 2,600,000,000 times weaker"
+        )
+    ]
+
+
 def test_a_finding_says_that_its_model_was_built_on_invented_values() -> None:
     report = reports.report()
     guessed = reports.net(built_from="names", constructor="Net(depth=4)")

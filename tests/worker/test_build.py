@@ -9,8 +9,10 @@ from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.build import build
+from gradlint.worker.construction import watch_construction
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.failure import UserError
+from gradlint.worker.lines import Source
 from gradlint.worker.size import TooLargeError, limited
 from gradlint.worker.widths import narrower, with_heads
 from tests.worker.models import module_of, request
@@ -692,3 +694,12 @@ class TestSize:
     def test_a_padding_token_lies_in_the_smaller_vocabulary(self, padding: int | None) -> None:
         wide = {"hidden_size": 4096, "vocab_size": 128_256, "pad_token_id": padding}
         assert narrower(wide)["pad_token_id"] == 0
+
+
+def test_what_an_expression_of_the_file_puts_together_has_the_lines_of_its_parts() -> None:
+    module = module_of("net = nn.Sequential(\n    nn.Linear(4, 3),\n    nn.ReLU(),\n)\n")
+    built = build(module, request("nn.Sequential(nn.Linear(4, 3), nn.ReLU())"))
+    with watch_construction(Source(module.__file__ or "", "net.py")) as construction:
+        model = built.make()
+    lines = [construction.line_of(part) for part in model.children()]
+    assert [span.line for span in lines if span] == [5, 6]
