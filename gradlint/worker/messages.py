@@ -23,6 +23,7 @@ from gradlint.worker.forwards import Forward
 from gradlint.worker.groups import GROUPS
 from gradlint.worker.guesses import Argument, Guess, argument_for
 from gradlint.worker.quoted_sizes import (
+    among,
     divisible,
     numbers,
     one_size,
@@ -391,6 +392,7 @@ MESSAGES: tuple[Repair, ...] = (
     sides,
     spelled,
     one_size,
+    among,
     numbers,
 )
 """The repairs, the most specific first."""

@@ -57,7 +57,10 @@ MODALITIES = (
     Modality(
         "images",
         re.compile(r"pixel_values|images?"),
-        re.compile(r"image_(grid_(thw|hws?)|merge_sizes|position_ids)|(mm_)?token_type_ids"),
+        re.compile(
+            r"image_(grid_(thw|hws?)|merge_sizes|position_ids)|(mm_)?token_type_ids"
+            r"|spatial_shapes|pixel_attention_mask"
+        ),
         re.compile(r"image_token_(id|index)"),
         ("mm_tokens_per_image", "vision_soft_tokens_per_image", "image_seq_length"),
     ),

@@ -141,7 +141,8 @@ def _masked(role: Role) -> Spec:
     owner = next(others, next(iter(role.forward.required), ""))
     if owner in role.forward.optional:
         return next(by_name(Role(role.facts, role.forward, owner, 1)))
-    return Role(role.facts, role.forward, owner, 0).main()
+    main = Role(role.facts, role.forward, owner, 0)
+    return next(packed_patches(main), main.main())
 
 
 def _places_of(spec: Spec) -> Shape:
@@ -149,6 +150,8 @@ def _places_of(spec: Spec) -> Shape:
     shape: Shape = spec.shape if isinstance(spec, Normal) else ()
     if len(shape) == 4:
         return shape[2:]
+    if len(shape) == 3 and shape[1] == "patches":
+        return ("patches",)
     return shape[-1:] if len(shape) == 3 and shape[-1] == "length" else ("time",)
 
 

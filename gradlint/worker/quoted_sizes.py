@@ -10,6 +10,7 @@ from gradlint.worker.case import (
     Case,
     larger,
     rebatched,
+    rescale,
     reshape,
     resize,
     uses,
@@ -55,6 +56,17 @@ def state_width(case: Case) -> Iterator[Guess]:
     found = _STATE.search(case.failure.text)
     if found:
         yield from resize(case, case.blamed(), int(found[2]), int(found[1]))
+
+
+_AMONG = re.compile(r"\b([1-9]\d*)\D{0,20}\bnot (?:found|one|in|among)\b[^\[]*\[(\d+(?:, ?\d+)*)\]")
+
+
+def among(case: Case) -> Iterator[Guess]:
+    """A number is none of those that are known, as in `49 patches not found in [1225, 4900]`."""
+    for have, known in _AMONG.findall(case.failure.text):
+        for want in map(int, known.split(",")):
+            yield from resize(case, case.blamed(), int(have), want)
+            yield from rescale(case, want / int(have))
 
 
 _LETTERS = {"B": "batch", "N": "batch", "H": "height", "W": "width", "D": "depth"}

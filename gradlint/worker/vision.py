@@ -27,6 +27,7 @@ _IMAGE = re.compile(r"(\w*_)?(images?|imgs?|pixel_values|pixels|picture|photo)(_
 _GRID = re.compile(r"(\w+_)?grid_(thw|hws?)")
 _MERGED = re.compile(r"(\w+_)?merge_sizes")
 _CELLS = re.compile(r"(pixel|patch|image)\w*_position\w*")
+_SHAPES = re.compile(r"(\w+_)?spatial_shapes?")
 _FEATURES = re.compile(r"\w+_(feats?|features|embeds?|embeddings|hidden_states)")
 _KINDS = re.compile(r"(\w+_)?token_type_ids|(image|img)_\w*(position|pos)_mask")
 _AXES = re.compile(r"(img|image|txt|text|latent|video)_ids")
@@ -47,8 +48,9 @@ def packed_patches(role: Role) -> Iterator[Spec]:
     beside = role.forward.optional if image else ()
     names = [name.lower() for name in (*role.forward.required, *beside)]
     told = any(map(_GRID.fullmatch, names))
-    if image and any(map(_CELLS.fullmatch, names)):
-        yield from _cells(role)
+    for pattern, count in ((_CELLS, "cells"), (_SHAPES, "patches")):
+        if image and any(map(pattern.fullmatch, names)):
+            yield from _in_rows(role, count)
     if not told or _GRID.fullmatch(role.lower) or (role.index and not image):
         return
     layer = _first_of_patches(role.facts)
@@ -60,11 +62,11 @@ def packed_patches(role: Role) -> Iterator[Spec]:
         yield Normal((*PACKED, layer.in_features))
 
 
-def _cells(role: Role) -> Iterator[Spec]:
+def _in_rows(role: Role, count: str) -> Iterator[Spec]:
     """The patches of each image in a row of its own, where `forward` must be told where each is."""
     layer = _first_of_patches(role.facts)
     if isinstance(layer, nn.Linear):
-        yield Normal(("batch", "cells", layer.in_features))
+        yield Normal(("batch", count, layer.in_features))
 
 
 def _first_of_patches(facts: Facts) -> nn.Module | None:
@@ -102,6 +104,12 @@ def _spectrum(role: Role) -> Iterator[Spec]:
 
 def _grid(role: Role) -> Iterator[Spec]:
     yield Grid(3 if role.lower.endswith("thw") else 2)
+
+
+def _shapes(role: Role) -> Iterator[Spec]:
+    """How many patches each image has along its height and its width."""
+    if any(map(is_image, (*role.forward.required, *role.forward.optional))):
+        yield Grid(2)
 
 
 def _merged(role: Role) -> Iterator[Spec]:
@@ -145,6 +153,7 @@ VISION: tuple[Idea, ...] = (
     (_EXTENTS, _extents),
     (_SPECTRUM, _spectrum),
     (_GRID, _grid),
+    (_SHAPES, _shapes),
     (_MERGED, _merged),
     (_FEATURES, _features_of),
     (_PLACES, _places),

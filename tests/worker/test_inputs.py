@@ -169,6 +169,25 @@ CASES = {
         ),
         ("float32[8,144,12]", "int64[8,144,2]"),
     ),
+    "patches stand in a row for each image where the shape of each is told": (
+        net(
+            "self.l = nn.Linear(12, 8)",
+            "h, w = spatial_shapes[0].tolist(); "
+            "x = self.l(pixel_values) * pixel_attention_mask[..., None]; "
+            "return x.unflatten(1, (h, w)).mean(2)",
+            "pixel_values, pixel_attention_mask, spatial_shapes",
+        ),
+        ("float32[8,64,12]", "int64[8,64]", "int64[8,2]"),
+    ),
+    "images have one of the numbers of patches that are known": (
+        net(
+            "self.c = nn.Conv2d(3, 8, 16, 16); self.known = {16: 2, 64: 4}",
+            "x = self.c(x).flatten(2); n = x.shape[2]; "
+            "if n not in self.known: raise KeyError(f'{n} patches not found in {[*self.known]}'); "
+            "return x[..., : self.known[n]]",
+        ),
+        ("float32[8,3,64,64]",),
+    ),
     "a mask says where in a text the features of images stand": (
         net(
             "self.e = nn.Embedding(50, 8); self.v = nn.Conv2d(3, 8, 8, 8)",
