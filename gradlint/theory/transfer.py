@@ -123,7 +123,7 @@ TRANSFERS: dict[str, Transfer] = {
     ),
     **_named(
         writing.written,
-        "masked_scatter scatter index_put index_copy slice_scatter select_scatter setitem "
+        "copy masked_scatter scatter index_put index_copy slice_scatter select_scatter setitem "
         "copyslices maskedscatter indexput indexcopy slicescatter selectscatter",
     ),
     **_named(writing.added, "index_add scatter_add indexadd scatteradd"),
