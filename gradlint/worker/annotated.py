@@ -57,6 +57,10 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
     inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
     if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
         yield from _grouped(role, group[1].lower(), group[2])
+    elif _SETTINGS.match(inside):
+        keys = role.forward.keys(role.name) or (role.name,)
+        entries = (Role(role.facts, role.forward, key, 0) for key in keys)
+        yield Group("dict", tuple(next(by_name(entry)) for entry in entries), keys)
     elif mapping := _MAPPING.match(inside):
         yield Group("dict", (_of_group(role),) * len(_KEYS), _keys(mapping[1]))
 
@@ -65,6 +69,9 @@ _MAPPING = re.compile(
     r"(?:ordered|default)?dict\[(str|tuple\[str(?:, *str)*\]), *(?:Tensor|Union\[Tensor\b.*\])\]$",
     re.IGNORECASE,
 )
+
+
+_SETTINGS = re.compile(r"(dict|mapping)(\[str, *(Any|object)\])$", re.IGNORECASE)
 
 
 def _keys(kind: str) -> tuple[Key, ...]:

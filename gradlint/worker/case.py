@@ -79,10 +79,22 @@ def reshape(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
     if hasattr(item.spec, "shape"):
         yield case.guess.having(item.name, reshaped(item.spec, shape))
     elif isinstance(item.spec, Group):
+        named = _entries_named(case, item.spec)
         parts = [
-            reshaped(part, shape) if isinstance(part, Normal) else part for part in item.spec.items
+            reshaped(part, shape)
+            if (index in named if named else isinstance(part, Normal))
+            else part
+            for index, part in enumerate(item.spec.items)
         ]
         yield case.guess.having(item.name, Group(item.spec.kind, tuple(parts), item.spec.keys))
+
+
+def _entries_named(case: Case, group: Group) -> set[int]:
+    """The entries of a mapping or of an object that the failing line reads, as far as it tells."""
+    frame = case.failure.user_frame()
+    keys = enumerate(group.keys if frame else ())
+    spoken = r"[\"'.]{}\b"
+    return {n for n, key in keys if frame and re.search(spoken.format(key), frame.text)}
 
 
 def resize(case: Case, items: Iterable[Argument], have: int, want: int) -> Iterator[Guess]:

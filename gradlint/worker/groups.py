@@ -10,7 +10,7 @@ import torch
 
 from gradlint.worker.case import Case, Repair, dims_of, resize
 from gradlint.worker.guesses import Guess, argument_for
-from gradlint.worker.specs import Group, Key, Normal, Packed, Spec, reshaped
+from gradlint.worker.specs import Constant, Group, Key, Normal, Packed, Spec, reshaped
 
 
 def _keyed(case: Case) -> Iterator[Guess]:
@@ -33,8 +33,9 @@ def _keyed(case: Case) -> Iterator[Guess]:
                 if entries
                 else case.forward
             )
-            new = argument_for(case.facts, around, name, len(entries)).spec
-            entries[name] = new
+            new = argument_for(case.facts, around, name, len(entries))
+            ideas = (idea for idea in (new.spec, *new.others) if idea != Constant(None))
+            entries[name] = next(ideas, new.spec)
             if any("nodes" in dims_of(part) for part in entries.values()):
                 entries = {key: _of_nodes(part) for key, part in entries.items()}
             yield case.guess.having(item.name, Group(kind, tuple(entries.values()), tuple(entries)))

@@ -234,7 +234,7 @@ def _dimensions(case: Case) -> Iterator[Guess]:
         return
     yield from _in_steps(case)
     for item in case.blamed(value):
-        rank = len(case.shape(item.spec))
+        rank = len(case.shape(item.spec)) or (value.dim() if isinstance(value, torch.Tensor) else 0)
         ranks = [stated] if stated else [rank + 1, rank + 2]
         for new in ranks:
             for shape in usual_shapes(case, item, new):

@@ -33,6 +33,7 @@ HIDDEN = re.compile(
 _ENCODED = re.compile(r"enc(oder|oded)?_(?!in)\w+|memory|annotations")
 _LENGTHS = re.compile(r".*(lengths?|_lens?|_len)|lens?")
 _MASK = re.compile(r".*mask.*|attn_bias")
+_PAIRS = re.compile(r"pairs|pair_?(repr\w*|features?|act|emb\w*|states?|bias)")
 _STEP = re.compile(r"ts?|time_?(step)?s?|steps?|noise_levels?|sigmas?|timesteps?|diffusion_steps?")
 _DURATIONS = re.compile(r"(\w+_)?durations?(_(labels?|targets?|gt))?")
 _FLAG = re.compile(
@@ -155,7 +156,16 @@ def _places_of(spec: Spec) -> Shape:
     return shape[-1:] if len(shape) == 3 and shape[-1] == "length" else ("time",)
 
 
+def _pairs(role: Role) -> Iterator[Spec]:
+    """What is known of each pair of places of a sequence."""
+    main = role.main()
+    if isinstance(main, Normal) and len(main.shape) < 4:
+        yield Normal(("batch", "time", "time", last_size(main)))
+
+
 def _mask(role: Role) -> Iterator[Spec]:
+    if "pair" in role.lower:
+        yield Filled(("batch", "time", "time"), 1.0, "int64")
     if role.index and "attention_mask" not in role.lower:
         yield Constant(None)
     value = 0.0 if "pad" in role.lower else 1.0
@@ -274,6 +284,7 @@ def whole_number(role: Role) -> Spec:
 _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     KINDS,
     (_MASK, _mask),
+    (_PAIRS, _pairs),
     *WIRING,
     (_LENGTHS, _lengths),
     (_STEP, _step),

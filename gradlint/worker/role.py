@@ -12,6 +12,9 @@ from gradlint.worker.forwards import Forward
 from gradlint.worker.layers import asks, main_spec, spec_of
 from gradlint.worker.specs import Normal, Spec
 
+_OF_SEQUENCES = re.compile(r"(attention|attn|(key_)?padding|pair|seq\w*)_mask|pairs|pair_repr\w*")
+"""Arguments that only stand beside sequences, because they tell of their places."""
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -52,7 +55,8 @@ class Role:
         consumer = self.consumer()
         known = spec_of(Facts(consumer)) if consumer is not None else None
         known = known or self._unconsumed()
-        sequence = self.lower == "hidden_states" or asks(self.facts, consumer)
+        beside = any(map(_OF_SEQUENCES.fullmatch, self.forward.required))
+        sequence = self.lower == "hidden_states" or beside or asks(self.facts, consumer)
         if isinstance(known, Normal) and len(known.shape) == 2 and sequence:
             return Normal(("batch", "time", known.shape[-1]))
         return known

@@ -21,10 +21,16 @@ from gradlint.worker.wiring import features, graph, is_wiring
 _TENSOR = re.compile(r"(typing\.)?(Union\[)?(torch\.)?Tensor\b")
 """An annotation that allows a tensor, be it beside something else."""
 
+_ONLY_TENSOR = re.compile(r"(torch\.)?(\w*Tensor)")
+
 
 def ideas_for(facts: Facts, forward: Forward, name: str, index: int) -> tuple[Spec, ...]:
     """What an argument may be, the likeliest first; at least one idea."""
-    return tuple(dict.fromkeys(_ideas(Role(facts, forward, name, index))))
+    ideas = tuple(dict.fromkeys(_ideas(Role(facts, forward, name, index))))
+    if name in forward.required and _ONLY_TENSOR.fullmatch(forward.annotations.get(name, "")):
+        tensors = tuple(idea for idea in ideas if idea != Constant(None))
+        return (*tensors, Constant(None)) if tensors else ideas
+    return ideas
 
 
 def _ideas(role: Role) -> Iterator[Spec]:

@@ -64,6 +64,24 @@ CASES = {
         ),
         ("float32[8,4]", "timestep: int64[8]"),
     ),
+    "what stands beside pairs is a sequence, and a mask that is no None is given": (
+        net(
+            "self.l = nn.Linear(6, 6); self.p = nn.Linear(4, 6)",
+            "h = (self.p(pairs) * pair_mask[..., None]).sum(2); "
+            "return self.l(x) * mask[..., None] + h",
+            "x, pairs, mask: torch.Tensor, pair_mask: torch.Tensor",
+        ),
+        ("float32[8,32,6]", "float32[8,32,32,4]", "int64[8,32]", "int64[8,32,32]"),
+    ),
+    "an entry of a mapping has more dimensions than another": (
+        net(
+            "self.e = nn.Embedding(9, 4)",
+            "v = self.e(features['kinds'][:, :, 1].long().clamp(0, 8)); "
+            "return v * (features['mask'] == 1)[..., None]",
+            "features: dict[str, object]",
+        ),
+        ("{mask: int64[8,32], kinds: int64[8,32,16]}",),
+    ),
     "a sparse matrix of the edges between nodes": (
         net(
             "self.l = nn.Linear(4, 4)",
