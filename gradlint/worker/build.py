@@ -98,11 +98,12 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         built = _attempt(module, candidate, request, _handy(candidate), part)
         if isinstance(built, Built):
             return built
-        if isinstance(built.error, TooLargeError):
+        huge = isinstance(built.error, TooLargeError)
+        failures += [] if huge else [built]
+        if huge or built.narrowed:  # because the widths of a narrower form may not fit each other
             large.append(candidate)
-        else:
-            failures.append(built)
-            costly += [candidate] if _takes_too_much(built) else []
+        elif _takes_too_much(built):
+            costly.append(candidate)
     for candidate in large:
         built = _attempt(module, candidate, request, parameter_limit(), budget)
         if isinstance(built, Built):
@@ -204,9 +205,7 @@ def _from(
             error.constructor = inlined(form)
             if _is_left_open(error.error):
                 raise UserError("build", AbstractError(request.name)) from error
-            if isinstance(error.error, ImportError) or _is_but_large(error, first):
-                first = error  # because no other arguments help
-            first = first or error
+            first = _telling(first, error)
             now = told(error.error)
             new = [
                 (c, now) for c in _repaired(module, form, error, limit) if c.constructor not in seen
@@ -231,6 +230,7 @@ def _from(
             return _with_inputs(module, form, model, request, limit, budget)
         except UserError as error:
             error.constructor = inlined(form)
+            error.narrowed = _is_narrowed(first)
             early = first is None or first.stage == "build" or beyond_inputs(first.error)
             if form.method == "forward":
                 first = error if early else first
@@ -248,6 +248,17 @@ def _from(
 def _unrun(method: str, error: BaseException) -> str:
     reason = " ".join(str(error).split())
     return f"and {method} does not run with guessed inputs: {type(error).__name__}: {reason}"
+
+
+def _telling(first: UserError | None, error: UserError) -> UserError:
+    """Of two errors of constructors the later where no other arguments help, else the first."""
+    hopeless = isinstance(error.error, ImportError) or _is_but_large(error, first)
+    return error if first is None or hopeless else first
+
+
+def _is_narrowed(first: UserError | None) -> bool:
+    """Whether what is tried is narrower than what was asked for, by how that failed first."""
+    return first is not None and (first.narrowed or isinstance(first.error, TooLargeError))
 
 
 def _is_left_open(error: BaseException) -> bool:

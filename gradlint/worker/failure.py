@@ -27,7 +27,8 @@ class UserError(Exception):
     """The user's code raised `error` at `stage` (a stage of `gradlint.protocol.wire.UserFailure`).
 
     `span` is where to point if no frame of the linted file took part. `constructor` and `inputs`
-    are what was tried, as a report writes them.
+    are what was tried, as a report writes them; `narrowed` says that it was a narrower form of a
+    model that is too large to be tried first.
     """
 
     def __init__(self, stage: str, error: BaseException, span: Span | None = None) -> None:
@@ -37,6 +38,7 @@ class UserError(Exception):
         self.span = span
         self.constructor = ""
         self.inputs: tuple[str, ...] = ()
+        self.narrowed = False
 
 
 class MissingPackageError(ModuleNotFoundError):

@@ -602,6 +602,29 @@ class TestSize:
         built = build(module_of(source), request("Net(20000)", "Net(20)"))
         assert built.candidate.constructor == "Net(20)"
 
+    def test_a_model_that_does_not_run_when_it_is_narrower_is_run_as_it_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("gradlint.worker.build._HANDY", 200_000)
+        source = """
+            class Config:
+                def __init__(self, hidden_size=768):
+                    self.hidden_size = hidden_size
+
+            class Net(nn.Module):
+                def __init__(self, config):
+                    super().__init__()
+                    assert config.hidden_size % 8 == 0
+                    self.parts = nn.Linear(12, config.hidden_size // 6)
+                    self.whole = nn.Linear(config.hidden_size, config.hidden_size)
+
+                def forward(self, x):
+                    return self.whole(self.parts(x).repeat(1, 6))
+        """
+        built = build(module_of(source), request("Net(Config())"))
+        assert built.candidate.constructor == "Net(Config())"
+        assert built.imagination is None
+
     def test_arguments_that_were_missing_are_found_for_a_large_model(self) -> None:
         source = """
             class Net(nn.Module):
