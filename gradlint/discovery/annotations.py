@@ -96,6 +96,11 @@ def takes_class(annotation: ast.expr | None) -> bool:
     )
 
 
+def is_text(annotation: ast.expr | None) -> bool:
+    """Whether a parameter of this type is a text, such as the name of a class."""
+    return _last(annotation) == "str"
+
+
 def _last(expression: ast.expr | None) -> str:
     match expression:
         case ast.Name(id=name) | ast.Attribute(attr=name):

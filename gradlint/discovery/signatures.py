@@ -7,7 +7,7 @@ import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
-from gradlint.discovery.annotations import by_type, last_resort, plain, shaped, takes_class
+from gradlint.discovery.annotations import by_type, is_text, last_resort, plain, shaped, takes_class
 from gradlint.discovery.configurations import CONFIGURATION, Configurations
 from gradlint.discovery.keeping import Keeping, Parts
 from gradlint.discovery.names import REQUIRED, conventional, conventional_class
@@ -165,6 +165,8 @@ class Filling:
         if takes and _BLOCK.search(parameter.name.lower()):
             return self._block()
         usual = None if counts else conventional_class(parameter.name)
+        if usual and is_text(annotation):
+            return repr(usual.lower()) if usual in ("GELU", "ReLU") else None
         if usual and (usage.called or re.search("_(layer|fn|func)$", parameter.name)):
             return f"{nn}.{usual}"
         if usual and annotation is None and not usage.options:

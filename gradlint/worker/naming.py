@@ -36,6 +36,7 @@ _MASK = re.compile(r".*mask.*|attn_bias")
 _PAIRS = re.compile(r"pairs|pair_?(repr\w*|features?|act|emb\w*|states?|bias)")
 _STEP = re.compile(r"ts?|time_?(step)?s?|steps?|noise_levels?|sigmas?|timesteps?|diffusion_steps?")
 _DURATIONS = re.compile(r"(\w+_)?durations?(_(labels?|targets?|gt))?")
+_EMBEDDED_STEP = re.compile(r"emb|temb|(t|time|timesteps?)_?emb(edding)?s?")
 _FLAG = re.compile(
     r"(return|is|use|do|output|with|need|force|apply|should)_\w+|train(ing)?|verbose|debug"
 )
@@ -183,6 +184,15 @@ def _mask(role: Role) -> Iterator[Spec]:
     yield Normal(("batch", 1, *grid))
 
 
+def _embedded_step(role: Role) -> Iterator[Spec]:
+    """What was made of the step of a diffusion: one vector for each sample."""
+    if role.index:
+        layers = role.facts.model.named_modules()
+        taking = (part for path, part in layers if "emb" in path and isinstance(part, nn.Linear))
+        layer = next(taking, None)
+        yield Normal(("batch", layer.in_features if layer else last_size(role.main())))
+
+
 def _step(role: Role) -> Iterator[Spec]:
     if role.index:
         consumer = role.consumer()
@@ -288,6 +298,7 @@ _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     *WIRING,
     (_LENGTHS, _lengths),
     (_STEP, _step),
+    (_EMBEDDED_STEP, _embedded_step),
     (_DURATIONS, _durations),
     (_ENCODED, _encoded),
     (HIDDEN, hidden),

@@ -488,6 +488,7 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("foo: int, bar: float", "", "8, 0.1"),
         ("foo: Union[float, List[float]], bar: int | list[int]", "", "0.1, 8"),
         ("norm_layer, act_layer", "", "nn.BatchNorm2d, nn.GELU"),
+        ("act_fn: str", "", "'gelu'"),
         ("act", "self.act = act()", "nn.ReLU"),
         ("act", "if act == 'swish': pass", "'swish'"),
         ("H, D", "self.l = nn.Linear(D, H)", "64, 64"),

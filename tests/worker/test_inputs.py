@@ -82,6 +82,14 @@ CASES = {
         ),
         ("{mask: int64[8,32], kinds: int64[8,32,16]}",),
     ),
+    "the embedding of a step is one vector for each sample": (
+        net(
+            "self.c = nn.Conv1d(6, 8, 3); self.time_emb = nn.Linear(5, 8)",
+            "return self.c(x) + self.time_emb(nn.functional.mish(temb))[..., None]",
+            "x, temb=None",
+        ),
+        ("float32[8,6,64]", "temb: float32[8,5]"),
+    ),
     "a sparse matrix of the edges between nodes": (
         net(
             "self.l = nn.Linear(4, 4)",
