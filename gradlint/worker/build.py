@@ -310,16 +310,23 @@ def _with_inputs(
     budget: Budget,
 ) -> Built:
     """Inputs for a model that was built: those of the source if they run, else found ones."""
+    given: BaseException | None = None
     if candidate.inputs is not None:
         built = tried(lambda: _with_given(module, candidate, model))
         if isinstance(built.value, Built):
             return built.value
-        if built.error is not None and candidate.built_from in _GIVEN:
-            raise built.error
+        given = built.error
+        if given is not None and candidate.built_from in _GIVEN:
+            raise given
         model = made(module, candidate, max(limit, parameter_limit()))
     patience = _PATIENCE if limit < sys.maxsize else math.inf
     search = Search(model, request.sequence_length, limit=budget.left(), patience=patience)
-    guess = search.found()
+    try:
+        guess = search.found()
+    except UserError as error:
+        if isinstance(given, UserError) and given.stage == "forward":
+            raise given from error  # because inputs of the source say more than guessed ones
+        raise
     args, kwargs = guess.drawn()
     return Built(candidate, described_inputs(args, kwargs), module, guess)
 
@@ -333,7 +340,9 @@ def _with_given(module: ModuleType, candidate: Candidate, model: nn.Module) -> B
     with on_cpu():
         outcome = tried(model, *args, **kwargs)
     if outcome.error is not None:
-        raise UserError("forward", outcome.error) from outcome.error
+        error = UserError("forward", outcome.error)
+        error.inputs = described_inputs(args, kwargs)
+        raise error from outcome.error
     batch = batch_that_runs(model, (args, kwargs))
     built = Built(candidate, (), module, None, batch, example)
     return replace(built, described=described_inputs(*built.inputs()))

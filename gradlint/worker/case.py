@@ -30,6 +30,7 @@ from gradlint.worker.specs import (
 LADDER = (28, 32, 48, 64, 84, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
 _GROWING = (32, 64, 128, 224, 299, 512, 1024, 1536)
 _LONG = (64, 256, 1024, 4096, 16384)
+_BETWEEN = 3
 SIDES = frozenset(name for names in SPATIAL for name in names)
 
 
@@ -202,6 +203,10 @@ def rescale(case: Case, ratio: float) -> Iterator[Guess]:
     )
     if 0.8 < usual[0] / exact[names[0]] < 1.25:
         yield case.guess.sized(**dict.fromkeys(names, usual[0]))
+    # because convolutions without padding take more from small images than their share
+    ends = sorted((case.guess.size[names[0]], exact[names[0]]))
+    for side in [side for side in usual if ends[0] < side < ends[1]][:_BETWEEN]:
+        yield case.guess.sized(**dict.fromkeys(names, side))
     for grain in (4, 1):
         yield case.guess.sized(
             **{name: max(round(value / grain) * grain, 1) for name, value in exact.items()}

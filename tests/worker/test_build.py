@@ -33,6 +33,13 @@ INTERRUPTED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExcepti
 
 
 class TestCandidates:
+    def test_the_error_is_that_of_the_inputs_that_the_source_gives(self) -> None:
+        source = LINEAR.replace("return self.layer(x)", "return self.layer(x)[9, 9, 9, 9, 9]")
+        given = request("Net()", inputs=("torch.rand(5, 3)",), built_from=BuiltFrom.USE_IN_FILE)
+        with pytest.raises(UserError) as raised:
+            build(module_of(source), given)
+        assert raised.value.inputs == ("float32[5,3]",)
+
     def test_the_first_candidate_that_works_is_taken(self) -> None:
         built = build(module_of(LINEAR), request("Missing()", "Net(width=7)", "Net()"))
         assert built.candidate.constructor == "Net(width=7)"

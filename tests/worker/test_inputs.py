@@ -1005,6 +1005,14 @@ CASES = {
         ),
         ("float32[8,4,6,32,32]",),
     ),
+    "convolutions without padding leave of a small image less than its share": (
+        net(
+            "self.a = nn.Conv2d(1, 8, 3, 2); self.b = nn.Conv2d(8, 8, 3, 2); "
+            "self.c = nn.Conv2d(8, 8, 3, 2); self.d = nn.Conv2d(8, 8, 2); self.l = nn.Linear(8, 2)",
+            "return self.l(self.d(self.c(self.b(self.a(x)))).flatten(1))",
+        ),
+        ("float32[8,1,28,28]",),
+    ),
     "an einsum asks for a size": (
         net(
             "self.w = nn.Parameter(torch.randn(12, 5)); self.v = nn.Parameter(torch.randn(5, 3))",
