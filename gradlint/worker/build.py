@@ -309,7 +309,11 @@ def _with_inputs(
     limit: int,
     budget: Budget,
 ) -> Built:
-    """Inputs for a model that was built: those of the source if they run, else found ones."""
+    """Inputs for a model that was built: those of the source if they run, else found ones.
+
+    Raises:
+        UserError: neither did; with the inputs of the source where there were any.
+    """
     given: BaseException | None = None
     if candidate.inputs is not None:
         built = tried(lambda: _with_given(module, candidate, model))
