@@ -93,9 +93,8 @@ def reshape(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
 def _entries_named(case: Case, group: Group) -> set[int]:
     """The entries of a mapping or of an object that the failing line reads, as far as it tells."""
     frame = case.failure.user_frame()
-    keys = enumerate(group.keys if frame else ())
-    spoken = r"[\"'.]{}\b"
-    return {n for n, key in keys if frame and re.search(spoken.format(key), frame.text)}
+    read = re.findall(r"[\"'.](\w+)", frame.text) if frame else ()
+    return {index for index, key in enumerate(group.keys) if key in read}
 
 
 def resize(case: Case, items: Iterable[Argument], have: int, want: int) -> Iterator[Guess]:

@@ -124,7 +124,7 @@ _QUOTED = re.compile(r"[\"']([\w.+-]+)[\"']")
 def options_of(target: object, name: str) -> tuple[str, ...]:
     """The texts that the docstring of a class quotes in its entry for an argument, in order."""
     texts = (inspect.getdoc(target), inspect.getdoc(getattr(target, "__init__", None)))
-    entry = rf"^(\s*){name}\b ?[(:].*(?:\n(?:\1\s+.*)?)*"
+    entry = rf"^([ \t]*){name}\b ?[(:].*(?:\n(?:\1[ \t]+.*)?)*"
     found = (re.search(entry, text, re.MULTILINE) for text in texts if text)
     entries = (match[0] for match in found if match)
     return tuple(dict.fromkeys(_QUOTED.findall(next(entries, ""))))

@@ -35,6 +35,8 @@ class Net:
         aggregators (list[str]): How to aggregate, such as :obj:`"mean"` and
             :obj:`"max"`.
         deg (Tensor): A histogram, not "text".
+
+    Beside "aggregators", nothing is told.
     """
 
     def __init__(self, aggregators: list[str], metadata: Metadata) -> None: ...
