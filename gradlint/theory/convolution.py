@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gradlint.theory.dense import is_rigid, weight_square, with_mean_weight
 from gradlint.theory.elementwise import passing
-from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments
+from gradlint.theory.moments import BATCH, FEATURE, POSITION, Moments, bounded, evened
 from gradlint.theory.places import Landing, smeared
 from gradlint.theory.step import NOTHING, Call, Step, weighted_gain
 from gradlint.theory.taps import Taps
@@ -40,15 +40,15 @@ def convolution(call: Call) -> Step:
         channels = shape[0] // max(int(call.layer.setting("groups", 1.0)), 1)
     channel_square = channels * square
     share, spread = _forward(taps, before.spread)
-    common = geometry.common
-    entering = before._replace(
-        spread=spread, shared=before.shared * common, local=before.local * common
-    )
-    after = entering.scaled(channel_square * share, call.bias_square)
-    spatial = len(call.shape) - 2
-    after = after._replace(
-        shape=call.shape,
-        axes=BATCH + FEATURE + POSITION * spatial,
+    factor, offset = channel_square * share, call.bias_square
+    after = Moments(
+        bounded(factor * before.square + offset),
+        factor * (before.shared * geometry.common) + offset,
+        factor * (before.local * geometry.common) + offset,
+        0.0,
+        call.shape,
+        BATCH + FEATURE + POSITION * (len(call.shape) - 2),
+        evened(spread, factor * before.square, offset),
     )
     if weight is not None:
         after = with_mean_weight(after, before, weight, channels * share)
@@ -58,7 +58,7 @@ def convolution(call: Call) -> Step:
         channel_square,
         before,
         after,
-        call.bias_square,
+        offset,
         taps,
         lands=geometry.lands,
         rigid=weight is not None and is_rigid(weight),
@@ -86,6 +86,7 @@ def _with_alike_taps(after: Moments, before: Moments, kernel: Moments, count: fl
     )
 
 
+@lru_cache(maxsize=1024)
 def _forward(
     taps: tuple[Taps, ...], spread: tuple[tuple[float, ...], ...]
 ) -> tuple[float, tuple[tuple[float, ...], ...]]:

@@ -45,12 +45,12 @@ def dense(call: Call) -> Step:
     before = call.first
     count = before.shape[-1] if before.shape and before.shape[-1] in weight.shape else weight.fan_in
     square = count * weight_square(weight)
-    after = before.scaled(square, call.bias_square)
-    after = after.shaped(call.shape, _dense_axes(before, call.shape))
+    offset = call.bias_square
+    after = before.scaled(square, offset).shaped(call.shape, _dense_axes(before, call.shape))
     after = with_mean_weight(after, before, weight, count)
     lands = SCATTERED if before.axes.endswith(POSITION) else None
     rigid = is_rigid(weight)
-    gain = weighted_gain(square, before, after, call.bias_square, lands=lands, rigid=rigid)
+    gain = weighted_gain(square, before, after, offset, lands=lands, rigid=rigid)
     return Step(after, (gain,) * len(call.operands))
 
 

@@ -153,7 +153,7 @@ class Moments(NamedTuple):
             0.0,
             self.shape,
             self.axes,
-            _mixed(self.spread, factor * self.square, offset),
+            evened(self.spread, factor * self.square, offset),
         )
 
     def with_channels(self) -> Moments:
@@ -223,9 +223,10 @@ def bounded(value: float) -> float:
     return min(max(value, _LEAST), _MOST)
 
 
-def _mixed(
+def evened(
     spread: tuple[tuple[float, ...], ...], energy: float, offset: float
 ) -> tuple[tuple[float, ...], ...]:
+    """A spread of energy over places, to which an even part is added."""
     if not offset or not spread or energy <= 0.0:
         return spread
     weight = (energy / (energy + offset)) ** (1.0 / len(spread))

@@ -119,13 +119,13 @@ class _Forward:
         """The parameters and the tensors that a call takes."""
         weights: list[Parameter] = []
         operands: list[Operand] = []
-        signals = name not in _WEIGHTED and layer.op.startswith(("aten.", "autograd."))
         for edge in edges:
             operand = self._outputs.get(edge.source)
             source = self._sources.get(edge.source) if operand is None else None
             if isinstance(source, Parameter):
                 weights.append(source)
-                operand = as_operand(source) if signals else None
+                signal = name not in _WEIGHTED and layer.op.startswith(_FUNCTIONS)
+                operand = as_operand(source) if signal else None
             elif source is not None:
                 operand = _input(source, layer, name)
             if operand is not None:
@@ -178,6 +178,7 @@ def _competing(graph: LayerGraph) -> set[str]:
     return found
 
 
+_FUNCTIONS = ("aten.", "autograd.")
 _is_constant = attrgetter("constant")
 _SCALING = frozenset(
     "mul imul rmul multiply div truediv itruediv idiv divide add iadd where masked_fill to float "
@@ -283,7 +284,7 @@ def _pass_on(
     for operand, gain in zip(forward.operands[id], step.gains, strict=False):
         if not operand.id:
             continue
-        growth = 1.0 if operand.moments is moments else _growth(size, operand.moments)
+        growth = 0.0 if gain.along is not None else _growth(size, operand.moments)
         if gain.aside:
             _add(shown, operand.id, gain.apply(flow.joined(aside) if aside else flow, growth))
             continue

@@ -200,10 +200,10 @@ def at_pieces(pieces: tuple[Piece, ...]) -> PointFunction:
 
     As torch has it where it matters, for a rectifier of a rectified signal.
     """
-    starts = [piece[0] for piece in pieces]
+    later = [piece[0] for piece in pieces[1:]]
 
     def function(x: float) -> tuple[float, float]:
-        _, slope, intercept = pieces[max(bisect_left(starts, x) - 1, 0)]
+        _, slope, intercept = pieces[bisect_left(later, x)]
         return slope * x + intercept, slope
 
     return function
