@@ -51,7 +51,8 @@ class DeepRecurrentStack(GraphRule):
 
     Known limitations:
         Layers of one stack must follow each other directly, with nothing but dropout or a change of
-        shape between them; norms and sums end a stack. Recurrent layers by hand are not recognised.
+        shape between them; norms and sums end a stack. Recurrent layers by hand are not recognised,
+        and a layer that is called again is taken for a recurrence, not for a stack.
         Deep GRU stacks may fail with Adam before the bound is broken.
     """
 
@@ -170,17 +171,36 @@ class TwoLayers(nn.Module):
     def forward(self, x):  # x: (time, batch, 12)
         return self.head(self.lstm(x)[0])
 
+class SeveralLooks(nn.Module):
+    def __init__(self, width=6, looks=8):
+        super().__init__()
+        self.looks = looks
+        self.lstm = nn.LSTM(2 * width, width)
+
+    def forward(self, x):  # x: (elements, width), read as a set
+        state = (x.new_zeros(1, 1, x.shape[1]),) * 2
+        query = x.new_zeros(1, 1, 2 * x.shape[1])
+        for _ in range(self.looks):
+            answer, state = self.lstm(query, state)
+            weight = (x @ answer[0, 0]).softmax(0)
+            query = torch.cat([answer, (weight @ x)[None, None]], -1)
+        return query[0, 0]
+
 def demo():
-    return ResidualStack()(torch.randn(8, 15, 12)), TwoLayers()(torch.randn(15, 8, 12))
+    tagged = ResidualStack()(torch.randn(8, 15, 12)), TwoLayers()(torch.randn(15, 8, 12))
+    return tagged, SeveralLooks()(torch.randn(10, 6))
 """,
     )
 
 
 def _stacks(graph: LayerGraph) -> Iterator[list[Layer]]:
-    """Recurrent layers that follow each other on the trunk with nothing of weight between them."""
+    """Recurrent layers that follow each other on the trunk with nothing of weight between them.
+
+    A layer that is called again ends a stack, because such calls are steps that hand on a state.
+    """
     stack: list[Layer] = []
     for layer in graph.trunk:
-        if role_of(layer) is Role.RECURRENT:
+        if role_of(layer) is Role.RECURRENT and not layer.call:
             stack.append(layer)
         elif stack and role_of(layer) not in _ON_THE_WAY:
             yield stack
