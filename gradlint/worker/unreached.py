@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import torch
@@ -129,32 +129,40 @@ def described(
 ) -> Iterator[Parameter]:
     """The parameters; of those that the loss does not depend on also why that may be right."""
     after = fingerprints(forward.model)
+    known = dict(forward.model.named_parameters())
+    called = _holders(name for name in consumed if name in known and known[name].requires_grad)
+    alike: dict[torch.Size, list[str]] = {}
+    for name in (name for name in known if name in reached):
+        alike.setdefault(known[name].shape, []).append(name)
     for parameter in parameters:
         name = parameter.id
         if name in reached or not parameter.requires_grad:
             yield parameter
             continue
-        holder = name if name in consumed else _uncalled(forward.model, name, consumed)
+        holder = name if name in consumed else _uncalled(name, called)
+        value = forward.model.get_parameter(name)
         yield replace(
             parameter,
             constructed=_line(forward.model, holder, construction),
             holder=holder,
             named=_named(forward.model, holder, mentions),
-            copy_of=_original(forward.model, name, reached),
+            copy_of=_original(value, {other: known[other] for other in alike.get(value.shape, ())}),
             rewritten=before.get(name, after[name]) != after[name],
             borrowed=_borrowed(forward.model, name),
         )
 
 
-def _uncalled(model: nn.Module, name: str, consumed: Collection[str]) -> str:
+def _holders(names: Iterable[str]) -> frozenset[str]:
+    """The parts of a model, by their paths, that hold any of these parameters."""
+    steps = [name.split(".") for name in names]
+    return frozenset(".".join(path[:count]) for path in steps for count in range(1, len(path)))
+
+
+def _uncalled(name: str, called: Collection[str]) -> str:
     """The largest part of the model around a parameter of which nothing trainable is consumed."""
-    trainable = [other for other, p in model.named_parameters() if p.requires_grad]
     part = name
-    while "." in part:
-        above = part.rpartition(".")[0]
-        if any(other in consumed for other in trainable if other.startswith(f"{above}.")):
-            break
-        part = above
+    while "." in part and part.rpartition(".")[0] not in called:
+        part = part.rpartition(".")[0]
     return part
 
 
@@ -179,15 +187,12 @@ def _named(model: nn.Module, part: str, mentions: Mentions) -> bool:
     return mentions.named(owner, attribute)
 
 
-def _original(model: nn.Module, name: str, reached: Collection[str]) -> str:
-    """A parameter with a gradient and the same values, where these are random; "" for none."""
-    copy = model.get_parameter(name).detach()
+def _original(value: torch.Tensor, alike: Mapping[str, nn.Parameter]) -> str:
+    """Which of these has the same values as a tensor, where they are random; "" for none."""
+    copy = value.detach()
     if copy.numel() < 2 or bool((copy == copy.flatten()[0]).all()):
         return ""
-    for other, parameter in model.named_parameters():
-        if other in reached and parameter.shape == copy.shape and torch.equal(parameter, copy):
-            return other
-    return ""
+    return next((name for name, other in alike.items() if torch.equal(other, copy)), "")
 
 
 def _borrowed(model: nn.Module, name: str) -> bool:
