@@ -29,6 +29,7 @@ class Mentions:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._own: dict[type, frozenset[str]] = {}
 
     @cached_property
     def _code(self) -> CodeType | None:
@@ -39,14 +40,21 @@ class Mentions:
 
     def named(self, owner: nn.Module, attribute: str) -> bool:
         """Whether the file or the owner's class reads the attribute, or any attribute by text."""
-        own = {name for code in _methods(owner) for name in _read(code)}
-        if own & {attribute, *_DYNAMIC} or self._in_file(attribute, frozenset()):
+        if self._reads(type(owner)) & {attribute, *_DYNAMIC} or self._in_file(
+            attribute, frozenset()
+        ):
             return True
         return self._by_users(type(owner).__name__, attribute)
 
     def named_outside(self, owner: nn.Module, attribute: str) -> bool:
         """Whether code of the file that does not belong to the owner's classes reads it."""
         return self._in_file(attribute, frozenset(kind.__name__ for kind in type(owner).__mro__))
+
+    def _reads(self, kind: type) -> frozenset[str]:
+        """What the methods of a class read; once for each, because some have hundreds."""
+        if kind not in self._own:
+            self._own[kind] = frozenset(name for code in _methods(kind) for name in _read(code))
+        return self._own[kind]
 
     def _by_users(self, kind: str, attribute: str) -> bool:
         """Whether a file beside, or one folder above, names the class and reads the attribute.
@@ -73,11 +81,11 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _methods(owner: nn.Module) -> Iterator[CodeType]:
-    for kind in type(owner).__mro__:
-        if kind in (nn.Module, object):
+def _methods(kind: type) -> Iterator[CodeType]:
+    for base in kind.__mro__:
+        if base in (nn.Module, object):
             continue
-        for value in vars(kind).values():
+        for value in vars(base).values():
             function = getattr(value, "fget", None) or getattr(value, "__func__", value)
             function = getattr(function, "__wrapped__", function)
             if isinstance(function, FunctionType) and not _constructs(function.__code__):
