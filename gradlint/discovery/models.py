@@ -39,7 +39,7 @@ class Models:
 
 def read_models(reading: Reading) -> Models:
     """All models of a file with the ways to build them."""
-    expressions = list(_expressions(reading))
+    expressions = _without_makers(reading, list(_expressions(reading)))
     definitions = [
         definition
         for expression in expressions
@@ -133,6 +133,21 @@ def _expressions(reading: Reading) -> Iterator[_Expression]:
             yield from _returned(reading, scope)
 
 
+def _without_makers(reading: Reading, expressions: list[_Expression]) -> list[_Expression]:
+    """Without what stands in a function whose call is a model itself, with what it is given."""
+    makers = [
+        made
+        for expression in expressions
+        if (made := _function(reading, expression.call)) is not None
+    ]
+    return [each for each in expressions if not any(s in makers for s in each.scope.outward)]
+
+
+def _function(reading: Reading, call: ast.Call) -> Scope | None:
+    """The function of the file that a call runs."""
+    return reading.functions.get(call.func.id) if isinstance(call.func, ast.Name) else None
+
+
 def _bound(
     reading: Reading, name: str, bound: list[Binding], scope: Scope, trained: bool
 ) -> Iterator[_Expression]:
@@ -164,9 +179,22 @@ def _is_model(reading: Reading, call: ast.Call, trained: bool) -> bool:
         return bool(call.args)
     if not trained:
         return False
+    function = _function(reading, call)
+    if function is not None and (call.args or call.keywords):
+        return _makes_model(reading, function)
     if name.startswith(_FACTORIES):
         return True
     return base_kind(name).has_forward and name.rpartition(".")[2][:1].isupper()
+
+
+def _makes_model(reading: Reading, function: Scope) -> bool:
+    """Whether a function puts together and returns a model that is of no class of the file."""
+    for value in function.returns:
+        for origin in reading.tracer.origins(Placed(value, function, value.lineno)):
+            call = origin.expression
+            if isinstance(call, ast.Call) and not reading.called_class(call, origin.scope):
+                return _is_model(reading, call, trained=True)
+    return False
 
 
 def _parts(reading: Reading, expression: _Expression) -> Iterator[str]:

@@ -8,6 +8,7 @@ import functools
 import inspect
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from types import CodeType, ModuleType, SimpleNamespace
 
@@ -158,7 +159,7 @@ def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
         UserError: at stage `build`, whatever the constructor raised.
     """
     namespace = namespace_of(module, candidate)
-    existing = {id(value) for value in vars(module).values() if isinstance(value, nn.Module)}
+    existing = {id(part) for part in _modules_of(module)}
     with on_cpu(), without_weights(), uncompiled():
         outcome = tried(lambda: _constructed(module, candidate.constructor, namespace, limit))
     if outcome.error is not None:
@@ -171,12 +172,20 @@ def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
         reason = f"{candidate.constructor} gives {kind}, not a model"
         raise UserError("build", TypeError(reason))
     # because an object of the module's own would carry what one probe did to it into the next
-    own = copy.deepcopy(model) if id(model) in existing else model
+    own = copy.deepcopy(model) if any(id(part) in existing for part in model.modules()) else model
     if tried(own.train).error is not None:  # because `train` may be the name of a whole training
         nn.Module.train(own)
     if candidate.method != "forward":
         own.forward = getattr(own, candidate.method)
     return own
+
+
+def _modules_of(module: ModuleType) -> Iterator[nn.Module]:
+    """What a file builds at its top level, by name or in a list."""
+    for value in vars(module).values():
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(item, nn.Module):
+                yield from item.modules()
 
 
 def _constructed(module: ModuleType, text: str, namespace: dict[str, object], limit: int) -> object:
