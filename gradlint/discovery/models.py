@@ -6,27 +6,14 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from gradlint.discovery.bindings import Placed
+from gradlint.discovery.assembled import Assembled, assembled
 from gradlint.discovery.candidates import Candidates
-from gradlint.discovery.closing import close
-from gradlint.discovery.expressions import free_names, unwrapped
-from gradlint.discovery.frameworks import base_kind
-from gradlint.discovery.outline import Binding, Scope
+from gradlint.discovery.expressions import free_names
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.source import Source
 from gradlint.discovery.structure import direct_builds, roots
-from gradlint.discovery.uses import close_call
 from gradlint.program import ModelDefinition
 from gradlint.protocol.span import Span
-from gradlint.protocol.wire import BuiltFrom, Candidate
-
-_FACTORIES = (
-    "pytorchcv.model_provider.",
-    "segmentation_models_pytorch.",
-    "timm.create_model",
-    "torchvision.models.",
-    "transformers.AutoModel",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +26,7 @@ class Models:
 
 def read_models(reading: Reading) -> Models:
     """All models of a file with the ways to build them."""
-    expressions = _without_makers(reading, list(_expressions(reading)))
+    expressions = assembled(reading)
     definitions = [
         definition
         for expression in expressions
@@ -51,18 +38,7 @@ def read_models(reading: Reading) -> Models:
     return Models(tuple(_distinct(definitions)), named)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Expression:
-    """A construction outside any class and its name; `returned` by a function of that name."""
-
-    name: str
-    call: ast.Call
-    scope: Scope
-    line: int
-    returned: bool = False
-
-
-def _of_classes(reading: Reading, expressions: list[_Expression]) -> Iterator[ModelDefinition]:
+def _of_classes(reading: Reading, expressions: list[Assembled]) -> Iterator[ModelDefinition]:
     if not reading.model_classes:
         return
     builds = direct_builds(reading)
@@ -83,8 +59,8 @@ def _of_classes(reading: Reading, expressions: list[_Expression]) -> Iterator[Mo
         )
 
 
-def _of_expression(reading: Reading, expression: _Expression) -> ModelDefinition | None:
-    candidates = tuple(_candidates(reading, expression))
+def _of_expression(reading: Reading, expression: Assembled) -> ModelDefinition | None:
+    candidates = tuple(expression.candidates(reading))
     function = expression.scope.function
     if not candidates and function is not None and len(function.args.args) > 0:
         return None  # Because a function that assembles layers from its arguments is a helper.
@@ -93,111 +69,7 @@ def _of_expression(reading: Reading, expression: _Expression) -> ModelDefinition
     return ModelDefinition(expression.name, span, span.end_line, True, parts, candidates)
 
 
-def _candidates(reading: Reading, expression: _Expression) -> Iterator[Candidate]:
-    if expression.returned:
-        yield Candidate(BuiltFrom.FACTORY, f"{expression.name}()")
-        return
-    built = Placed(expression.call, expression.scope, expression.line)
-    closed = close(reading.tracer, built)
-    if closed is not None:
-        for called in reading.instance_calls.get(expression.call, ()):
-            if (candidate := close_call(reading, built, called)) is not None:
-                yield candidate
-                break
-        yield Candidate(BuiltFrom.USE_IN_FILE, closed.texts[0], None, closed.bindings)
-        return
-    guessed = close(reading.tracer, built, guess=True)
-    if guessed is not None:
-        yield Candidate(BuiltFrom.NAMES, guessed.texts[0], None, guessed.bindings)
-
-
-def _expressions(reading: Reading) -> Iterator[_Expression]:
-    """Constructions of models outside classes and outside the helpers that classes call."""
-    helpers = {
-        reference
-        for scope in reading.model_classes.values()
-        for inner in scope.inward
-        for reference in inner.references
-    }
-    trained = {
-        called.node.func.value.id
-        for called in reading.outline.calls
-        if isinstance(called.node.func, ast.Attribute)
-        and called.node.func.attr == "parameters"
-        and isinstance(called.node.func.value, ast.Name)
-    }
-    for scope in reading.outline.scopes:
-        if scope.class_around is None and not helpers & {s.name for s in scope.outward}:
-            for name, bound in scope.bindings.items():
-                yield from _bound(reading, name, bound, scope, name in trained)
-            yield from _returned(reading, scope)
-
-
-def _without_makers(reading: Reading, expressions: list[_Expression]) -> list[_Expression]:
-    """Without what stands in a function whose call is a model itself, with what it is given."""
-    makers = [
-        made
-        for expression in expressions
-        if (made := _function(reading, expression.call)) is not None
-    ]
-    return [each for each in expressions if not any(s in makers for s in each.scope.outward)]
-
-
-def _function(reading: Reading, call: ast.Call) -> Scope | None:
-    """The function of the file that a call runs."""
-    return reading.functions.get(call.func.id) if isinstance(call.func, ast.Name) else None
-
-
-def _bound(
-    reading: Reading, name: str, bound: list[Binding], scope: Scope, trained: bool
-) -> Iterator[_Expression]:
-    qualified = f"{scope.name}.{name}" if scope.name else name
-    for binding in bound:
-        if binding.value is not None:
-            call = unwrapped(binding.value, reading.imports)
-            if isinstance(call, ast.Call) and _is_model(reading, call, trained):
-                yield _Expression(qualified, call, scope, binding.line)
-
-
-def _returned(reading: Reading, scope: Scope) -> Iterator[_Expression]:
-    """`def make(): return nn.Sequential(…)`, where the function needs no arguments."""
-    function = scope.function
-    if function is None or scope.parent is None or not scope.parent.is_module:
-        return
-    if len(function.args.args) > len(function.args.defaults):
-        return
-    for value in scope.returns:
-        call = unwrapped(value, reading.imports)
-        if isinstance(call, ast.Call) and _is_model(reading, call, trained=False):
-            yield _Expression(scope.name, call, scope, value.lineno, returned=True)
-
-
-def _is_model(reading: Reading, call: ast.Call, trained: bool) -> bool:
-    """Whether a construction is a model: a filled Sequential, or what an optimizer is given."""
-    name = reading.imports.qualified(call.func)
-    if name == "torch.nn.Sequential":
-        return bool(call.args)
-    if not trained:
-        return False
-    function = _function(reading, call)
-    if function is not None and (call.args or call.keywords):
-        return _makes_model(reading, function)
-    if name.startswith(_FACTORIES):
-        return True
-    return base_kind(name).has_forward and name.rpartition(".")[2][:1].isupper()
-
-
-def _makes_model(reading: Reading, function: Scope) -> bool:
-    """Whether a function puts together and returns a model that is of no class of the file."""
-    for value in function.returns:
-        for origin in reading.tracer.origins(Placed(value, function, value.lineno)):
-            call = origin.expression
-            if isinstance(call, ast.Call) and not reading.called_class(call, origin.scope):
-                return _is_model(reading, call, trained=True)
-    return False
-
-
-def _parts(reading: Reading, expression: _Expression) -> Iterator[str]:
+def _parts(reading: Reading, expression: Assembled) -> Iterator[str]:
     for name in free_names(expression.call):
         found = reading.local_class(name, expression.scope)
         if found:

@@ -116,26 +116,32 @@ def _candidates(reading: Reading, use: _Use) -> Iterator[Candidate]:
         yield Candidate(_source(alone), alone.texts[0], None, alone.bindings)
 
 
-def close_call(reading: Reading, built: Placed, call: Called) -> Candidate | None:
-    """A construction with the arguments of a call of it; None where one is not in sight."""
+def close_call(reading: Reading, built: Placed, call: Called, maker: str = "") -> Candidate | None:
+    """A construction with the arguments of a call of it; None where one is not in sight.
+
+    `maker` is what gives the model where its construction alone does not.
+    """
     arguments = [*call.node.args, *(word.value for word in call.node.keywords)]
     # Because `*inputs` is no expression of its own, what is spread is traced and marked again.
     bare = [Placed(_spread(argument), call.scope, call.node.lineno) for argument in arguments]
-    closed = close(reading.tracer, built, *bare, models=reading)
-    if closed is None or not arguments:
+    wanted = bare if maker else [built, *bare]
+    closed = close(reading.tracer, *wanted, models=reading) if arguments else None
+    if closed is None:
         return None
-    inputs = _inputs_of(call.node, closed)
-    return Candidate(_source(closed), closed.texts[0], inputs, closed.bindings)
+    texts = closed.texts[len(wanted) - len(bare) :]
+    return Candidate(
+        _source(closed), maker or closed.texts[0], _inputs_of(call.node, texts), closed.bindings
+    )
 
 
 def _source(closed: Closed) -> BuiltFrom:
     return BuiltFrom.NAMES if closed.guessed else BuiltFrom.USE_IN_FILE
 
 
-def _inputs_of(call: ast.Call, closed: Closed) -> tuple[str, ...]:
+def _inputs_of(call: ast.Call, texts: tuple[str, ...]) -> tuple[str, ...]:
     marks = ["*" if isinstance(argument, ast.Starred) else "" for argument in call.args]
     marks += [f"{word.arg}=" if word.arg else "**" for word in call.keywords]
-    return tuple(f"{mark}{text}" for mark, text in zip(marks, closed.texts[1:], strict=True))
+    return tuple(f"{mark}{text}" for mark, text in zip(marks, texts, strict=True))
 
 
 def _spread(expression: ast.expr) -> ast.expr:

@@ -44,6 +44,7 @@ GUESSES = {
     "chaotic_rnn": Guess.of(4),
     "char_rnn": Guess(math.inf, 1 / 4),  # the accuracy is that of the closing letter alone
     "churn": Guess.of(2),
+    "cliff_agent": Guess(1.085, 0.39),  # the entropy and the share of the most frequent pedal
     "cnn_large_weights": Guess.of(4),
     "cnn_shapes": Guess.of(4),
     "constant_weights": Guess.of(2),

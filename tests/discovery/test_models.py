@@ -364,6 +364,23 @@ def test_columns_count_characters_not_bytes(read: Read) -> None:
     assert span.end_column == len(program.lines[1]) + 1
 
 
+_STACK = (
+    "def stack(n):\n    layers = []\n    for _ in range(n):\n        layers.append(nn.Tanh())\n"
+    "    return nn.Sequential(*layers)\n"
+)
+_HOLDER = """
+class T:
+    def __init__(self, n_in):
+        self.net = self.made(n_in)
+        self.opt = torch.optim.SGD(self.net.parameters(), 1)
+    def made(self, n_in):
+        layers = [nn.Linear(n_in, 2)]
+        layers.append(nn.ReLU())
+        return nn.Sequential(*layers)
+"""
+_TRAINED = "opt = torch.optim.SGD(net.parameters(), 1)"
+
+
 @pytest.mark.parametrize(
     ("source", "name"),
     [
@@ -374,8 +391,15 @@ def test_columns_count_characters_not_bytes(read: Read) -> None:
         ("def make():\n    return nn.Sequential(nn.Linear(2, 2))", "make"),
         ("model = nn.Linear(2, 1)\nopt = torch.optim.SGD(model.parameters(), 0.1)", "model"),
         ("net = torchvision.models.resnet18()\nopt = torch.optim.SGD(net.parameters(), 1)", "net"),
+        (f"{_STACK}net = stack(9)\n{_TRAINED}", "net"),
+        (f"{_STACK}def again(n): return stack(n)\nnet = again(9)\n{_TRAINED}", "net"),
+        (f"net = nn.Sequential()\nnet.add_module('a', nn.Linear(1, 1))\n{_TRAINED}", "net"),
+        (_HOLDER, "T.net"),
     ],
-    ids=["module", "moved", "function", "main", "returned", "trained layer", "trained factory"],
+    ids=[
+        *("module", "moved", "function", "main", "returned", "trained layer", "trained factory"),
+        *("of a function", "of two functions", "filled", "of a method"),
+    ],
 )
 def test_a_model_expression_is_named_after_what_holds_it(
     read: Read, source: str, name: str
@@ -411,3 +435,42 @@ def test_a_file_without_models_keeps_its_lines(read: Read) -> None:
     program = read("class A(object):\n    pass\n")
     assert (program.models, program.loops, program.suppressions) == ((), (), ())
     assert program.lines == ("class A(object):", "    pass")
+
+
+def test_what_is_finished_after_it_was_made_is_had_from_where_it_is_finished(read: Read) -> None:
+    program = read("""
+import torch
+from torch import nn
+from torchvision import models
+def make():
+    net = models.resnet18()
+    net.fc = nn.Linear(512, 5)
+    return net
+head = nn.Sequential()
+head.add_module("layer", nn.Linear(5, 1))
+opt = torch.optim.SGD([*make().parameters(), *head.parameters()], 0.1)
+net = make()
+opt = torch.optim.SGD(net.parameters(), 0.1)
+""")
+    constructors = {m.name: [c.constructor for c in m.candidates] for m in program.models}
+    assert constructors == {"make.net": ["make()"], "head": ["head"]}
+
+
+def test_what_an_object_keeps_is_had_from_the_object(read: Read) -> None:
+    program = read("""
+import torch
+from torch import nn
+class Agent:
+    def __init__(self, state_size, depth):
+        self.state_size = state_size
+        self.model = self.build(depth)
+        self.optimizer = torch.optim.Adam(self.model.parameters())
+    def build(self, depth):
+        layers = [nn.Linear(self.state_size, 24)]
+        for _ in range(depth):
+            layers += [nn.Linear(24, 24), nn.Sigmoid()]
+        return nn.Sequential(*layers)
+agent = Agent(4, depth=12)
+""")
+    first, *_ = program.models[0].candidates
+    assert first.constructor == "Agent(4, depth=12).model"
