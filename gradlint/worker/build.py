@@ -170,8 +170,14 @@ def _how_far(failure: UserError) -> tuple[int, bool]:
 def _latest(failures: list[UserError], name: str, target: object) -> UserError:
     if failures:
         return max(failures, key=_how_far)
-    reason = f"nothing in the source says what arguments {name} takes; give them under "
-    error = UserError("build", ValueError(f"{reason}[[tool.gradlint.model]]"))
+    reason = (
+        f"{name} is made inside of a function; define it at the top level of the file to have it"
+        " checked"
+        if target is None and "." in name
+        else f"nothing in the source says what arguments {name} takes; give them under"
+        " [[tool.gradlint.model]]"
+    )
+    error = UserError("build", ValueError(reason))
     error.constructor = open_call(name, target)
     return error
 

@@ -33,6 +33,10 @@ INTERRUPTED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExcepti
 
 
 class TestCandidates:
+    def test_what_only_a_function_can_reach_is_said_to_be_so(self) -> None:
+        with pytest.raises(UserError, match=r"main\.Net is made inside of a function"):
+            build(module_of(LINEAR), TraceModel("main.Net", (), 0))
+
     def test_the_error_is_that_of_the_inputs_that_the_source_gives(self) -> None:
         source = LINEAR.replace("return self.layer(x)", "return self.layer(x)[9, 9, 9, 9, 9]")
         given = request("Net()", inputs=("torch.rand(5, 3)",), built_from=BuiltFrom.USE_IN_FILE)
