@@ -46,7 +46,9 @@ class Assembled:
     def candidates(self, reading: Reading) -> Iterator[Candidate]:
         """The ways to build it: with the inputs of its calls first, usual values last."""
         built = Placed(self.call, self.scope, self.line)
-        closed = None if self.maker else close(reading.tracer, built)
+        # Because what takes nothing is seldom whole: its keeper fills it, or changes its head.
+        bare = self.holder and not self.call.args
+        closed = None if self.maker or bare else close(reading.tracer, built)
         if closed is not None or self.maker:
             for called in reading.instance_calls.get(self.call, ()):
                 if (candidate := close_call(reading, built, called, self.maker)) is not None:
@@ -110,13 +112,15 @@ def _bound(
 ) -> Iterator[Assembled]:
     attribute = name.removeprefix("self.") if scope.is_class else ""
     qualified = ".".join(filter(None, (scope.name, attribute or name)))
-    finished = not attribute and _is_finished_later(name, scope)
     for binding in bound:
         call = unwrapped(binding.value, reading.imports) if binding.value is not None else None
         inside = binding.scope if attribute else scope
         if not isinstance(call, ast.Call) or (attribute and not trained):
             continue
-        if _is_model(reading, call, inside, trained=trained, finished=finished):
+        if _is_model(reading, call, inside, trained=trained, finished=True):
+            finished = not attribute and _is_finished_later(name, scope)
+            if not (finished or trained or call.args):
+                continue
             maker = _finished(name, scope) if finished else ""
             holder = scope.name if attribute else ""
             yield Assembled(qualified, call, inside, binding.line, maker, holder, attribute)
