@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.closing import close
 from gradlint.discovery.expressions import unwrapped, walk
+from gradlint.discovery.finishing import finished
 from gradlint.discovery.frameworks import base_kind
 from gradlint.discovery.outline import Binding, Scope
 from gradlint.discovery.reading import Reading
@@ -45,6 +46,12 @@ class Assembled:
 
     def candidates(self, reading: Reading) -> Iterator[Candidate]:
         """The ways to build it: with the inputs of its calls first, usual values last."""
+        for candidate in self._unfinished(reading):
+            yield (
+                candidate if self.maker or self.holder else finished(reading, self.call, candidate)
+            )
+
+    def _unfinished(self, reading: Reading) -> Iterator[Candidate]:
         built = Placed(self.call, self.scope, self.line)
         # Because what takes nothing is seldom whole: its keeper fills it, or changes its head.
         bare = self.holder and not self.call.args

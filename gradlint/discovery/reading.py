@@ -7,17 +7,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from gradlint.discovery.bindings import Placed, Tracer
+from gradlint.discovery.expressions import unwrapped
 from gradlint.discovery.imports import Imports
 from gradlint.discovery.lookups import Lookups
 from gradlint.discovery.neighbours import Lineage, ModuleOutline, Neighbourhood, module_outline
-from gradlint.discovery.outline import Called, Outline, Scope, outline
+from gradlint.discovery.outline import Binding, Called, Outline, Scope, outline
 from gradlint.discovery.project import Project
 from gradlint.discovery.source import Source
 
 _DEEPEST = 3
 """Functions through which an instance is followed to its construction."""
+
+
+class Holder(NamedTuple):
+    """A name that a value is bound to, after the calls of `apply` in `chain`."""
+
+    name: str
+    binding: Binding
+    chain: tuple[ast.Call, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +81,33 @@ class Reading:
     def method_calls(self) -> dict[ast.Call, list[Called]]:
         """For each construction, the calls of methods of what it made: `net.loss(x)`."""
         return self._by_construction(_owner)
+
+    @cached_property
+    def holders(self) -> dict[ast.Call, list[Holder]]:
+        """For each call, the names that its value is bound to, as in `net = Net().apply(f)`."""
+        found: dict[ast.Call, list[Holder]] = {}
+        for scope in self.outline.scopes:
+            for name, bound in scope.bindings.items():
+                for binding in bound:
+                    made, chain = self._unchained(binding.value)
+                    if made is not None:
+                        found.setdefault(made, []).append(Holder(name, binding, chain))
+        return found
+
+    def _unchained(self, value: ast.expr | None) -> tuple[ast.Call | None, tuple[ast.Call, ...]]:
+        """The call that made a value, and those of `apply` on it, the first one first."""
+        chain: list[ast.Call] = []
+        while value is not None:
+            value = unwrapped(value, self.imports)
+            match value:
+                case ast.Call(func=ast.Attribute(value=inner, attr="apply")):
+                    chain.insert(0, value)
+                    value = inner
+                case ast.Call():
+                    return value, tuple(chain)
+                case _:
+                    return None, ()
+        return None, ()
 
     def _by_construction(
         self, instance: Callable[[ast.expr], ast.expr | None]

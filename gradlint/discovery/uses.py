@@ -9,6 +9,7 @@ from enum import IntEnum
 
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.closing import Closed, close
+from gradlint.discovery.finishing import finished
 from gradlint.discovery.outline import Called, Scope
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.steps import is_backward
@@ -110,10 +111,11 @@ def _candidates(reading: Reading, use: _Use) -> Iterator[Candidate]:
     for run in () if guess else use.calls:
         closed = close_call(reading, built, run.called)
         if closed is not None:
-            yield replace(closed, method=run.method)
+            yield finished(reading, called.node, replace(closed, method=run.method))
     alone = close(reading.tracer, built, guess=guess, models=reading)
     if alone is not None:
-        yield Candidate(_source(alone), alone.texts[0], None, alone.bindings)
+        candidate = Candidate(_source(alone), alone.texts[0], None, alone.bindings)
+        yield finished(reading, called.node, candidate)
 
 
 def close_call(reading: Reading, built: Placed, call: Called, maker: str = "") -> Candidate | None:

@@ -30,6 +30,9 @@ class BuiltFrom(str, Enum):
     CALLER = "caller"
 
 
+MADE = "_made"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One way to build a model: expressions evaluated in the namespace of the user's module.
@@ -38,7 +41,8 @@ class Candidate:
     skipped. `inputs` is None where the worker is to search for inputs, otherwise one text for each
     argument of `forward`: `expression`, `name=expression` for a keyword, `*expression` to spread a
     sequence and `**expression` to spread a mapping, as in a call. Inside `inputs` the name `self`
-    is the built model. `method` is the one that runs it where that is not `forward`.
+    is the built model. `method` is the one that runs it where that is not `forward`. `then` are
+    statements that are run on the finished model, which they call `MADE`: its initialisation.
     """
 
     built_from: BuiltFrom
@@ -46,6 +50,7 @@ class Candidate:
     inputs: tuple[str, ...] | None = None
     bindings: tuple[tuple[str, str], ...] = ()
     method: str = "forward"
+    then: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

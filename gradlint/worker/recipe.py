@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
-from gradlint.protocol.wire import BuiltFrom, Candidate
+from gradlint.protocol.wire import MADE, BuiltFrom, Candidate
 from gradlint.worker.attempt import tried
 from gradlint.worker.compiler import uncompiled
 from gradlint.worker.constructors import model_in
@@ -175,6 +175,9 @@ def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
     own = copy.deepcopy(model) if any(id(part) in existing for part in model.modules()) else model
     if tried(own.train).error is not None:  # because `train` may be the name of a whole training
         nn.Module.train(own)
+    for statement in candidate.then:
+        with torch.no_grad(), on_cpu():
+            tried(exec, statement, {**namespace, MADE: own})
     if candidate.method != "forward":
         own.forward = getattr(own, candidate.method)
     return own

@@ -39,6 +39,7 @@ class Guess:
 
 
 GUESSES = {
+    "applied_weights": Guess.of(6),
     "balance": Guess(2.0),  # the variance of the target
     "cached_features": Guess.of(2),
     "chaotic_rnn": Guess.of(4),

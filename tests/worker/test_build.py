@@ -737,3 +737,15 @@ def test_what_an_expression_of_the_file_puts_together_has_the_lines_of_its_parts
         model = built.make()
     lines = [construction.line_of(part) for part in model.children()]
     assert [span.line for span in lines if span] == [5, 6]
+
+
+def test_what_the_program_does_to_a_model_is_done_to_each() -> None:
+    candidate = Candidate(
+        BuiltFrom.USE_IN_FILE,
+        "Net()",
+        then=("nn.init.constant_(_made.layer.weight, level)", "missing(_made)"),
+        bindings=(("level", "0.25"),),
+    )
+    built = build(module_of(LINEAR), TraceModel("Net", (candidate,), 0))
+    for model in (built.make(), built.make()):
+        assert set(next(model.parameters()).flatten().tolist()) == {0.25}

@@ -1,0 +1,162 @@
+"""What a program does to a model between its construction and its training: it initialises it."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from gradlint.discovery.bindings import Placed
+from gradlint.discovery.closing import close
+from gradlint.discovery.expressions import walk
+from gradlint.discovery.outline import Scope
+from gradlint.discovery.reading import Reading
+from gradlint.protocol.wire import MADE, Candidate
+
+_METHOD = re.compile(
+    r"apply|_*(re)?(init|set)\w*(weight|param|bias)\w*|_*init(iali[sz]e)?|\w*weights?_init\w*"
+    r"|reset_parameters"
+)
+_FUNCTION = re.compile(r"\w*(init|xavier|kaiming|glorot|orthogonal)\w*", re.IGNORECASE)
+_FILL = re.compile(
+    r"(normal|uniform|fill|zero|constant|copy|mul|div|clamp|trunc_normal|orthogonal)_"
+)
+_END = 1 << 30
+_MEMBERS = frozenset("parameters named_parameters modules named_modules children".split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A variable, or an attribute of `self`, that a model is bound to."""
+
+    name: str
+    scope: Scope
+    line: int
+
+    def is_root_of(self, expression: ast.expr) -> bool:
+        """Whether an expression is the variable, or something of what it holds."""
+        while ast.unparse(expression) != self.name:
+            if not isinstance(expression, (ast.Attribute, ast.Subscript)):
+                return False
+            expression = expression.value
+        return True
+
+
+def finished(reading: Reading, construction: ast.Call, candidate: Candidate) -> Candidate:
+    """The candidate with what is done to its model afterwards, as far as its names are in sight."""
+    statements = list(_statements(reading, construction))
+    bindings = dict(candidate.bindings)
+    texts: list[str] = []
+    for statement, scope in statements:
+        needed = _bindings(reading, statement, scope)
+        if needed is None or any(bindings.get(name, text) != text for name, text in needed):
+            continue
+        bindings |= dict(needed)
+        texts.append(ast.unparse(statement))
+    return replace(candidate, bindings=tuple(bindings.items()), then=tuple(texts))
+
+
+def _statements(reading: Reading, construction: ast.Call) -> Iterator[tuple[ast.stmt, Scope]]:
+    """What initialises a model, in order, with the model under a name of its own."""
+    for name, binding, chain in reading.holders.get(construction, ()):
+        held = _Held(name, binding.scope, binding.line)
+        for call in chain:
+            applied = ast.Attribute(ast.Name(MADE, ast.Load()), "apply", ast.Load())
+            yield ast.Expr(ast.Call(applied, call.args, call.keywords)), binding.scope
+        for statement in map(_unreturned, _following(binding.scope.node.body, binding.line)):
+            if _initialises(reading, statement, held):
+                yield _Renaming(name).visit(copy.deepcopy(statement)), binding.scope
+
+
+def _following(body: Iterable[ast.stmt], line: int) -> Iterator[ast.stmt]:
+    """The statements after a line, those in blocks that always run included."""
+    for statement in body:
+        match statement:
+            case ast.With(body=inner) | ast.Try(body=inner):
+                yield from _following(inner, line)
+            case ast.If(test=test, body=inner) if "__name__" in ast.unparse(test):
+                yield from _following(inner, line)
+            case _ if statement.lineno > line:
+                yield statement
+
+
+def _unreturned(statement: ast.stmt) -> ast.stmt:
+    """`init_weights(net)` of `return init_weights(net)`."""
+    match statement:
+        case ast.Return(value=ast.Call() as call):
+            return ast.Expr(call)
+        case _:
+            return statement
+
+
+def _initialises(reading: Reading, statement: ast.stmt, held: _Held) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Call() as call) | ast.Assign(value=ast.Call() as call):
+            return _is_initialising(reading, call, held) or _is_part(reading, statement, held)
+        case ast.For(iter=ast.Call(func=ast.Attribute(value=owner, attr=attr))):
+            calls = [node for node in walk(statement) if isinstance(node, ast.Call)]
+            own = attr in _MEMBERS and held.is_root_of(owner)
+            return own and any(_fills(reading, call) for call in calls)
+        case _:
+            return False
+
+
+def _is_initialising(reading: Reading, call: ast.Call, held: _Held) -> bool:
+    """`net.apply(f)`, `net.fc.weight.data.normal_()`, `init_weights(net)` or `nn.init.…(net.w)`."""
+    callee = call.func
+    if isinstance(callee, ast.Attribute) and held.is_root_of(callee.value):
+        return bool(_METHOD.fullmatch(callee.attr) or _FILL.fullmatch(callee.attr))
+    own = isinstance(callee, ast.Name) and callee.id in reading.functions
+    known = own and isinstance(callee, ast.Name) and _FUNCTION.fullmatch(callee.id) is not None
+    if not known and not reading.imports.qualified(callee).startswith("torch.nn.init."):
+        return False
+    return any(map(held.is_root_of, call.args))
+
+
+def _is_part(reading: Reading, statement: ast.stmt, held: _Held) -> bool:
+    """`net.fc = nn.Linear(512, 10)`: a part is put in the place of another."""
+    match statement:
+        case ast.Assign(targets=[ast.Attribute() as target], value=ast.Call(func=kind)):
+            of_torch = reading.imports.qualified(kind).startswith("torch.nn.")
+            return of_torch and held.is_root_of(target.value)
+        case _:
+            return False
+
+
+def _fills(reading: Reading, call: ast.Call) -> bool:
+    if reading.imports.qualified(call.func).startswith("torch.nn.init."):
+        return True
+    return isinstance(call.func, ast.Attribute) and _FILL.fullmatch(call.func.attr) is not None
+
+
+class _Renaming(ast.NodeTransformer):
+    """Puts the worker's name of the model in place of the program's."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """The model's name, or another as it is."""
+        return ast.Name(MADE, ast.Load()) if node.id == self._name else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """The model's name where it is an attribute of `self`."""
+        if ast.unparse(node) == self._name:
+            return ast.Name(MADE, ast.Load())
+        return self.generic_visit(node)
+
+
+def _bindings(
+    reading: Reading, statement: ast.stmt, scope: Scope
+) -> tuple[tuple[str, str], ...] | None:
+    """What the names of a statement stand for, None where one is not in sight."""
+    names = [node for node in walk(statement) if isinstance(node, ast.Name)]
+    own = {MADE, *(node.id for node in names if isinstance(node.ctx, ast.Store))}
+    free = dict.fromkeys(node.id for node in names if node.id not in own)
+    wanted = [Placed(ast.Name(name, ast.Load()), scope, _END) for name in free]
+    closed = close(reading.tracer, *wanted)
+    if closed is None or closed.texts != tuple(free):
+        return None
+    return closed.bindings
