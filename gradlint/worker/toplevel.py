@@ -13,6 +13,7 @@ from types import CodeType
 from typing import TypeVar
 
 from gradlint.protocol.span import Span
+from gradlint.worker.branches import constants_of_branches
 from gradlint.worker.budget import Budget, OutOfTimeError
 from gradlint.worker.failure import brief
 from gradlint.worker.mainblock import bound_names, is_main_guard, settings_of_main
@@ -131,7 +132,8 @@ def compile_file(
     A file whose top level holds definitions and plain statements only is compiled as it is. In any
     other file, statements that train, draw, write or exit are left out, and the others are guarded.
     `tolerant` guards every statement of any file, imports included. What the main block of a script
-    sets for its classes and functions is set at the end. Line numbers are kept.
+    sets for its classes and functions is set at the end, and so are constants of branches that are
+    not taken. Line numbers are kept.
 
     Raises:
         SyntaxError: the source is not Python.
@@ -141,10 +143,13 @@ def compile_file(
     journal.lines = text.split("\n")
     working = _working_functions(tree)
     settings = [s for s in settings_of_main(tree, text, working) if not _works(s, working)]
+    branches: list[ast.stmt] = []
     if tolerant or not all(_is_plain(statement, working) for statement in tree.body):
+        branches = list(constants_of_branches(tree))
         kept = _pruned(tree.body, working, journal)
         tree.body = [_guarded(statement, journal, tolerant) for statement in kept]
     tree.body += [_guarded(statement, journal, tolerant=True) for statement in settings]
+    tree.body += branches
     return compile(tree, path, "exec", dont_inherit=True)
 
 

@@ -164,6 +164,26 @@ class TestNames:
 
 
 class TestScripts:
+    def test_what_a_branch_sets_beside_data_that_is_not_there_is_set_all_the_same(
+        self, tmp_path: Path
+    ) -> None:
+        source = """
+            import sys
+            kept = 5
+            if "cifar" in sys.argv:
+                data = open("cifar.bin")
+                channels, kept = 3, 7
+                side = 32
+            elif "mnist" in sys.argv:
+                side = 28
+            else:
+                raise ValueError("which data?")
+            rows = data.read()
+        """
+        module = loaded(tmp_path, source).module
+        assert (module.side, module.kept) == (32, 5)
+        assert not hasattr(module, "channels")
+
     def test_work_is_left_out_and_what_it_needs_is_kept(self, tmp_path: Path) -> None:
         source = """
             import random
