@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gradlint.discovery.bindings import Placed
@@ -99,30 +99,50 @@ def assembled(reading: Reading) -> list[Assembled]:
             continue
         if not helpers & {each.name for each in scope.outward}:
             for name, bound in scope.bindings.items():
-                found += _bound(reading, name, bound, scope, name in trained)
+                found += _bound(reading, name, bound, scope, trained)
             found += _returned(reading, scope)
     makers = [made for each in found if (made := _function(reading, each.call, each.scope))]
     return [each for each in found if not any(scope in makers for scope in each.scope.outward)]
 
 
-def _trained(reading: Reading) -> frozenset[str]:
-    """What is asked for its parameters, as `net` or `self.net`."""
-    return frozenset(
+def _trained(reading: Reading) -> Callable[[str, ast.Call], bool]:
+    """Whether what a name is bound to is asked for its parameters.
+
+    By its name only where nothing tells which of the values of this name is.
+    """
+    asked = {
+        construction
+        for construction, calls in reading.method_calls.items()
+        if any(
+            isinstance(c.node.func, ast.Attribute) and c.node.func.attr == "parameters"
+            for c in calls
+        )
+    }
+    known = {holder.name for call in asked for holder in reading.holders.get(call, ())}
+    named = {
         ast.unparse(called.node.func.value)
         for called in reading.outline.calls
         if isinstance(called.node.func, ast.Attribute) and called.node.func.attr == "parameters"
-    )
+    }
+    return lambda name, call: call in asked or name in named - known
 
 
 def _bound(
-    reading: Reading, name: str, bound: list[Binding], scope: Scope, trained: bool
+    reading: Reading,
+    name: str,
+    bound: list[Binding],
+    scope: Scope,
+    is_trained: Callable[[str, ast.Call], bool],
 ) -> Iterator[Assembled]:
     attribute = name.removeprefix("self.") if scope.is_class else ""
     qualified = ".".join(filter(None, (scope.name, attribute or name)))
     for binding in bound:
         call = unwrapped(binding.value, reading.imports) if binding.value is not None else None
         inside = binding.scope if attribute else scope
-        if not isinstance(call, ast.Call) or (attribute and not trained):
+        if not isinstance(call, ast.Call):
+            continue
+        trained = is_trained(name, call)
+        if attribute and not trained:
             continue
         if _is_model(reading, call, inside, trained=trained, finished=True):
             finished = not attribute and _is_finished_later(name, scope)

@@ -46,28 +46,43 @@ class _Held:
 
 def finished(reading: Reading, construction: ast.Call, candidate: Candidate) -> Candidate:
     """The candidate with what is done to its model afterwards, as far as its names are in sight."""
-    statements = list(_statements(reading, construction))
     bindings = dict(candidate.bindings)
     texts: list[str] = []
-    for statement, scope in statements:
-        needed = _bindings(reading, statement, scope)
+    for statement, scope in _statements(reading, construction):
+        helpers = list(_helpers(statement, scope))
+        whole = ast.With([], [*helpers, statement])
+        needed = _bindings(reading, whole, scope)
         if needed is None or any(bindings.get(name, text) != text for name, text in needed):
             continue
         bindings |= dict(needed)
-        texts.append(ast.unparse(statement))
+        texts.append("\n".join(map(ast.unparse, whole.body)))
     return replace(candidate, bindings=tuple(bindings.items()), then=tuple(texts))
 
 
 def _statements(reading: Reading, construction: ast.Call) -> Iterator[tuple[ast.stmt, Scope]]:
     """What initialises a model, in order, with the model under a name of its own."""
+    seen: set[ast.Call] = set()
     for name, binding, chain in reading.holders.get(construction, ()):
         held = _Held(name, binding.scope, binding.line)
+        seen.update(chain)
         for call in chain:
-            applied = ast.Attribute(ast.Name(MADE, ast.Load()), "apply", ast.Load())
-            yield ast.Expr(ast.Call(applied, call.args, call.keywords)), binding.scope
+            yield _applied(call, call.func), binding.scope
         for statement in map(_unreturned, _following(binding.scope.node.body, binding.line)):
             if _initialises(reading, statement, held):
+                seen.update(node for node in walk(statement) if isinstance(node, ast.Call))
                 yield _Renaming(name).visit(copy.deepcopy(statement)), binding.scope
+    for called in reading.method_calls.get(construction, ()):  # as in a function that is given it
+        callee = called.node.func
+        sets = isinstance(callee, ast.Attribute) and _METHOD.fullmatch(callee.attr)
+        if sets and called.node not in seen and not called.place.conditional:
+            yield _applied(called.node, callee), called.scope
+
+
+def _applied(call: ast.Call, callee: ast.expr) -> ast.stmt:
+    """The call of a method, on the model under a name of its own."""
+    attr = callee.attr if isinstance(callee, ast.Attribute) else ""
+    method = ast.Attribute(ast.Name(MADE, ast.Load()), attr, ast.Load())
+    return ast.Expr(ast.Call(method, call.args, call.keywords))
 
 
 def _following(body: Iterable[ast.stmt], line: int) -> Iterator[ast.stmt]:
@@ -152,11 +167,24 @@ def _bindings(
     reading: Reading, statement: ast.stmt, scope: Scope
 ) -> tuple[tuple[str, str], ...] | None:
     """What the names of a statement stand for, None where one is not in sight."""
-    names = [node for node in walk(statement) if isinstance(node, ast.Name)]
-    own = {MADE, *(node.id for node in names if isinstance(node.ctx, ast.Store))}
-    free = dict.fromkeys(node.id for node in names if node.id not in own)
-    wanted = [Placed(ast.Name(name, ast.Load()), scope, _END) for name in free]
+    wanted = [Placed(ast.Name(name, ast.Load()), scope, _END) for name in _free(statement)]
     closed = close(reading.tracer, *wanted)
-    if closed is None or closed.texts != tuple(free):
+    if closed is None or closed.texts != tuple(_free(statement)):
         return None
     return closed.bindings
+
+
+def _free(statement: ast.stmt) -> Iterable[str]:
+    """The names that a statement reads and does not give itself."""
+    names = [node for node in walk(statement) if isinstance(node, ast.Name)]
+    own = {MADE, *(node.id for node in names if isinstance(node.ctx, ast.Store))}
+    own |= {node.arg for node in walk(statement) if isinstance(node, ast.arg)}
+    own |= {node.name for node in walk(statement) if isinstance(node, ast.FunctionDef)}
+    return dict.fromkeys(node.id for node in names if node.id not in own)
+
+
+def _helpers(statement: ast.stmt, scope: Scope) -> Iterator[ast.stmt]:
+    """The functions beside a statement, in the same function, that it names."""
+    for child in scope.children:
+        if not scope.is_module and child.function and child.function.name in _free(statement):
+            yield child.function

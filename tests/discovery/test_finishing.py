@@ -84,3 +84,18 @@ def test_the_names_of_a_statement_are_bound(read: Read) -> None:
         ("init_weights(_made, 2 * scale)",),
         (("scale", "0.5"),),
     )
+
+
+def test_what_a_function_does_first_to_the_model_it_is_given_counts(read: Read) -> None:
+    program = """
+def train(net):
+    def zero(m):
+        for p in m.parameters():
+            nn.init.zeros_(p)
+    net.apply(zero)
+    torch.optim.SGD(net.parameters(), 1)
+train(Net())
+"""
+    first, *_ = read(f"{_NET}\n{program}\n").models[0].candidates
+    assert [text.splitlines()[0] for text in first.then] == ["def zero(m):"]
+    assert first.then[0].endswith("\n_made.apply(zero)")

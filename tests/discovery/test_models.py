@@ -474,3 +474,9 @@ agent = Agent(4, depth=12)
 """)
     first, *_ = program.models[0].candidates
     assert first.constructor == "Agent(4, depth=12).model"
+
+
+def test_of_two_values_of_a_name_the_one_that_is_trained_is_the_model(read: Read) -> None:
+    source = f"{_STACK}net = stack(20)\nprint(net)\nnet = stack(4)\n{_TRAINED}"
+    program = read(f"import torch\nfrom torch import nn\n{source}\n")
+    assert [m.candidates[0].constructor for m in program.models] == ["stack(4)"]
