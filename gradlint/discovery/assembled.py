@@ -11,7 +11,7 @@ from gradlint.discovery.closing import close
 from gradlint.discovery.expressions import unwrapped, walk
 from gradlint.discovery.finishing import finished
 from gradlint.discovery.frameworks import base_kind
-from gradlint.discovery.outline import Binding, Scope
+from gradlint.discovery.outline import Binding, Called, Scope
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.signatures import constructions
 from gradlint.discovery.uses import close_call
@@ -113,18 +113,19 @@ def _trained(reading: Reading) -> Callable[[str, ast.Call], bool]:
     asked = {
         construction
         for construction, calls in reading.method_calls.items()
-        if any(
-            isinstance(c.node.func, ast.Attribute) and c.node.func.attr == "parameters"
-            for c in calls
-        )
+        if any(_asks(called) for called in calls)
     }
     known = {holder.name for call in asked for holder in reading.holders.get(call, ())}
     named = {
         ast.unparse(called.node.func.value)
         for called in reading.outline.calls
-        if isinstance(called.node.func, ast.Attribute) and called.node.func.attr == "parameters"
+        if isinstance(called.node.func, ast.Attribute) and _asks(called)
     }
     return lambda name, call: call in asked or name in named - known
+
+
+def _asks(called: Called) -> bool:
+    return isinstance(called.node.func, ast.Attribute) and called.node.func.attr == "parameters"
 
 
 def _bound(

@@ -19,7 +19,11 @@ _METHOD = re.compile(
     r"apply|_*(re)?(init|set)\w*(weight|param|bias)\w*|_*init(iali[sz]e)?|\w*weights?_init\w*"
     r"|reset_parameters"
 )
-_FUNCTION = re.compile(r"\w*(init|xavier|kaiming|glorot|orthogonal)\w*", re.IGNORECASE)
+_FUNCTION = re.compile(
+    r"_*(re)?init(iali[sz]e)?_?((weight|param|net|model|layer|module)\w*)?"
+    r"|\w*(weight|param)s?_?init\w*|\w*(xavier|kaiming|glorot|orthogonal)\w*",
+    re.IGNORECASE,
+)
 _FILL = re.compile(
     r"(normal|uniform|fill|zero|constant|copy|mul|div|clamp|trunc_normal|orthogonal)_"
 )
@@ -123,11 +127,10 @@ def _is_initialising(reading: Reading, call: ast.Call, held: _Held) -> bool:
     callee = call.func
     if isinstance(callee, ast.Attribute) and held.is_root_of(callee.value):
         return bool(_METHOD.fullmatch(callee.attr) or _FILL.fullmatch(callee.attr))
-    own = isinstance(callee, ast.Name) and callee.id in reading.functions
-    known = own and isinstance(callee, ast.Name) and _FUNCTION.fullmatch(callee.id) is not None
-    if not known and not reading.imports.qualified(callee).startswith("torch.nn.init."):
-        return False
-    return any(map(held.is_root_of, call.args))
+    name = callee.id if isinstance(callee, ast.Name) and callee.id in reading.functions else ""
+    of_torch = reading.imports.qualified(callee).startswith("torch.nn.init.")
+    given = any(map(held.is_root_of, call.args))
+    return given and (of_torch or _FUNCTION.fullmatch(name) is not None)
 
 
 def _is_part(reading: Reading, statement: ast.stmt, held: _Held) -> bool:
@@ -167,11 +170,10 @@ def _bindings(
     reading: Reading, statement: ast.stmt, scope: Scope
 ) -> tuple[tuple[str, str], ...] | None:
     """What the names of a statement stand for, None where one is not in sight."""
-    wanted = [Placed(ast.Name(name, ast.Load()), scope, _END) for name in _free(statement)]
+    names = tuple(_free(statement))
+    wanted = [Placed(ast.Name(name, ast.Load()), scope, _END) for name in names]
     closed = close(reading.tracer, *wanted)
-    if closed is None or closed.texts != tuple(_free(statement)):
-        return None
-    return closed.bindings
+    return closed.bindings if closed is not None and closed.texts == names else None
 
 
 def _free(statement: ast.stmt) -> Iterable[str]:
