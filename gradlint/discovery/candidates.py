@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from gradlint.discovery.elsewhere import elsewhere
+from gradlint.discovery.elsewhere import elsewhere, finished_elsewhere
 from gradlint.discovery.factories import alternatives, factories
 from gradlint.discovery.frameworks import Base, base_kind
 from gradlint.discovery.outline import Scope
@@ -61,7 +61,8 @@ class Candidates:
             *_by_example(reading, name, building),
             *building,
         )
-        return tuple(_distinct(found))[:_MOST]
+        distinct = tuple(_distinct(found))[:_MOST]
+        return finished_elsewhere(reading, name, distinct) if root else distinct
 
     def _by_get_inputs(self, name: str, building: tuple[Candidate, ...]) -> Iterator[Candidate]:
         functions = self.reading.functions

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.closing import Closed, close
 from gradlint.discovery.expressions import free_names
+from gradlint.discovery.finishing import free, steps
 from gradlint.discovery.frameworks import is_known
 from gradlint.discovery.outline import Called
 from gradlint.discovery.parameters import Parameter, all_parameters, given_arguments
 from gradlint.discovery.project import OtherFile
-from gradlint.discovery.reading import Reading
+from gradlint.discovery.reading import Reading, read_outline
 from gradlint.discovery.signatures import Filling
+from gradlint.discovery.source import parse, read
+from gradlint.program import Unreadable
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _MOST = 3
@@ -41,6 +45,47 @@ def elsewhere(reading: Reading, name: str) -> Iterator[Candidate]:
             break
     ranked = sorted(found.values(), key=lambda item: item.built_from is BuiltFrom.NAMES)
     yield from ranked[:_MOST]
+
+
+def finished_elsewhere(
+    reading: Reading, name: str, candidates: tuple[Candidate, ...]
+) -> tuple[Candidate, ...]:
+    """The candidates, initialised as the nearest other file does it that constructs the class."""
+    if "." in name or any(item.built_from is BuiltFrom.USE_IN_FILE for item in candidates):
+        return candidates
+    for file in reading.project.naming(rf"\b{name}\("):
+        source = read(file.path, file.path.name)
+        tree = None if isinstance(source, Unreadable) else parse(source)
+        if isinstance(source, Unreadable) or not isinstance(tree, ast.Module):
+            continue
+        around = reading.neighbourhood
+        other = read_outline(source, tree, around.root, around.lookups)
+        for called in other.outline.calls:
+            if _constructs(called, name, file, reading):
+                done = [
+                    step
+                    for step in steps(other, called.node, abroad=True)
+                    if all(_is_had(each, reading, file, step) for each in _free(step))
+                ]
+                if done:
+                    return tuple(_with(candidate, done, file) for candidate in candidates)
+    return candidates
+
+
+def _with(candidate: Candidate, done: list[Closed], file: OtherFile) -> Candidate:
+    bindings = dict(candidate.bindings)
+    for step in done:
+        needed = ((name, text) for name in _free(step) if (text := _import(name, file)))
+        bindings = {**dict(needed), **bindings, **dict(step.bindings)}
+    then = tuple(text for step in done for text in step.texts)
+    return replace(candidate, bindings=tuple(bindings.items()), then=then)
+
+
+def _free(step: Closed) -> Iterable[str]:
+    texts = (*step.texts, *(text for _, text in step.bindings))
+    bound = {name for name, _ in step.bindings}
+    trees = [statement for text in texts for statement in ast.parse(text).body]
+    return [name for name in free(trees) if name not in bound]
 
 
 def _constructs(called: Called, name: str, file: OtherFile, reading: Reading) -> bool:
@@ -87,13 +132,16 @@ def _in_sight(reading: Reading, file: OtherFile, placed: Placed) -> bool:
     closed = close(file.tracer, placed)
     if closed is None or _is_still_none(placed, closed):
         return False
-    bound = {name for name, _ in closed.bindings}
-    return all(
-        name in bound
+    return all(_is_had(name, reading, file, closed) for name in _names(closed))
+
+
+def _is_had(name: str, reading: Reading, file: OtherFile, closed: Closed) -> bool:
+    """Whether a name of another file is bound, built in, imported, or a class of this file."""
+    return (
+        any(name == bound for bound, _ in closed.bindings)
         or hasattr(builtins, name)
         or _import(name, file) is not None
         or (name in reading.module.classes and name not in file.outline.defined)
-        for name in _names(closed)
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gradlint.discovery.bindings import Placed
-from gradlint.discovery.closing import close
+from gradlint.discovery.closing import Closed, close
 from gradlint.discovery.expressions import walk
 from gradlint.discovery.outline import Scope
 from gradlint.discovery.reading import Reading
@@ -27,6 +27,7 @@ _FUNCTION = re.compile(
 _FILL = re.compile(
     r"(normal|uniform|fill|zero|constant|copy|mul|div|clamp|trunc_normal|orthogonal)_"
 )
+_DEEPEST = 4
 _END = 1 << 30
 _MEMBERS = frozenset("parameters named_parameters modules named_modules children".split())
 
@@ -52,15 +53,27 @@ def finished(reading: Reading, construction: ast.Call, candidate: Candidate) -> 
     """The candidate with what is done to its model afterwards, as far as its names are in sight."""
     bindings = dict(candidate.bindings)
     texts: list[str] = []
-    for statement, scope in _statements(reading, construction):
-        helpers = list(_helpers(statement, scope))
-        whole = ast.With([], [*helpers, statement])
-        needed = _bindings(reading, whole, scope)
-        if needed is None or any(bindings.get(name, text) != text for name, text in needed):
-            continue
-        bindings |= dict(needed)
-        texts.append("\n".join(map(ast.unparse, whole.body)))
+    for step in steps(reading, construction):
+        if all(bindings.get(name, text) == text for name, text in step.bindings):
+            bindings |= dict(step.bindings)
+            texts += step.texts
     return replace(candidate, bindings=tuple(bindings.items()), then=tuple(texts))
+
+
+def steps(reading: Reading, construction: ast.Call, *, abroad: bool = False) -> Iterator[Closed]:
+    """What initialises a model, in order: statements with the bindings that they need.
+
+    The functions of a function stand before the statement that names them, and `abroad`, where
+    those of the file are not to be had, they as well.
+    """
+    for statement, scope in _statements(reading, construction):
+        helpers = _helpers(reading, statement, scope, abroad=abroad)
+        whole = [*helpers, statement]
+        names = tuple(free(whole))
+        wanted = [Placed(ast.Name(name, ast.Load()), scope, _END) for name in names]
+        closed = close(reading.tracer, *wanted)
+        if closed is not None and closed.texts == names:
+            yield replace(closed, texts=("\n".join(map(ast.unparse, whole)),))
 
 
 def _statements(reading: Reading, construction: ast.Call) -> Iterator[tuple[ast.stmt, Scope]]:
@@ -166,27 +179,30 @@ class _Renaming(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _bindings(
-    reading: Reading, statement: ast.stmt, scope: Scope
-) -> tuple[tuple[str, str], ...] | None:
-    """What the names of a statement stand for, None where one is not in sight."""
-    names = tuple(_free(statement))
-    wanted = [Placed(ast.Name(name, ast.Load()), scope, _END) for name in names]
-    closed = close(reading.tracer, *wanted)
-    return closed.bindings if closed is not None and closed.texts == names else None
-
-
-def _free(statement: ast.stmt) -> Iterable[str]:
-    """The names that a statement reads and does not give itself."""
-    names = [node for node in walk(statement) if isinstance(node, ast.Name)]
+def free(statements: Iterable[ast.stmt]) -> Iterable[str]:
+    """The names that statements read and do not give themselves."""
+    nodes = [node for statement in statements for node in walk(statement)]
+    names = [node for node in nodes if isinstance(node, ast.Name)]
     own = {MADE, *(node.id for node in names if isinstance(node.ctx, ast.Store))}
-    own |= {node.arg for node in walk(statement) if isinstance(node, ast.arg)}
-    own |= {node.name for node in walk(statement) if isinstance(node, ast.FunctionDef)}
+    own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     return dict.fromkeys(node.id for node in names if node.id not in own)
 
 
-def _helpers(statement: ast.stmt, scope: Scope) -> Iterator[ast.stmt]:
-    """The functions beside a statement, in the same function, that it names."""
-    for child in scope.children:
-        if not scope.is_module and child.function and child.function.name in _free(statement):
-            yield child.function
+def _helpers(
+    reading: Reading, statement: ast.stmt, scope: Scope, *, abroad: bool
+) -> list[ast.stmt]:
+    """The functions that a statement names, and those that they name, the latter first."""
+    known = {child.function.name: child.function for child in scope.children if child.function}
+    if scope.is_module and not abroad:
+        return []
+    if abroad:
+        outer = ((name, each.function) for name, each in reading.functions.items())
+        known = {name: function for name, function in outer if function} | known
+    found: list[ast.stmt] = []
+    for _ in range(_DEEPEST):
+        named = [known[name] for name in free([*found, statement]) if name in known]
+        if not named:
+            break
+        found = [*named, *found]
+    return found

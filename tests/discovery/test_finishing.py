@@ -99,3 +99,30 @@ train(Net())
     first, *_ = read(f"{_NET}\n{program}\n").models[0].candidates
     assert [text.splitlines()[0] for text in first.then] == ["def zero(m):"]
     assert first.then[0].endswith("\n_made.apply(zero)")
+
+
+def test_what_another_file_does_to_a_model_is_done_to_it(read: Read) -> None:
+    train = """
+import torch
+import torch.nn as nn
+from torch.nn import init
+from model import Net
+def fill(weight, gain):
+    init.xavier_normal_(weight, gain=gain)
+def draw_all(m):
+    if isinstance(m, nn.Linear):
+        fill(m.weight, 0.5)
+def main():
+    net = Net()
+    net.apply(draw_all)
+"""
+    first, *_ = read(_NET, others={"train.py": train}).models[0].candidates
+    assert first.then[0].startswith("def fill(weight, gain):")
+    assert first.then[0].endswith("\n_made.apply(draw_all)")
+    assert dict(first.bindings).keys() == {"init", "nn"}
+
+
+def test_what_only_another_file_knows_is_not_done(read: Read) -> None:
+    train = "from model import Net\nfrom other import draw_all\nnet = Net()\nnet.apply(draw_all)\n"
+    candidates = read(_NET, others={"train.py": train}).models[0].candidates
+    assert {candidate.then for candidate in candidates} == {()}
