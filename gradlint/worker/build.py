@@ -33,6 +33,7 @@ from gradlint.worker.entries import entries, has_forward
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.imagined import Imagination
 from gradlint.worker.inputs import Search, TooSlowError
+from gradlint.worker.makers import may_train
 from gradlint.worker.offline import without_weights
 from gradlint.worker.recipe import (
     Built,
@@ -118,7 +119,14 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         late = huge and isinstance(built, TooSlowError)
         if late or (built.stage == "build" and not _takes_too_much(built)):
             failures = [built]  # because it would fail with any amount of memory
-    error = _latest(failures, request.name, getattr(module, request.name, None))
+    target = getattr(module, request.name, None)
+    error = _latest(failures, request.name, target)
+    if (
+        error.stage == "build"
+        and not isinstance(error.error, ImportError)
+        and not may_train(target)
+    ):
+        raise UserError("build", NoParametersError(request.name)) from error
     raise error
 
 

@@ -1,0 +1,59 @@
+"""A class that cannot be built is no model if nothing in its source could be trained."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from gradlint.protocol.wire import TraceModel
+from gradlint.worker.build import NoParametersError, build
+from gradlint.worker.failure import UserError
+from gradlint.worker.makers import may_train
+from tests.worker.models import module_of
+
+_RESIZE = """
+def pair(size):
+    if len(size) != 2: raise ValueError("two sides are wanted")
+    return size
+class Net(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.size = pair(size)
+    def forward(self, x):
+        return nn.functional.interpolate(x, self.size)
+"""
+
+
+def _imported(monkeypatch: pytest.MonkeyPatch, source: str) -> ModuleType:
+    module = module_of(source)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+def test_what_names_no_layer_has_nothing_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = _imported(monkeypatch, _RESIZE)
+    assert not may_train(module.Net)
+    with pytest.raises(UserError) as raised:
+        build(module, TraceModel("Net", (), 0))
+    assert isinstance(raised.value.error, NoParametersError)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("self.size = pair(size)", "self.size = nn.Parameter(pair(size))"),
+        ("self.size = pair(size)", "self.register_parameter('size', pair(size))"),
+        ("return size", "return nn.Linear(*size)"),
+        ("class Net(nn.Module)", "class Net(nn.Linear)"),
+    ],
+    ids=["a parameter", "registered", "a layer of a function", "a layer itself"],
+)
+def test_what_names_one_may_have(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    assert may_train(_imported(monkeypatch, _RESIZE.replace(old, new)).Net)
+
+
+def test_of_what_cannot_be_read_nothing_is_said() -> None:
+    assert may_train(None)
+    assert may_train(type("Net", (module_of(_RESIZE).Net,), {}))
