@@ -53,7 +53,7 @@ def finished_elsewhere(
     """The candidates, initialised as the nearest other file does it that constructs the class."""
     if "." in name or any(item.built_from is BuiltFrom.USE_IN_FILE for item in candidates):
         return candidates
-    for file in reading.project.naming(rf"\b{name}\("):
+    for file in reading.project.naming(rf"(?<!class )\b{name}\(", all_count=False):
         source = read(file.path, file.path.name)
         tree = None if isinstance(source, Unreadable) else parse(source)
         if isinstance(source, Unreadable) or not isinstance(tree, ast.Module):

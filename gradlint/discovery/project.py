@@ -54,21 +54,27 @@ class Project:
 
     def texts(self) -> Mapping[Path, str]:
         """The text of each Python and settings file of the project, the nearest first."""
+        texts = self._unnoted()
+        self.lookups.read.update(map(str, texts))
+        return texts
+
+    def _unnoted(self) -> Mapping[Path, str]:
         if self._texts is None:
-            self._texts = {}
-            for path in self._near():
-                text = _text(path)
-                if text is not None:
-                    self.lookups.read.add(str(path))
-                    self._texts[path] = text
+            found = ((path, _text(path)) for path in self._near())
+            self._texts = {path: text for path, text in found if text is not None}
         return self._texts
 
-    def naming(self, pattern: str) -> Iterator[OtherFile]:
-        """The files with a match of `pattern` in their text, parsed, the nearest first."""
+    def naming(self, pattern: str, *, all_count: bool = True) -> Iterator[OtherFile]:
+        """The files with a match of `pattern` in their text, parsed, the nearest first.
+
+        What is read from a file rests on all others if `all_count`, else on those that match: what
+        is looked for on the chance that it is there would make every file rest on every other.
+        """
         wanted, left = re.compile(pattern, re.MULTILINE), _MOST_PARSED
-        for path, text in self.texts().items():
+        for path, text in (self.texts() if all_count else self._unnoted()).items():
             if left and path.suffix == ".py" and wanted.search(text):
                 left -= 1
+                self.lookups.read.add(str(path))
                 if (found := self.parsed(path)) is not None:
                     yield found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.discovery.conftest import Read
@@ -126,3 +128,9 @@ def test_what_only_another_file_knows_is_not_done(read: Read) -> None:
     train = "from model import Net\nfrom other import draw_all\nnet = Net()\nnet.apply(draw_all)\n"
     candidates = read(_NET, others={"train.py": train}).models[0].candidates
     assert {candidate.then for candidate in candidates} == {()}
+
+
+def test_a_model_rests_on_the_files_that_construct_it_and_not_on_all(read: Read) -> None:
+    others = {"train.py": "from model import Net\nnet = Net()\n", "other.py": "class Net: ...\n"}
+    program = read(_NET, others=others)
+    assert [Path(path).name for path in program.read] == ["train.py"]
