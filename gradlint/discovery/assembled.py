@@ -113,19 +113,24 @@ def _trained(reading: Reading) -> Callable[[str, ast.Call], bool]:
     asked = {
         construction
         for construction, calls in reading.method_calls.items()
-        if any(_asks(called) for called in calls)
+        if any(map(_asked, calls))
     }
     known = {holder.name for call in asked for holder in reading.holders.get(call, ())}
     named = {
-        ast.unparse(called.node.func.value)
+        ast.unparse(owner)
         for called in reading.outline.calls
-        if isinstance(called.node.func, ast.Attribute) and _asks(called)
+        if (owner := _asked(called)) is not None
     }
     return lambda name, call: call in asked or name in named - known
 
 
-def _asks(called: Called) -> bool:
-    return isinstance(called.node.func, ast.Attribute) and called.node.func.attr == "parameters"
+def _asked(called: Called) -> ast.expr | None:
+    """What a call asks for its parameters, None where it does something else."""
+    match called.node.func:
+        case ast.Attribute(value=owner, attr="parameters"):
+            return owner
+        case _:
+            return None
 
 
 def _bound(
@@ -177,12 +182,12 @@ def _finished(name: str, scope: Scope) -> str:
     if scope.is_module:
         return name
     gives = any(isinstance(value, ast.Name) and value.id == name for value in scope.returns)
-    return f"{scope.name}()" if gives and _needs_nothing(scope) else ""
+    return f"{scope.name}()" if gives and _is_callable(scope) else ""
 
 
 def _returned(reading: Reading, scope: Scope) -> Iterator[Assembled]:
     """`def make(): return nn.Sequential(…)`, where the function needs no arguments."""
-    if not _needs_nothing(scope):
+    if not _is_callable(scope):
         return
     for value in scope.returns:
         call = unwrapped(value, reading.imports)
@@ -190,12 +195,9 @@ def _returned(reading: Reading, scope: Scope) -> Iterator[Assembled]:
             yield Assembled(scope.name, call, scope, value.lineno, f"{scope.name}()")
 
 
-def _needs_nothing(scope: Scope) -> bool:
+def _is_callable(scope: Scope) -> bool:
     """Whether a scope is a function at the top level that can be called without arguments."""
-    function = scope.function
-    if function is None or scope.parent is None or not scope.parent.is_module:
-        return False
-    return len(function.args.args) <= len(function.args.defaults)
+    return scope.needs_nothing and scope.parent is not None and scope.parent.is_module
 
 
 def _is_model(

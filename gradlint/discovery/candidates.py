@@ -66,9 +66,9 @@ class Candidates:
 
     def _by_get_inputs(self, name: str, building: tuple[Candidate, ...]) -> Iterator[Candidate]:
         functions = self.reading.functions
-        inputs = ("*get_inputs()",) if _needs_nothing(functions.get("get_inputs")) else None
-        init = functions.get("get_init_inputs")
-        if init is not None and _needs_nothing(init):
+        drawing, init = functions.get("get_inputs"), functions.get("get_init_inputs")
+        inputs = ("*get_inputs()",) if drawing is not None and drawing.needs_nothing else None
+        if init is not None and init.needs_nothing:
             constructor = f"{name}({_init_arguments(init)})"
             yield Candidate(BuiltFrom.GET_INPUTS, constructor, inputs)
         elif inputs is not None:
@@ -93,11 +93,6 @@ def _distinct(candidates: tuple[Candidate, ...]) -> Iterator[Candidate]:
 def _is_hidden(scope: Scope) -> bool:
     """Whether a class stands in a function or the main block, where its name cannot be reached."""
     return any(around.function is not None or around.place.main for around in scope.outward)
-
-
-def _needs_nothing(scope: Scope | None) -> bool:
-    function = scope.function if scope else None
-    return function is not None and len(function.args.args) <= len(function.args.defaults)
 
 
 def _init_arguments(init: Scope) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.closing import Closed, close
-from gradlint.discovery.expressions import free_names
 from gradlint.discovery.finishing import free, steps
 from gradlint.discovery.frameworks import is_known
 from gradlint.discovery.outline import Called
@@ -54,38 +53,35 @@ def finished_elsewhere(
     if "." in name or any(item.built_from is BuiltFrom.USE_IN_FILE for item in candidates):
         return candidates
     for file in reading.project.naming(rf"(?<!class )\b{name}\(", all_count=False):
-        source = read(file.path, file.path.name)
-        tree = None if isinstance(source, Unreadable) else parse(source)
-        if isinstance(source, Unreadable) or not isinstance(tree, ast.Module):
-            continue
-        around = reading.neighbourhood
-        other = read_outline(source, tree, around.root, around.lookups)
-        for called in other.outline.calls:
-            if _constructs(called, name, file, reading):
-                done = [
-                    step
-                    for step in steps(other, called.node, abroad=True)
-                    if all(_is_had(each, reading, file, step) for each in _free(step))
-                ]
-                if done:
-                    return tuple(_with(candidate, done, file) for candidate in candidates)
+        if done := _done(reading, name, file):
+            return tuple(_with(candidate, done, file) for candidate in candidates)
     return candidates
+
+
+def _done(reading: Reading, name: str, file: OtherFile) -> list[Closed]:
+    """What another file does to the first instance of a class to which it does anything."""
+    if not any(_constructs(called, name, file, reading) for called in file.outline.calls):
+        return []
+    source = read(file.path, file.path.name)
+    tree = source if isinstance(source, Unreadable) else parse(source)
+    if isinstance(source, Unreadable) or isinstance(tree, Unreadable):
+        return []
+    around = reading.neighbourhood
+    other = read_outline(source, tree, around.root, around.lookups)
+    made = (each for each in other.outline.calls if _constructs(each, name, file, reading))
+    done = (
+        [step for step in steps(other, each.node, abroad=True) if _is_all_had(reading, file, step)]
+        for each in made
+    )
+    return next(filter(None, done), [])
 
 
 def _with(candidate: Candidate, done: list[Closed], file: OtherFile) -> Candidate:
     bindings = dict(candidate.bindings)
     for step in done:
-        needed = ((name, text) for name in _free(step) if (text := _import(name, file)))
-        bindings = {**dict(needed), **bindings, **dict(step.bindings)}
+        bindings = dict(_imported(step, file)) | bindings | dict(step.bindings)
     then = tuple(text for step in done for text in step.texts)
     return replace(candidate, bindings=tuple(bindings.items()), then=then)
-
-
-def _free(step: Closed) -> Iterable[str]:
-    texts = (*step.texts, *(text for _, text in step.bindings))
-    bound = {name for name, _ in step.bindings}
-    trees = [statement for text in texts for statement in ast.parse(text).body]
-    return [name for name in free(trees) if name not in bound]
 
 
 def _constructs(called: Called, name: str, file: OtherFile, reading: Reading) -> bool:
@@ -132,16 +128,18 @@ def _in_sight(reading: Reading, file: OtherFile, placed: Placed) -> bool:
     closed = close(file.tracer, placed)
     if closed is None or _is_still_none(placed, closed):
         return False
-    return all(_is_had(name, reading, file, closed) for name in _names(closed))
+    return _is_all_had(reading, file, closed)
 
 
-def _is_had(name: str, reading: Reading, file: OtherFile, closed: Closed) -> bool:
-    """Whether a name of another file is bound, built in, imported, or a class of this file."""
-    return (
-        any(name == bound for bound, _ in closed.bindings)
+def _is_all_had(reading: Reading, file: OtherFile, closed: Closed) -> bool:
+    """Whether each name is bound, built in, imported, or a class of this file."""
+    bound = {name for name, _ in closed.bindings}
+    return all(
+        name in bound
         or hasattr(builtins, name)
         or _import(name, file) is not None
         or (name in reading.module.classes and name not in file.outline.defined)
+        for name in _names(closed)
     )
 
 
@@ -153,7 +151,7 @@ def _is_still_none(placed: Placed, closed: Closed) -> bool:
 
 def _names(closed: Closed) -> Iterator[str]:
     for text in (*closed.texts, *(text for _, text in closed.bindings)):
-        yield from free_names(ast.parse(text, mode="eval").body)
+        yield from free(ast.parse(text).body)
 
 
 def _import(name: str, file: OtherFile) -> str | None:

@@ -58,14 +58,14 @@ def substituted(expression: ast.expr, names: Mapping[str, str]) -> ast.expr:
             return _rebuilt(expression, lambda item: substituted(item, names))
 
 
-def free_names(expression: ast.expr, *, of_self: bool = False) -> tuple[str, ...]:
-    """The variables an expression reads, in order, without those it binds itself.
+def free_names(tree: ast.AST, *, of_self: bool = False) -> tuple[str, ...]:
+    """The variables that code reads, in order, without those that it binds itself.
 
     With `of_self`, attributes of `self` count as variables named `self.attribute`.
     """
     found: dict[str, None] = {}
     bound: set[str] = set()
-    stack: list[ast.AST] = [expression]
+    stack: list[ast.AST] = [tree]
     while stack:
         node = stack.pop()
         match node:
@@ -74,7 +74,7 @@ def free_names(expression: ast.expr, *, of_self: bool = False) -> tuple[str, ...
                 continue
             case ast.Name(id=name, ctx=ast.Load()):
                 found[name] = None
-            case ast.Name(id=name) | ast.arg(arg=name):
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.FunctionDef(name=name):
                 bound.add(name)
         stack.extend(reversed(list(ast.iter_child_nodes(node))))
     return tuple(name for name in found if name not in bound)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.closing import Closed, close
-from gradlint.discovery.expressions import walk
+from gradlint.discovery.expressions import free_names, walk
 from gradlint.discovery.outline import Scope
 from gradlint.discovery.reading import Reading
 from gradlint.protocol.wire import MADE, Candidate
@@ -69,7 +69,7 @@ def steps(reading: Reading, construction: ast.Call, *, abroad: bool = False) -> 
     for statement, scope in _statements(reading, construction):
         helpers = _helpers(reading, statement, scope, abroad=abroad)
         whole = [*helpers, statement]
-        names = tuple(free(whole))
+        names = free(whole)
         wanted = [Placed(ast.Name(name, ast.Load()), scope, _END) for name in names]
         closed = close(reading.tracer, *wanted)
         if closed is not None and closed.texts == names:
@@ -179,14 +179,9 @@ class _Renaming(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def free(statements: Iterable[ast.stmt]) -> Iterable[str]:
-    """The names that statements read and do not give themselves."""
-    nodes = [node for statement in statements for node in walk(statement)]
-    names = [node for node in nodes if isinstance(node, ast.Name)]
-    own = {MADE, *(node.id for node in names if isinstance(node.ctx, ast.Store))}
-    own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    own |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    return dict.fromkeys(node.id for node in names if node.id not in own)
+def free(statements: list[ast.stmt]) -> tuple[str, ...]:
+    """The names that statements on a finished model read and do not give themselves."""
+    return tuple(name for name in free_names(ast.Module(statements, [])) if name != MADE)
 
 
 def _helpers(

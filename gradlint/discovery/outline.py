@@ -80,6 +80,12 @@ class Scope:
         return node if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else None
 
     @property
+    def needs_nothing(self) -> bool:
+        """Whether it is a function that can be called without arguments."""
+        function = self.function
+        return function is not None and len(function.args.args) <= len(function.args.defaults)
+
+    @property
     def outward(self) -> Iterator[Scope]:
         """This scope and those around it, innermost first."""
         scope: Scope | None = self

@@ -16,6 +16,7 @@ from gradlint.protocol.wire import Candidate
 from gradlint.worker.attempt import frames_of, tried
 from gradlint.worker.refusals import VARIADIC, Construction, mentioned
 from gradlint.worker.sources import evaluated
+from gradlint.worker.typed import reached
 from gradlint.worker.usual import usual
 
 _DEMAND = re.compile(
@@ -173,9 +174,7 @@ def _enumerated(case: Construction) -> Iterator[Candidate]:
 
 def _reached(case: Construction, kind: type) -> str:
     """How the module of the candidate reaches a class."""
-    if case.classes.get(kind.__name__) is kind:
-        return kind.__name__
-    return f"__import__('importlib').import_module('{kind.__module__}').{kind.__name__}"
+    return kind.__name__ if case.classes.get(kind.__name__) is kind else reached(kind)
 
 
 def _instance(case: Construction, kind: type) -> str:

@@ -32,9 +32,6 @@ BATCH = 8
 _ATTEMPTS = 40
 _SECONDS = 10.0  # of processor time, because a busy machine must not change what is found
 _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
-_PATIENCE = (
-    10.0  # of one pass that was not foreseen to be slow, because tensors without values wait
-)
 _VOLUME = 1 << 24
 _UNSET = 2  # passes that fail for what a configuration lacks, because inputs seldom stand for that
 _PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
