@@ -56,10 +56,14 @@ _USUAL: dict[str, str] = {
         num_repeats levels num_levels n_levels top_k topk num_modules expansion factor scale upscale
         strides
         """,
-    "1": "stride groups dilation cardinality num_directions output_padding n_samples dilation_rate",
+    "1": """
+        stride groups dilation cardinality num_directions output_padding n_samples dilation_rate
+        max_value max_val
+        """,
     "0": """
         padding layer_idx idx index pad_idx padding_idx pad_token_id layer_id block_idx layer_index
         pad src_pad_idx trg_pad_idx tgt_pad_idx layer_number drop_path drop_path_rate
+        min_value min_val
         """,
     "0.1": """
         dropout drop dropout_rate dropout_p p_drop drop_rate drop_prob dropout_prob p dropout_ratio
@@ -81,6 +85,7 @@ _USUAL: dict[str, str] = {
     "(3, 32, 32)": "input_shape img_shape image_shape obs_shape observation_shape in_shape",
     "1e-5": "eps epsilon layer_norm_eps norm_eps layer_norm_epsilon rms_norm_eps",
     "1e-3": "lr learning_rate",
+    "0.25": "se_ratio squeeze_ratio",
     "1.0": "alpha gamma temperature tau",
     "0.02": "init_std initializer_range std",
     "'relu'": "activation_name act_name nonlinearity activation_type act_type act activation",
@@ -137,14 +142,14 @@ _PATTERNS = tuple(
             r"(n|num|nb|number)_?(of_)?\w*(filter|feature|feat|channel|unit|hidden|neuron|dim)s?",
             "64",
         ),
-        (r"\w*(dropout|drop)(_p|_prob|_rate|_ratio)?", "0.1"),
+        (r"\w*(dropout|drop|drop_connect)(_p|_prob|_rate|_ratio)?|\w*momentum", "0.1"),
         (r"\w*kernel_?sizes?", "3"),
         (r"(\w+_)?shift(_size)?s?", "0"),
         (r"\w*_?(img|image)_?size", "32"),
         (r"\w*patch_?size", "4"),
         (r"\w*(in|input|img|image)_(channels?|chans?|ch|nc|planes)", "3"),
         (r"\w*(max|seq)\w*_(len|length)", "32"),
-        (r"(use|with|is|has|return|enable|apply|include|share|add|do)_\w+", "False"),
+        (r"(use|with|is|has|return|enable|apply|include|share|add|do)_\w+|\w+_skip", "False"),
         (r"\w+_(depths?|mult|multiplier|factor|repeats|layers|stages|levels)", "2"),
         (rf"(\w*_)?({_HIDDEN})\w*_?(dims?|size|channels?|features?|width|units|planes|chs?)", "64"),
         (r"(dim|d|size|hidden|channels?|units|width|features?)_\w+", "64"),

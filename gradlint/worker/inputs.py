@@ -25,6 +25,7 @@ from gradlint.worker.outputs import tensors_of
 from gradlint.worker.refitting import beyond_inputs
 from gradlint.worker.repairs import mismatch, repairs
 from gradlint.worker.restoring import Remembered
+from gradlint.worker.room import Narrow, doubled
 from gradlint.worker.specs import described
 from gradlint.worker.unset import left_unset
 
@@ -32,6 +33,7 @@ BATCH = 8
 _ATTEMPTS = 40
 _SECONDS = 10.0  # of processor time, because a busy machine must not change what is found
 _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
+_ROOMY = 3.0  # for larger images than a model needs to run, because a probe repeats their passes
 _VOLUME = 1 << 24
 _UNSET = 2  # passes that fail for what a configuration lacks, because inputs seldom stand for that
 _PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
@@ -99,7 +101,38 @@ class Search:
             beside = modality.beside(found, facts, forward)
             if beside is not None:
                 found = replace(self, limit=budget.left() / 2)._instead(found, beside)
-        return found
+        if self.sequence_length:
+            return found  # because nobody asked for more
+        return self._with_room(found, budget.left() / 2)
+
+    def _with_room(self, found: Guess, seconds: float) -> Guess:
+        """The same with larger images and signals, for as long as that leaves fewer layers cramped.
+
+        Because a network that halves its image five times sees one pixel of 32 at its end.
+        """
+        facts, best = Facts(self.model), found
+        larger = doubled(found, facts)
+        try:
+            with Budget(min(seconds, _ROOMY)).enforced():
+                _, cramped = self._watched(found) if larger is not None else (found, 0)
+                while cramped and larger is not None:
+                    roomy, left = self._watched(larger)
+                    if isinstance(roomy, Failure) or left >= cramped:
+                        break
+                    best, cramped, larger = roomy, left, doubled(roomy, facts)
+        except OutOfTimeError as error:
+            released(error)
+        return best
+
+    def _watched(self, guess: Guess) -> tuple[Guess | Failure, int]:
+        """The guess with a batch that runs, and how many calls then see one place alone."""
+        narrow = Narrow()
+        with narrow.watching(self.model):
+            confirmed = self._confirmed(guess, 0.0)
+        if isinstance(confirmed, Failure):
+            released(confirmed.error)
+            return confirmed, narrow.count
+        return confirmed[0], narrow.count
 
     def _instead(self, found: Guess, wanted: Guess) -> Guess:
         """What `wanted` leads to if that runs, else what was found."""
