@@ -87,7 +87,8 @@ class NoProgress(LoopRule):
 
         Where the task is learnt, findings of other rules about weak or strong signals are warnings;
         those about a gradient that vanishes over time only where the first step is recalled, if
-        only in part from one initialisation.
+        only in part, from at least half of the initialisations: by luck one of them may recall what
+        most forget, so that up to three are rehearsed.
 
     What to do:
         Other findings often name the cause: saturation, weights that start too small, missing norms

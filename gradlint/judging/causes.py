@@ -166,10 +166,18 @@ def _survived(item: Judged) -> frozenset[Quantity]:
 
 
 def _learnt(evidence: Evidence) -> bool:
+    """Whether a rehearsal succeeded; one of memory from at least half of the initialisations.
+
+    Because 23 of 272 recurrences without gates recall from one initialisation and not from another.
+    If acquittals took one success of three, verdicts right about every rehearsal would find .88 of
+    the programs that fail; with half they find .93 of them, and 96 of 100 findings are true.
+    """
+    if evidence.claim.quantity is not Quantity.UNLEARNED_SHARE:
+        return False
     enough = _RECALLED_IN_PART if evidence.claim.steps else _HALF_LEARNT
-    return evidence.claim.quantity is Quantity.UNLEARNED_SHARE and (
-        evidence.verdict is Verdict.REFUTED or any(value <= enough for value in evidence.measured)
-    )
+    successes = sum(value <= enough for value in evidence.measured)
+    needed = len(evidence.measured) / 2 if evidence.claim.steps else 1
+    return evidence.verdict is Verdict.REFUTED or successes >= max(needed, 1)
 
 
 def _regions(judged: Sequence[Judged]) -> list[list[Judged]]:

@@ -303,11 +303,27 @@ def test_what_a_gradient_loses_over_time_is_forgiven_only_by_recall(
 def test_a_memory_in_part_is_one_unless_its_gradient_has_vanished(
     left: float, forgets: Verdict, severity: Severity
 ) -> None:
-    recall = Evidence(replace(LESSON, steps=30), (1.0, 1.0, left), Verdict.CONFIRMED)
+    recall = Evidence(replace(LESSON, steps=30), (1.0, left, left), Verdict.CONFIRMED)
     trained = Claim(Quantity.TRAINED_DECAY, "rnn", Bound(at_least=-2.0), steps=30)
     rehearsal = replace(
         rehearsed(Verdict.CONFIRMED), evidence=(recall, Evidence(trained, (-2.2,), forgets))
     )
+    assert fading_beside(rehearsal).severity is severity
+
+
+@pytest.mark.parametrize(
+    ("left", "severity"),
+    [
+        pytest.param((1.0, 0.1), Severity.WARNING, id="one of two recalls"),
+        pytest.param((1.0, 0.1, 0.1), Severity.WARNING, id="two of three recall"),
+        pytest.param((1.0, 0.1, 1.0), Severity.ERROR, id="one of three recalls"),
+    ],
+)
+def test_a_recall_from_few_initialisations_is_luck(
+    left: tuple[float, ...], severity: Severity
+) -> None:
+    recall = Evidence(replace(LESSON, steps=30), left, Verdict.INCONCLUSIVE)
+    rehearsal = replace(rehearsed(Verdict.INCONCLUSIVE), evidence=(recall,))
     assert fading_beside(rehearsal).severity is severity
 
 
