@@ -147,6 +147,7 @@ _PATTERNS = tuple(
         (r"(\w+_)?shift(_size)?s?", "0"),
         (r"\w*_?(img|image)_?size", "32"),
         (r"\w*patch_?size", "4"),
+        (r"(latent|z)_(channels?|chans?)", "4"),
         (r"\w*(in|input|img|image)_(channels?|chans?|ch|nc|planes)", "3"),
         (r"\w*(max|seq)\w*_(len|length)", "32"),
         (r"(use|with|is|has|return|enable|apply|include|share|add|do)_\w+|\w+_skip", "False"),

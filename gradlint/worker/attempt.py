@@ -80,12 +80,16 @@ def _frames_around(step: TracebackType | None) -> Iterator[FrameType]:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One level of the failing call stack: the line that ran, and the names it could see."""
+    """One level of the failing call stack: the line that ran, and the names it could see.
+
+    `parameters` are those of the function that have a name of their own, in order.
+    """
 
     file: str
     function: str
     text: str
     variables: Mapping[str, object]
+    parameters: tuple[str, ...] = ()
 
     @property
     def users(self) -> bool:
@@ -106,7 +110,8 @@ def frames_of(error: BaseException) -> tuple[Frame, ...]:
 def _frame(frame: FrameType, line: int, last: int) -> Frame:
     code = frame.f_code
     texts = (linecache.getline(code.co_filename, n).strip() for n in range(line, last + 1))
-    return Frame(code.co_filename, code.co_name, " ".join(texts), dict(frame.f_locals))
+    named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return Frame(code.co_filename, code.co_name, " ".join(texts), dict(frame.f_locals), named)
 
 
 def _last_line(step: TracebackType) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gradlint.worker.case import Case, Repair
+from gradlint.worker.case import Case, Repair, reshape
 from gradlint.worker.guesses import Argument, Guess
-from gradlint.worker.specs import Normal, Shape, Whole, reshaped
+from gradlint.worker.specs import Constant, Normal, Shape, Whole, reshaped
 
 _SIZES = re.compile(
     r"batch_size, but got (\d+) \(batch_size=(\d+)\)"
@@ -55,5 +55,44 @@ def _one_by_one(case: Case) -> Iterator[Guess]:
     yield case.guess.sized(batch=1, time=1)
 
 
-BATCHES: tuple[Repair, ...] = (_time_first, _one_by_one)
+def in_steps(case: Case) -> Iterator[Guess]:
+    """Several arguments that have one row for each sample have one for each step of it instead."""
+    shapes = {item.name: getattr(item.spec, "shape", ()) for item in case.guess.arguments}
+    flat = [name for name, shape in shapes.items() if shape[:1] == ("batch",) and len(shape) < 3]
+    if len(flat) < 2 or any("time" in shape for shape in shapes.values()):
+        return
+    guess = case.guess
+    for item in case.guess.arguments:
+        if item.name in flat:
+            shape = ("batch", "time", *shapes[item.name][1:])
+            guess = guess.having(item.name, reshaped(item.spec, shape))
+    yield guess
+
+
+def _grouped(case: Case) -> Iterator[Guess]:
+    """A number of ours is how many samples belong together, as frames do, and is above the batch.
+
+    Because nothing is left of a batch that is divided by more than it has.
+    """
+    counts = (item.spec.value for item in case.guess.arguments if isinstance(item.spec, Constant))
+    for count in counts if case.failure.text.startswith("shape '[0,") else ():
+        if type(count) is int and count > case.guess.size["batch"]:
+            yield case.guess.sized(batch=2 * count)
+
+
+_JOINED = re.compile(r"Expected (?:size )?(\d+)(?: in dimension \d)? but got (?:size )?(\d+)")
+
+
+def _repeated(case: Case) -> Iterator[Guess]:
+    """The model repeats an argument for each sample, which is therefore given once."""
+    found, batch = _JOINED.search(case.failure.text), case.guess.size["batch"]
+    if found and (int(found[1]), int(found[2])) == (batch, batch**2) and case.failure.call:
+        for tensor in case.failure.call.tensors():
+            for item in case.blamed(tensor) if batch**2 in tensor.shape else ():
+                shape: Shape = getattr(item.spec, "shape", ())
+                if shape[:1] == ("batch",):
+                    yield from reshape(case, item, (1, *shape[1:]))
+
+
+BATCHES: tuple[Repair, ...] = (_grouped, _repeated, _time_first, _one_by_one)
 """The repairs, the most specific first."""

@@ -22,6 +22,7 @@ from torch.nn.parameter import UninitializedParameter
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.attempt import released, told, tried
 from gradlint.worker.budget import Budget, OutOfTimeError
+from gradlint.worker.conditional import conditioned
 from gradlint.worker.constructors import (
     by_signature,
     open_call,
@@ -250,7 +251,7 @@ def _from(
                 first = error if early else first
             elif first is None or not str(first.error):
                 first = UserError("build", NoForwardError(_unrun(form.method, error.error)))
-            changed = _changed(form, model, error.error)
+            changed = _changed(module, form, model, error.error)
             fits = [c for c in changed if c.constructor not in seen]
             seen.update(item.constructor for item in fits)
             fitted += 1
@@ -297,8 +298,11 @@ def _is_but_large(error: UserError, before: UserError | None) -> bool:
     return isinstance(error.error, TooLargeError) and not built
 
 
-def _changed(form: Candidate, model: nn.Module, cause: BaseException) -> Iterator[Candidate]:
+def _changed(
+    module: ModuleType, form: Candidate, model: nn.Module, cause: BaseException
+) -> Iterator[Candidate]:
     """The candidate with other arguments, where those are why no inputs run."""
+    yield from conditioned(form, model, cause, namespace_of(module, form))
     yield from completed(form, model, cause)
     yield from with_heads(form, cause)
     yield from refitted(form, cause)

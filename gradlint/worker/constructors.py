@@ -262,7 +262,7 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
 
 def _extended(call: str, names: list[str]) -> str:
     """A call such as `dict(a=1)` with usual values for further keywords."""
-    more = ", ".join(f"{name}={usual(name)}" for name in names)
+    more = ", ".join(f"{name}={usual(name)}" for name in names if f"{name}=" not in call)
     return f"{call[:-1]}{', ' if call[-2] != '(' else ''}{more})"
 
 
@@ -330,7 +330,7 @@ def _choices(case: Construction) -> Iterator[Candidate]:
     named = (case.classes.get(word) for word in re.findall(r"[A-Za-z_]\w*", case.line()))
     listed = re.search(r"(?:one of|choose from|available\W+(?:\w+\W+)?)[\s:]+(.*)", case.text)
     options = _QUOTED.findall(f"{case.text} {case.line()}")
-    options += re.findall(r"(?<![\w.\-])[\w.\-]+(?=,|$)", listed[1]) if listed else []
+    options += re.findall(r"(?<![\w.\-])\w[\w.\-]*(?=,|$)", listed[1]) if listed else []
     options += [value for value in named if isinstance(value, str) and value]
     numbers = re.findall(r"\b\d+\b", lists[1]) if lists else []
     bad = [n for n, v in texts.items() if isinstance(v, str) and (v in case.text or n in case.text)]

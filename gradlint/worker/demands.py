@@ -22,7 +22,7 @@ from gradlint.worker.usual import usual
 _DEMAND = re.compile(
     r"(must|should|needs? to|has to|have to) (also |either )?(be )?"
     r"(passed|provide|provided|specif\w+|give|given|set|define|defined|pass)\b|required|"
-    r"cannot be None|not be None|missing"
+    r"cannot be None|not be None|missing|([Ee]xactly|[Aa]t least|[Ee]ither) one of"
 )
 _ADVICE = re.compile(r"\b([a-z]\w*) ?=+ ?(True|False|None|-?\d+(?:\.\d+)?|'\w+'|\"\w+\")")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gradlint.worker.facts import Facts
 from gradlint.worker.forwards import Forward
 from gradlint.worker.roles import ideas_for
-from gradlint.worker.specs import SPATIAL, Spec, draw, volume
+from gradlint.worker.specs import SPATIAL, Normal, Spec, Whole, draw, volume
 
 _SIZES = {
     "batch": 2,
@@ -22,6 +22,9 @@ _SIZES = {
 }
 _SIZES |= {"nodes": 32, "edges": 96, "features": 16, "patches": 64, "cells": 144}
 _SIZES |= {"images": 0, "sounds": 0}
+
+
+_TENSORS = (Normal, Whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,17 @@ def first_guess(facts: Facts, sequence_length: int) -> Guess:
     main = forward.main
     keyword = replace(argument_for(facts, forward, main, 0), keyword=True)
     return guess.adding(keyword)
+
+
+def further(guess: Guess, facts: Facts) -> Iterator[Guess]:
+    """The same guess with the arguments that may be left out: all tensors, then each alone."""
+    forward = Forward.of(facts.model)
+    given = {item.name for item in guess.arguments}
+    names = [name for name in forward.optional if name not in given]
+    arguments = (argument_for(facts, forward, name, len(given)) for name in names)
+    more = [replace(item, keyword=True) for item in arguments if isinstance(item.spec, _TENSORS)]
+    yield replace(guess, arguments=(*guess.arguments, *more))
+    yield from map(guess.adding, more)
 
 
 def argument_for(facts: Facts, forward: Forward, name: str, index: int) -> Argument:

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,7 +19,7 @@ from gradlint.worker.cpu import on_cpu
 from gradlint.worker.facts import Facts
 from gradlint.worker.failure import UserError
 from gradlint.worker.forwards import Forward
-from gradlint.worker.guesses import Guess, first_guess
+from gradlint.worker.guesses import Guess, first_guess, further
 from gradlint.worker.multimodal import MODALITIES
 from gradlint.worker.outputs import tensors_of
 from gradlint.worker.refitting import beyond_inputs
@@ -61,6 +61,11 @@ class Agenda:
         if (key not in self._ranks or rank < self._ranks[key]) and guess.volume() <= _VOLUME:
             self._ranks[key] = rank
             heapq.heappush(self._queue, (rank, next(self._order), guess))
+
+    def add_all(self, rank: Rank, guesses: Iterable[Guess]) -> None:
+        """Add guesses of the same rank."""
+        for guess in guesses:
+            self.add(rank, guess)
 
     def __iter__(self) -> Iterator[Guess]:
         """The guesses that are still to be tried, while more may be added."""
@@ -188,6 +193,7 @@ class Search:
                 if not isinstance(confirmed, Failure):
                     if confirmed[1]:
                         return confirmed[0]
+                    agenda.add_all((0, True, 0.0), () if fallback else further(guess, facts))
                     fallback = fallback or confirmed[0]
                     continue
                 failure = confirmed

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import torch
 
+from gradlint.worker.absent import absent
 from gradlint.worker.attempt import Frame, sources_of
+from gradlint.worker.batches import in_steps
 from gradlint.worker.case import (
     Case,
     Repair,
@@ -41,7 +43,6 @@ from gradlint.worker.specs import (
     Ring,
     Size,
     Whole,
-    reshaped,
 )
 
 
@@ -232,7 +233,7 @@ def _dimensions(case: Case) -> Iterator[Guess]:
             yield from (with_shape(case, item, shape) for shape in usual_shapes(case, item, 1))
     if not (out_of_range or many or stated):
         return
-    yield from _in_steps(case)
+    yield from in_steps(case)
     for item in case.blamed(value):
         rank = len(case.shape(item.spec)) or (value.dim() if isinstance(value, torch.Tensor) else 0)
         ranks = [stated] if stated else [rank + 1, rank + 2]
@@ -252,20 +253,6 @@ def _stated_rank(text: str) -> int:
         r"(\d)-?[Dd][ -](?:\(\w+\) )?(?:input|tensor|array|vector)", text
     )
     return int(found[1]) if found else 0
-
-
-def _in_steps(case: Case) -> Iterator[Guess]:
-    """Several arguments that have one row for each sample have one for each step of it instead."""
-    shapes = {item.name: getattr(item.spec, "shape", ()) for item in case.guess.arguments}
-    flat = [name for name, shape in shapes.items() if shape[:1] == ("batch",) and len(shape) < 3]
-    if len(flat) < 2 or any("time" in shape for shape in shapes.values()):
-        return
-    guess = case.guess
-    for item in case.guess.arguments:
-        if item.name in flat:
-            shape = ("batch", "time", *shapes[item.name][1:])
-            guess = guess.having(item.name, reshaped(item.spec, shape))
-    yield guess
 
 
 def _missing(case: Case) -> Iterator[Guess]:
@@ -375,6 +362,7 @@ def _scalars(case: Case) -> Iterator[Guess]:
 MESSAGES: tuple[Repair, ...] = (
     _pooled,
     _small,
+    absent,
     _documented,
     _together,
     _missing,

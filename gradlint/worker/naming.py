@@ -56,6 +56,7 @@ _ITEM = re.compile(
     r"|rel(ation)?_types?"
 )
 _ACTION = re.compile(r"actions?|act|a|u")
+_SETTINGS = re.compile(r"(\w+_)?kwargs")
 
 
 def by_name(role: Role) -> Iterator[Spec]:
@@ -267,6 +268,12 @@ def _action(role: Role) -> Iterator[Spec]:
         yield Whole(("batch",), size)
 
 
+def _settings(role: Role) -> Iterator[Spec]:
+    """Keywords for another function, of which it needs none."""
+    yield Constant(None)
+    yield Group("dict", ())
+
+
 def _flag(role: Role) -> Iterator[Spec]:
     yield Constant(False)
 
@@ -293,6 +300,7 @@ def whole_number(role: Role) -> Spec:
 
 _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     KINDS,
+    (_SETTINGS, _settings),
     (_MASK, _mask),
     (_PAIRS, _pairs),
     *WIRING,

@@ -28,7 +28,7 @@ class Construction:
     candidate: Candidate
     call: ast.Call
     target: object
-    error: Exception
+    error: BaseException
     classes: Mapping[str, object]
 
     @property

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from gradlint.worker.attempt import sources_of
+from gradlint.worker.batches import in_steps
 from gradlint.worker.broadcasts import elementwise
 from gradlint.worker.case import (
     SIDES,
@@ -168,6 +169,7 @@ def _trailing(case: Case, value: torch.Tensor, shape: tuple[int, ...]) -> Iterat
         yield from resize(case, items, have[-1], shape[-1])
         yield from _split(case, items, have[-1], shape[-1])
         yield from shifted(case, items, 0, have[-1], shape[-1])
+        yield from in_steps(case)  # because joined in one row they may be rows one below the other
     for item in items:
         rank = len(case.shape(item.spec)) - len(shape)
         lead = ("batch", "time", "source")[: max(rank, 1)]
@@ -290,6 +292,10 @@ def _view(case: Case) -> Iterator[Guess]:
         yield from rescale(case, want / have)
     sample = want // batch
     yield from resize(case, items, have // batch, sample)
+    sizes_of = call.args[0].shape[1:] if isinstance(call.args[0], torch.Tensor) else ()
+    for size in reversed(sizes_of):  # because it may be taken apart, as the heads of features are
+        if size * want % have == 0:
+            yield from resize(case, items, size, size * want // have)
     for item in items:
         for inner in dict.fromkeys((sample, _last_wanted(case))):
             if inner > 1:

@@ -26,6 +26,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r".*(vocab|token|embeddings|words|items|users).*", "1000"),
     (r".*(class|label|output_(dim|size)|out_dim|action|target|tag).*", "10"),
     (r".*(img|image|input|in)_?(channels?|chans?|nc)|nc|channels|kernel\w*", "3"),
+    (r"(latent|z)_(channels?|chans?)", "4"),
     (r".*spatial_dims?|ndims?", "2"),
     (r".*(layers?|blocks|depth|repeats|stages|stacks|hops)", "2"),
     (r".*(heads?|groups|experts|ratio|patch\w*|expansion\w*|upscale\w*|scale\w*)", "4"),

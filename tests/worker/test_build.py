@@ -285,6 +285,11 @@ GUARDED = {
         "dim, depth=None",
         "Net(dim=64)",
     ),
+    "one of several arguments that the message names": (
+        "if (size is None) == (ratio is None): raise ValueError('Exactly one of `size`, `ratio`.')",
+        "dim, size=None, ratio=None",
+        "Net(dim=64)",
+    ),
     "a keyword that is taken without being named": (
         "size = kwargs['num_tokens']",
         "dim, **kwargs",
@@ -516,6 +521,28 @@ class TestConstructorErrors:
         wanted = request("Net(Config())", built_from=BuiltFrom.EXAMPLE_INPUT)
         built = build(module_of(source), wanted)
         assert built.candidate == Candidate(BuiltFrom.NAMES, "Net(Config(vocab_size=1000))")
+
+    @pytest.mark.parametrize(
+        ("condition", "given"),
+        [("extra is not None", "extra=64"), ("double and width", "double=True")],
+        ids=["a size", "a flag"],
+    )
+    def test_what_an_attribute_is_set_for_is_given_where_forward_reads_it(
+        self, condition: str, given: str
+    ) -> None:
+        source = f"""
+            class Net(nn.Module):
+                def __init__(self, width, extra=None, double=False):
+                    super().__init__()
+                    self.first = nn.Linear(width, width)
+                    if {condition}:
+                        self.second = nn.Linear(width, width)
+
+                def forward(self, x):
+                    return self.second(self.first(x))
+        """
+        built = build(module_of(source), request("Net(width=8)", built_from=BuiltFrom.NAMES))
+        assert built.candidate.constructor == f"Net(width=8, {given})"
 
     def test_a_longest_length_is_made_what_is_passed_on(self) -> None:
         source = """

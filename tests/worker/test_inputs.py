@@ -1053,6 +1053,83 @@ CASES = {
         ),
         ("float32[3,6]",),
     ),
+    "a part meets the None of an optional argument under another name": (
+        """
+class Pool(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(6, 3)
+    def forward(self, x):
+        return self.l(x.permute(0, 2, 1).mean(2))
+
+class Styles(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pool = Pool()
+        self.table = nn.Embedding(5, 3)
+    def forward(self, hidden, kind):
+        return self.pool(hidden)[:, None] + self.table(kind)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(4, 3)
+        self.styles = Styles()
+    def forward(self, x, other=None, prompt=None, theme=None):
+        return self.l(x) + self.styles(prompt, kind=theme)
+""",
+        ("float32[8,32,4]", "prompt: float32[8,32,6]", "theme: int64[8,32]"),
+    ),
+    "what is joined along the second dimension is a sequence": (
+        net(
+            "self.a = nn.Linear(3, 6); self.n = nn.LayerNorm(6)",
+            "return self.n(torch.cat([x, self.a(y)], 1))[:, : x.shape[1]]",
+            "x, y",
+        ),
+        ("float32[8,32,6]", "float32[8,32,3]"),
+    ),
+    "so many samples as a number says belong together": (
+        net(
+            "self.l = nn.Linear(6, 2)",
+            "n, t, c = x.shape; return self.l(x.reshape(n // num_frames, num_frames, t, c))",
+            "x, num_frames: int",
+        ),
+        ("float32[8,32,6]", "4"),
+    ),
+    "what is repeated for each sample is given once": (
+        net(
+            "self.c = nn.Conv2d(5, 4, 3)",
+            "m = nn.functional.interpolate(pad_mask.float(), x.shape[-2:]); "
+            "return self.c(torch.cat([x, m.repeat(x.shape[0], 1, 1, 1)], 1))",
+            "x, pad_mask",
+        ),
+        ("float32[8,4,32,32]", "bool[1,1,1,32]"),
+    ),
+    "features are taken apart into heads": (
+        net(
+            "self.c = nn.Conv1d(12, 4, 3)",
+            "b, t, _ = x.shape; x = x.transpose(1, 2).reshape(b, 6, 12, t); "
+            "return self.c(x.mean(1))",
+        ),
+        ("float32[8,12,72]",),
+    ),
+    "keywords for another function are left out": (
+        net(
+            "self.l = nn.Linear(6, 2)",
+            "more = kwargs_of.copy() if kwargs_of is not None else {}; return self.l(x, **more)",
+            "x, kwargs_of",
+        ).replace("kwargs_of", "attention_kwargs"),
+        ("float32[8,6]", "None"),
+    ),
+    "only with an optional argument has a parameter a part in the output": (
+        net(
+            "self.l = nn.Linear(6, 2)",
+            "parts = [] if x is None else [x.mean(0)]; "
+            "parts += [] if end is None else [self.l(end).mean(0)]; return torch.cat(parts)",
+            "x=None, end=None",
+        ),
+        ("x: float32[8,6]", "end: float32[8,6]"),
+    ),
     "a decoder takes what an encoder gave": (
         net(
             "self.r = nn.GRUCell(6, 6); self.l = nn.Linear(12, 2)",

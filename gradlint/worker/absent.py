@@ -1,0 +1,97 @@
+"""Which argument of `forward` the None is that a failing line met, followed through the calls."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from torch import nn
+
+from gradlint.worker.attempt import Frame, tried
+from gradlint.worker.case import Case
+from gradlint.worker.facts import Facts
+from gradlint.worker.forwards import Forward
+from gradlint.worker.guesses import Guess, argument_for
+from gradlint.worker.role import Role
+from gradlint.worker.roles import ideas_for
+from gradlint.worker.specs import Constant, Spec
+
+_IDEAS = 4
+
+
+def absent(case: Case) -> Iterator[Guess]:
+    """None where a value is needed: the optional argument that it is, by whatever name it came.
+
+    What it is tell the layers behind it where it was met, then its own name.
+    """
+    users = [frame for frame in case.failure.frames if frame.users]
+    given = {item.name for item in case.guess.arguments}
+    missing = nones(users, case.facts.model) if "None" in case.failure.text else {}
+    for name, met in missing.items():
+        if name in case.forward.optional and name not in given:
+            argument = argument_for(case.facts, case.forward, name, len(given))
+            ideas = (*_ideas_where_met(users[-1], met), argument.spec, *argument.others)
+            for spec in dict.fromkeys(idea for idea in ideas[:_IDEAS] if idea != Constant(None)):
+                yield case.guess.adding(replace(argument, spec=spec, keyword=True))
+
+
+def _ideas_where_met(frame: Frame, name: str) -> tuple[Spec, ...]:
+    """What a parameter of the part is that met it, by the layer that takes it there."""
+    part = frame.variables.get("self")
+    if not isinstance(part, nn.Module) or name not in frame.parameters:
+        return ()
+    role = Role(Facts(part), Forward.of(part), name, 1)
+    return ideas_for(role.facts, role.forward, name, 1)[:1] if role.consumer() is not None else ()
+
+
+def nones(frames: Sequence[Frame], model: nn.Module) -> dict[str, str]:
+    """The parameters of the model's own method that are None on the innermost frame's line.
+
+    By their names there, those that the line knows them by. A frame is of the model if its `self`
+    is; `frames` are given outermost first.
+    """
+    inner = frames[-1] if frames else Frame("", "", "", {})
+    words = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", inner.text))
+    followed = {
+        word: _followed(frames, model, word)
+        for word in words
+        if inner.variables.get(word, 0) is None
+    }
+    return {name: word for word, name in followed.items() if name is not None}
+
+
+def _followed(frames: Sequence[Frame], model: nn.Module, name: str) -> str | None:
+    """The name of a variable of the innermost frame in the model's own method, if it is passed."""
+    current: str | None = name
+    for caller, callee in zip(reversed(frames[:-1]), reversed(frames), strict=False):
+        if callee.variables.get("self") is model or current is None:
+            break
+        current = _argument(caller, callee, current)
+    return current
+
+
+def _argument(caller: Frame, callee: Frame, name: str) -> str | None:
+    """The variable of the caller that it passes for a parameter, None where it passes no variable.
+
+    A wrapper that passes on all that it was given hands on the same name.
+    """
+    if name not in callee.parameters:
+        return name if name not in callee.variables else None
+    place = callee.parameters.index(name) - ("self" in callee.parameters[:1])
+    for call in _calls(caller.text):
+        if any(word.arg is None for word in call.keywords):
+            return name
+        keyed = (word.value for word in call.keywords if word.arg == name)
+        value = next(keyed, call.args[place] if place < len(call.args) else None)
+        if isinstance(value, ast.Name) and caller.variables.get(value.id, 0) is None:
+            return value.id
+    return None
+
+
+def _calls(text: str) -> list[ast.Call]:
+    """The calls in a line, whose statement may go on below it."""
+    parsed = tried(lambda: ast.parse(text if not text.endswith(":") else f"{text} pass"))
+    tree = parsed.value if isinstance(parsed.value, ast.AST) else ast.Module([], [])
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
