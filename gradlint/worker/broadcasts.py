@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 from gradlint.worker.attempt import Call, sources_of
 from gradlint.worker.case import (
@@ -44,6 +45,7 @@ def elementwise(case: Case) -> Iterator[Guess]:
                 yield from (case.guess.having(item.name, other) for other in item.others)
     yield from _stepped(case, tensors)
     yield from _in_depth(case, tensors, sizes[1])
+    yield from _at_the_end(case, tensors, sizes[1])
     yield from _masks(case, *sizes)
     if not min(sizes):
         return  # because nothing is left of what was too small
@@ -129,6 +131,17 @@ def _in_depth(case: Case, tensors: list[torch.Tensor], count: int) -> Iterator[G
         if isinstance(item.spec, Whole) and item.spec.shape == shape[:2]:
             spec = Normal(shape) if features else reshaped(item.spec, shape)
             yield case.guess.having(item.name, spec)
+
+
+def _at_the_end(case: Case, tensors: list[torch.Tensor], count: int) -> Iterator[Guess]:
+    """Each of `count` channels has a number of its own, so they stand in the last dimension."""
+    flat = len(tensors) == 2 and tensors[1].dim() == 1 and not sources_of(tensors[1])
+    if not flat or case.facts.first(nn.Conv1d, nn.Conv2d, nn.Conv3d) is not None:
+        return
+    for item in case.blamed(tensors[0]):
+        dims: Shape = getattr(item.spec, "shape", ())
+        if isinstance(item.spec, Normal) and dims[1:2] == (count,) and SIDES.issuperset(dims[2:]):
+            yield from reshape(case, item, ("batch", count))
 
 
 def _one_side(case: Case, have: int, want: int) -> Iterator[Guess]:

@@ -277,6 +277,10 @@ CASES = {
         ),
         ("float32[32,6]", "int64[2,96]", "edge_type: int64[96]"),
     ),
+    "channels stand at the end where each has a number of its own": (
+        net("self.in_channels = 6; self.w = nn.Parameter(torch.ones(6))", "return x * self.w"),
+        ("float32[8,6]",),
+    ),
     "a flattened image is a vector for a view": (
         net("self.l = nn.Linear(784, 3)", "return self.l(x.view(-1, 784))"),
         ("float32[8,784]",),
