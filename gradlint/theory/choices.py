@@ -41,7 +41,7 @@ def masked(call: Call) -> Step:
 
     A share s that gets the value v: q' = (1 - s) q + s v^2, gain 1 - s.
     """
-    step, hidden = passing(call), _hidden_share(call)
+    step, hidden = passing(call), hidden_share(call)
     if 0.0 < hidden < 1.0:
         return step._replace(moments=step.moments._replace(visible=1.0 - hidden, curve=None))
     share, value = _written_over(call)
@@ -75,7 +75,7 @@ def _written_over(call: Call) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-def _hidden_share(call: Call) -> float:
+def hidden_share(call: Call) -> float:
     """Of a choice between logits and a very negative number, or of the sum with a mask of such."""
     setting = call.layer.setting
     match call.name:
@@ -87,7 +87,7 @@ def _hidden_share(call: Call) -> float:
             return setting("argument1.mean")
         case "masked_fill" if setting("argument2", setting("value")) < _HIDDEN:
             return setting("argument1.mean", setting("mask.mean"))
-    for name in ("argument0", "argument1", "other"):
+    for name in ("argument0", "argument1", "other", "input"):
         mean, square = setting(f"{name}.mean"), setting(f"{name}.square")
         if mean < 0.0 and square > _HIDDEN**2:
             return min(mean * mean / square, 1.0)

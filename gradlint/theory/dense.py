@@ -175,7 +175,7 @@ def _product(
         count * one.local * two.square + _pairs(one, count, one.local, beside) * own,
         count * one.mean * two.mean,
         call.shape,
-        _product_axes(call.shape),
+        _axes_of_product(two, call),
         alike=two.local_correlation if keys else 0.0,
     )
     weighed = sums.across == POSITION and _is_weighing(one, count)
@@ -261,6 +261,14 @@ def _terms(one: tuple[int, ...], two: tuple[int, ...], out: tuple[int, ...]) -> 
         if size not in out or (size in two and out.count(size) < one.count(size)):
             sizes *= size
     return max(sizes, 1.0)
+
+
+def _axes_of_product(two: Moments, call: Call) -> str:
+    """Of many leading axes both factors have the same, such as chunks of an image or a text."""
+    axes, leading = _product_axes(call.shape), len(call.shape) - 2
+    if leading > 2 and two.shape[:leading] == call.shape[:leading]:
+        return two.axes[:leading] + axes[leading:]
+    return axes
 
 
 def _product_axes(shape: tuple[int, ...]) -> str:

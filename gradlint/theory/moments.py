@@ -53,6 +53,7 @@ class Moments(NamedTuple):
     1 or -1 where all elements have it, as behind a softplus or its negative, else 0. `skew` is
     E (z - m)^3, which adds up where independent terms do, as beside a rectified shortcut. `total`
     is the running total that this is a view of, two places of which differ by what lies between.
+    `factors` are the sizes and roles that each axis is made of, where one has several roles.
     """
 
     square: float
@@ -70,6 +71,7 @@ class Moments(NamedTuple):
     sign: int = 0
     skew: float = 0.0
     total: str = ""
+    factors: tuple[tuple[tuple[int, str], ...], ...] = ()
 
     @property
     def variance(self) -> float:
@@ -164,7 +166,7 @@ class Moments(NamedTuple):
 
     def sized(self, shape: tuple[int, ...]) -> Moments:
         """The same elements in axes of the same roles."""
-        return self if self.shape == shape else self._replace(shape=shape)
+        return self if self.shape == shape else self._replace(shape=shape, factors=())
 
     def shaped(self, shape: tuple[int, ...], axes: str) -> Moments:
         """The same elements in another shape, which are no function of others any more."""

@@ -6,8 +6,8 @@ import itertools
 import math
 from functools import lru_cache
 
+from gradlint.theory.grouping import Factors, are_mixed, factors_of, regrouped, roles_of
 from gradlint.theory.moments import (
-    BATCH,
     FEATURE,
     POSITION,
     Moments,
@@ -18,6 +18,8 @@ from gradlint.theory.moments import (
 from gradlint.theory.places import APART, ONE, READ_OUT, SCATTERED, Landing, gathered
 from gradlint.theory.step import UNCHANGED, Call, Gain, Step, filling
 
+_PARTING = ("split", "chunk", "tensor_split", "unbind")
+
 Settings = tuple[tuple[str, bool | int | float | str], ...]
 
 
@@ -26,52 +28,25 @@ def reshaped(call: Call) -> Step:
     before = call.first
     if before.shape == call.shape:
         return Step(before, (UNCHANGED,) * len(call.operands))
-    axes = _regrouped(before.shape, before.axes, call.shape)
-    return _moved(call, axes)
+    return _moved(call, *_viewed(before, call.shape))
 
 
-def _moved(call: Call, axes: str) -> Step:
+def _viewed(before: Moments, shape: tuple[int, ...]) -> tuple[str, tuple[Factors, ...]]:
+    """The roles of the axes of a view, and what they are made of."""
+    factors = regrouped(factors_of(before), shape)
+    return (roles_of(factors), factors) if factors else (default_axes(len(shape)), ())
+
+
+def _moved(call: Call, axes: str, factors: tuple[Factors, ...] = ()) -> Step:
     before = call.first
     after = before.shaped(call.shape, axes)
+    if are_mixed(factors):
+        after = after._replace(factors=factors)
     if POSITION in before.axes and POSITION not in axes:
         after = after._replace(local=before.square)
         if before.extent(POSITION) > 1:
             return Step(after, (Gain(1.0, lands=SCATTERED),) * len(call.operands))
     return Step(after, (UNCHANGED,) * len(call.operands))
-
-
-@lru_cache(maxsize=1024)
-def _regrouped(old: tuple[int, ...], roles: str, new: tuple[int, ...]) -> str:
-    """Roles of the new axes, by matching runs of axes with equal products."""
-    if math.prod(old) != math.prod(new) or len(roles) != len(old):
-        return default_axes(len(new))
-    result, i, j = "", 0, 0
-    while j < len(new):
-        start, begin = i, j
-        left, right = old[i] if i < len(old) else 1, new[j]
-        i, j = min(i + 1, len(old)), j + 1
-        while left != right:
-            if left < right and i < len(old):
-                left, i = left * old[i], i + 1
-            elif j < len(new):
-                right, j = right * new[j], j + 1
-            else:
-                break
-        result += _roles(roles[start:i], old[start:i], new[begin:j], leading=begin == 0)
-    return result[: len(new)]
-
-
-def _roles(roles: str, old: tuple[int, ...], new: tuple[int, ...], *, leading: bool) -> str:
-    seen = {role for role, size in zip(roles, old, strict=False) if size > 1} or set(roles)
-    if len(new) == 1:
-        inner = (FEATURE, POSITION, BATCH)  # because windows are joined to images behind the batch
-        for role in (BATCH, FEATURE, POSITION) if leading else inner:
-            if role in seen:
-                return role
-        return POSITION
-    if len(seen) == 1:
-        return seen.pop() * len(new)
-    return (roles + roles[-1:] * len(new))[: len(new)]
 
 
 def permuted(call: Call) -> Step:
@@ -82,7 +57,9 @@ def permuted(call: Call) -> Step:
         return _moved(call, axes_by_size(before, call.shape))
     if tuple(before.shape[axis] for axis in order) != call.shape:
         return _moved(call, axes_by_size(before, call.shape))
-    return _moved(call, "".join(before.axes[axis] for axis in order))
+    factors = factors_of(before) if before.factors else ()
+    moved = tuple(factors[axis] for axis in order) if factors else ()
+    return _moved(call, "".join(before.axes[axis] for axis in order), moved)
 
 
 @lru_cache(maxsize=1024)
@@ -94,14 +71,31 @@ def _order(name: str, settings: Settings, rank: int) -> tuple[int, ...] | None:
     ]
     if name in ("t", "mt", "h", "mh", "adjoint") and rank >= 2:
         numbers = [rank - 2, rank - 1]
-    if len(numbers) == rank and name in ("permute", "movedim"):
+    if len(numbers) == rank and name == "permute":
         return tuple(number % rank for number in numbers)
+    if len(numbers) == 2 and name in ("movedim", "moveaxis"):
+        order = [axis for axis in range(rank) if axis != numbers[0] % rank]
+        order.insert(numbers[1] % rank, numbers[0] % rank)
+        return tuple(order)
     if len(numbers) == 2 and name not in ("permute",) and rank >= 2:
         order = list(range(rank))
         one, two = (number % rank for number in numbers)
         order[one], order[two] = order[two], order[one]
         return tuple(order)
     return None
+
+
+def windowed(call: Call) -> Step:
+    """Windows of one axis, which may overlap: places inside of them are the last axis or the next.
+
+    Elements keep their moments, and what is in several windows gets the sum of their gradients.
+    """
+    before, rank = call.first, len(call.shape)
+    if rank != len(before.shape) + 1:
+        return reshaped(call)
+    inside = call.name == "unfold"
+    axes = before.axes + POSITION if inside else before.axes[:1] + POSITION + before.axes[1:]
+    return _moved(call, axes)
 
 
 def selected(call: Call) -> Step:
@@ -111,6 +105,9 @@ def selected(call: Call) -> Step:
     after = before._replace(shape=call.shape, axes=axes, spread=(), curve=None, parts=())
     if 1 < after.extent(POSITION) < before.extent(POSITION):
         after = after._replace(single=None)  # because the token was left out, as for its patches
+        if len(call.shape) == len(before.shape) and not call.name.startswith(_PARTING):
+            cut = after.elements / before.elements
+            return Step(after, (Gain(1.0, cut=cut),) * len(call.operands))
     if call.name.startswith("split") and len(call.shape) == len(before.shape):
         return Step(after, (UNCHANGED,))  # because the shape is that of the first of its parts
     if after.extent(POSITION) <= 1:
@@ -131,7 +128,7 @@ def _surviving(before: Moments, shape: tuple[int, ...]) -> str:
     if len(shape) == len(before.shape):
         return before.axes
     if len(shape) > len(before.shape):  # an index of None adds an axis
-        return _regrouped(before.shape, before.axes, shape)
+        return _viewed(before, shape)[0]
     axes, place = "", 0
     for axis, size in enumerate(before.shape):
         left = len(before.shape) - axis
@@ -177,8 +174,11 @@ def joined(call: Call) -> Step:
     after = after._replace(single=single.square if single else None, parts=joint)
     ends = list(itertools.accumulate((len(own) for own in leaves), initial=0))
     spans: list[tuple[int, int] | None] = [*itertools.pairwise(ends)] or [None] * len(parts)
+    along = len(parts) > 1 and _by_places(parts, after)
     gains = (
-        filling(part, size, after, size / whole)._replace(lands=lands, span=span)
+        filling(part, size, after, size / whole)._replace(
+            lands=lands, span=span, fills=size / whole if along else 0.0
+        )
         for part, size, lands, span in zip(parts, sizes, landings, spans, strict=True)
     )
     return Step(after, tuple(gains))
@@ -200,6 +200,19 @@ def _by_features(parts: list[Moments], whole: Moments) -> bool:
     return whole.axes[1:2] == FEATURE and all(
         part.shape[:1] + part.shape[2:] == whole.shape[:1] + whole.shape[2:] for part in parts
     )
+
+
+def _by_places(parts: list[Moments], whole: Moments) -> bool:
+    """Whether tensors of different sizes are joined along their positions."""
+    if len({part.shape for part in parts}) < len(parts):
+        return False
+    axes = {
+        i
+        for part in parts
+        for i, size in enumerate(whole.shape)
+        if part.shape[i : i + 1] != (size,)
+    }
+    return all(whole.axes[axis] == POSITION for axis in axes)
 
 
 def _holds(landing: Landing | None) -> bool:

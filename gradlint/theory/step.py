@@ -83,7 +83,8 @@ class Flow(NamedTuple):
     / 2). `overlap` is the mean of cos^2 between the gradients of two places, each with itself among
     them. `places` says which part of it positions have in common, `portions` the shares of the
     energy in the parts of features that were joined, where they differ from those of their sizes.
-    `open` is how much more of it lies at positive elements than their number says.
+    `open` is how much more of it lies at positive elements than their number says. `kept` is the
+    share of places that it lies in, where a selection has cut off the others.
     """
 
     energy: float
@@ -94,6 +95,7 @@ class Flow(NamedTuple):
     places: Places = APART
     portions: tuple[float, ...] = ()
     open: float = 1.0
+    kept: float = 1.0
 
     @property
     def typical(self) -> float:
@@ -117,7 +119,11 @@ class Flow(NamedTuple):
             _, places = together(((self.energy, places), (other.energy, other.places)))
         portions = self.portions if self.energy >= other.energy else other.portions
         open = share * self.open + (1.0 - share) * other.open
-        return Flow(energy, along, spread, self._noise_with(other), overlap, places, portions, open)
+        kept, noise = (
+            self.kept if self.energy >= other.energy else other.kept,
+            self._noise_with(other),
+        )
+        return Flow(energy, along, spread, noise, overlap, places, portions, open, kept)
 
     def _noise_with(self, other: Flow) -> float:
         """What both branches have gone through stays.
@@ -130,6 +136,9 @@ class Flow(NamedTuple):
             return common
         own = (self.energy / total) ** 2 * (self.noise - common)
         return common + own + (other.energy / total) ** 2 * (other.noise - common)
+
+
+_SAME = 1e-9  # within which two shares of places are one
 
 
 class Gain(NamedTuple):
@@ -147,7 +156,9 @@ class Gain(NamedTuple):
     `portions` are the shares of the energy that features get which were joined from several
     tensors, `span` says which of them are the operand's. `opening` is the share of elements that
     a rectifier lets through, where all of the gradient lies then; `opened` are a and b in a + b x,
-    what a sum makes of the flow's `open` x for a rectified term.
+    what a sum makes of the flow's `open` x for a rectified term. `cut` is what a selection leaves
+    and `fills` the share of places that the operand has of those that were joined: if just as many
+    are left of them, those are the operand's own, and so is all of the gradient.
     """
 
     factor: float
@@ -165,6 +176,8 @@ class Gain(NamedTuple):
     span: tuple[int, int] | None = None
     opening: float = 0.0
     opened: tuple[float, float] = (1.0, 0.0)
+    cut: float = 1.0
+    fills: float = 0.0
 
     def apply(self, flow: Flow, growth: float = 0.0) -> Flow:
         """The gradient at the operand, given that at the output; `growth` is |y| / |x|."""
@@ -186,6 +199,10 @@ class Gain(NamedTuple):
         open = self.opened[0] + self.opened[1] * flow.open
         if self.opening:
             factor, open = factor * flow.open, 1.0 / self.opening
+        kept = self.cut if self.cut < 1.0 else flow.kept
+        if self.fills and abs(kept - self.fills) < _SAME:
+            factor, aligned, along = (part / self.fills for part in (factor, aligned, along))
+            kept = 1.0
         energy = share * (factor * extra * rest + aligned * reaching * reaching)
         noise = self.noise + self.wander * overlap
         if self.alike < 1.0:
@@ -195,9 +212,8 @@ class Gain(NamedTuple):
             noise += flow.noise
         else:
             noise = flow.noise
-        return Flow(
-            max(energy, along * along), along, spread, noise, overlap, places, portions, open
-        )
+        energy = max(energy, along * along)
+        return Flow(energy, along, spread, noise, overlap, places, portions, open, kept)
 
     def _portioned(self, flow: Flow) -> tuple[float, tuple[float, ...]]:
         """The share of the energy that the operand's features get, and how they part it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gradlint.theory.choices import masked
+from gradlint.theory.choices import hidden_share, masked
 from gradlint.theory.elementwise import apply, passing, scalar_of
 from gradlint.theory.laws import Line
 from gradlint.theory.meeting import (
@@ -52,6 +52,9 @@ def addition(call: Call) -> Step:
             gain._replace(opened=_opened(term, other, after)) if term.rectified else gain
             for gain, term, other in zip(gains, terms, reversed(terms), strict=True)
         )
+    hidden = hidden_share(call)
+    if 0.0 < hidden < 1.0:
+        after = after._replace(visible=min(after.visible, 1.0 - hidden))
     return Step(after.sized(call.shape), gains)
 
 
@@ -144,6 +147,7 @@ def _sum(one: Moments, two: Moments, sign: float) -> Moments:
         single=None if single is None else bounded(single + cross),
         sign=one.sign if one.sign == sign * two.sign else 0,
         skew=one.skew + sign * two.skew,
+        visible=min(one.visible, two.visible),
     )
 
 

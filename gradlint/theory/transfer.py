@@ -107,8 +107,9 @@ TRANSFERS: dict[str, Transfer] = {
         shapes.reshaped,
         "view reshape flatten unflatten view_as reshape_as squeeze unsqueeze ravel unsafe_view "
         "viewas "
-        "unsafeview pixelshuffle pixelunshuffle pixel_shuffle pixel_unshuffle fold unfold",
+        "unsafeview pixelshuffle pixelunshuffle pixel_shuffle pixel_unshuffle fold",
     ),
+    **_named(shapes.windowed, "unfold as_strided asstrided"),
     **_named(
         shapes.permuted,
         "permute transpose t mt h mh movedim moveaxis swapaxes swapdims channelshuffle "
