@@ -22,11 +22,17 @@ class Initialisation:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A tensor that was fed to the model."""
+    """A tensor that was fed to the model, and the moments of its elements.
+
+    `shared` is the mean product of the same element of two entries of the batch.
+    """
 
     id: str
     shape: tuple[int, ...]
     dtype: str
+    mean: float = 0.0
+    mean_square: float = 1.0
+    shared: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

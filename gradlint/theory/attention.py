@@ -95,6 +95,10 @@ def softmax(call: Call) -> Step:
 
 
 def _log_softmax(call: Call, before: Moments, count: float, variance: float, peak: float) -> Step:
+    """y = x - log sum exp x: J^T g = g - p sum g, so |J|^2 / N = 1 - 2 / N + E sum p^2.
+
+    The signal lies along (1, …, 1), of which J^T leaves 1 - N p, nothing where all p are alike.
+    """
     level = math.log(count) + 0.5 * min(variance, 2.0 * math.log(max(count, 2.0)))
     after = before._replace(
         square=variance + level * level,
@@ -105,7 +109,8 @@ def _log_softmax(call: Call, before: Moments, count: float, variance: float, pea
         curve=None,
         sign=-1,
     )
-    return Step(after, (Gain(max(1.0 + peak - 2.0 / count, 0.0)),) * len(call.operands))
+    rest = (1.0 + peak - 2.0 / count) / max(1.0 - 1.0 / count, 0.5)
+    return Step(after, (Gain(max(rest, 0.0), along=0.0),) * len(call.operands))
 
 
 def log_sum_exp(call: Call) -> Step:

@@ -169,19 +169,21 @@ def _product(
     count, keys = sums.count, sums.free == POSITION
     beside = _common(one, sums.along)[0]
     own, other = _common(two, sums.across)
+    met = two.square if sums.across == BATCH else two.shared  # two nodes may meet the same third
     after = Moments(
         bounded(count * one.square * two.square + _pairs(one, count, one.square, beside) * own),
-        count * one.shared * two.shared + _pairs(one, count, one.shared, beside) * other,
+        count * one.shared * met + _pairs(one, count, one.shared, beside) * other,
         count * one.local * two.square + _pairs(one, count, one.local, beside) * own,
         count * one.mean * two.mean,
         call.shape,
         _axes_of_product(two, call),
         alike=two.local_correlation if keys else 0.0,
     )
-    weighed = sums.across == POSITION and _is_weighing(one, count)
+    weighed = sums.across in (BATCH, POSITION) and _is_weighing(one, count)
     lands = SCATTERED if keys else None
     if weighed:
-        lands = spread_by(sums.rows, count, count * one.square, one.local / one.square)
+        between = one.shared if sums.across == BATCH else one.local
+        lands = spread_by(sums.rows, count, count * one.square, between / one.square)
     apart = two.square - two.local if weighed or (keys and call.competing) else two.square
     return after, (Gain(count * max(apart, 0.0)), Gain(count * one.square, lands=lands))
 

@@ -152,20 +152,28 @@ class _Forward:
 
 
 def _input(source: Input, layer: Layer, name: str) -> Operand | None:
-    """An input of the model, N(0, 1) unless settings tell what it became on its way here.
+    """An input of the model, as it was fed unless settings tell what it became on its way here.
 
     Not whole numbers in arithmetic or as a mask, where settings tell of them as of constants.
     """
     sizes = dict(layer.settings).get("input.sizes")
     if name in _MASKED | _ARITHMETIC and sizes is None and not source.dtype.startswith(_CONTINUOUS):
         return None
-    shape, square, mean = source.shape, 1.0, 0.0
+    shape, square, mean, shared = source.shape, 1.0, 0.0, 0.0
     if isinstance(sizes, str):
         shape = tuple(int(size) for size in sizes.split(",") if size)
         square, mean = max(layer.setting("input.square"), 1e-280), layer.setting("input.mean")
-    common = mean * mean
+        shared = mean * mean
+    elif not _is_standard(source):
+        square, mean, shared = max(source.mean_square, 1e-280), source.mean, source.shared
     axes = default_axes(len(shape), source.dtype if sizes is None else _CONTINUOUS[0])
-    return Operand(source.id, Moments(square, common, common, mean, shape, axes))
+    return Operand(source.id, Moments(square, shared, mean * mean, mean, shape, axes))
+
+
+def _is_standard(source: Input) -> bool:
+    """Whether the values of an input may have been drawn from N(0, 1), by five standard errors."""
+    error = 5.0 / math.sqrt(max(math.prod(source.shape), 1))
+    return abs(source.mean) < error and abs(source.mean_square - 1.0) < math.sqrt(2.0) * error
 
 
 def _competing(graph: LayerGraph) -> set[str]:

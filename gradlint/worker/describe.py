@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
+import torch
 from torch import nn
 
 from gradlint.protocol.nodes import Edge, Input, Layer, Loss, Parameter, Stop, Stray
@@ -56,6 +58,8 @@ def nodes_of(
     mentions = Mentions(source.path)
     inputs = tuple(
         Input(id, shape_of(tensor), str(tensor.dtype).removeprefix("torch."))
+        if imagination is not None
+        else _input(id, tensor)
         for id, tensor in forward.inputs.items()
     )
     layers = tuple(
@@ -90,6 +94,27 @@ def nodes_of(
     )
     hidden = stray_nodes(newborn.strays, construction, mentions)
     return (*inputs, *told, *layers, *stops, *hidden, loss)
+
+
+@torch.no_grad()
+def _input(id: str, tensor: torch.Tensor) -> Input:
+    made = Input(id, shape_of(tensor), str(tensor.dtype).removeprefix("torch."))
+    if not tensor.is_floating_point() or tensor.is_nested or not tensor.numel():
+        return made
+    values = (tensor.to_dense() if tensor.layout is not torch.strided else tensor).double()
+    square = float(values.square().mean())
+    if not math.isfinite(square):
+        return made
+    count = len(values) if values.dim() else 1
+    pairs = max(count * (count - 1), 1)
+    total = values.sum(0) if count > 1 else torch.zeros(())
+    shared = (float(total.square().sum()) - square * values.numel()) / (total.numel() * pairs)
+    return replace(
+        made,
+        mean=float(values.mean()),
+        mean_square=square,
+        shared=shared if count > 1 else square,
+    )
 
 
 def edges_of(forward: Forward) -> tuple[Edge, ...]:

@@ -191,6 +191,7 @@ def _recurrent(case: Case) -> Iterator[Guess]:
     have = tensor.shape[-1] if isinstance(tensor, torch.Tensor) and tensor.dim() else 0
     for item in case.blamed(tensor):
         yield from resize(case, [item], have, layer.input_size)
+        yield from shifted(case, [item], 0, have, layer.input_size)
         if isinstance(item.spec, Whole):
             flat = [other for other in item.others if len(case.shape(other)) == 1]
             yield from (case.guess.having(item.name, other) for other in flat)

@@ -1009,6 +1009,14 @@ CASES = {
         ),
         ("float32[8,4,6,32,32]",),
     ),
+    "what was read is joined to the input of each step": (
+        net(
+            "self.r = nn.LSTMCell(6 + 4, 4)",
+            "h = c = x.new_zeros(x.shape[1], 4); "
+            "return [h := self.r(torch.cat([now, h], 1), (h, c))[0] for now in x][-1]",
+        ),
+        ("float32[8,32,6]",),
+    ),
     "convolutions without padding leave of a small image less than its share": (
         net(
             "self.a = nn.Conv2d(1, 8, 3, 2); self.b = nn.Conv2d(8, 8, 3, 2); "
