@@ -24,7 +24,8 @@ _PAIRS = (
     r"\((\d+)\s*[x*×]\s*\d+\)\D*\((\d+)",
     rf"{_WANTED}\D{{0,40}}?(\d+)\D{{0,40}}?(?:got|not|but|found|is|was|has)\D{{0,20}}?(\d+)",
     rf"(?:got|given|received|input)\D{{0,40}}?(\d+)\D{{0,40}}?{_WANTED}\D{{0,30}}?(\d+)",
-    r"(\d+)\s*(?:!=|vs\.?|and|but|instead of|doesn't match)\s*\D{0,12}?(\d+)",
+    r"(\d+)\s*(?:!=|vs\.?|and|but|instead of)\s*\D{0,12}?(\d+)",
+    r"(\d+)\s*(?:doesn't|does not) (?:match|equal|correspond)\D{0,40}?(\d+)",
 )
 
 

@@ -281,6 +281,14 @@ CASES = {
         net("self.in_channels = 6; self.w = nn.Parameter(torch.ones(6))", "return x * self.w"),
         ("float32[8,6]",),
     ),
+    "a size does not correspond to another": (
+        net(
+            "self.l = nn.Linear(7, 3); self.e = nn.Linear(5, 3)",
+            'error = ValueError(f"{x.shape[-1]} doesn\'t correspond to the size of e: 5"); '
+            "exec('if x.shape[-1] != 5: raise error'); return self.e(1.0 * x)",
+        ),
+        ("float32[8,5]",),
+    ),
     "a flattened image is a vector for a view": (
         net("self.l = nn.Linear(784, 3)", "return self.l(x.view(-1, 784))"),
         ("float32[8,784]",),
