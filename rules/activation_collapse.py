@@ -30,6 +30,7 @@ from gradlint.rule import (
 )
 
 _FEWEST = 3  # hidden layers; with two, no network of the measurement collapsed
+_CHOOSING = frozenset({"argmin", "argmax"})
 
 
 class ActivationCollapse(GraphRule):
@@ -58,7 +59,8 @@ class ActivationCollapse(GraphRule):
         collapse, such as a stack of sigmoids, that rule has the finding and this one is its note.
         Networks with a norm on the trunk are not looked at; attention that makes the positions of a
         sequence alike is the business of missing-skip. What is pooled afterwards does not count,
-        because an average over random pixels hardly differs.
+        because an average over random pixels hardly differs. Nor are layers that see of an input
+        only the number of its nearest code: codes of a quantiser often start alike.
     """
 
     family = Family.ACTIVATION
@@ -72,7 +74,7 @@ class ActivationCollapse(GraphRule):
         """Yield one suspicion of the last hidden activation of a trunk without norms."""
         hidden = [layer for layer in graph.weighted_trunk[:-1] if not repeats(graph, layer)]
         last = _last_activation(graph)
-        if last is None or len(hidden) < _FEWEST:
+        if last is None or len(hidden) < _FEWEST or _sees_codes(graph, hidden[0]):
             return
         ids = tuple(layer.id for layer in hidden)
         biased = _most_biased(graph, hidden)
@@ -134,6 +136,30 @@ def demo():
 import torch
 from torch import nn
 
+class Codes(nn.Module):
+    def __init__(self, inputs=20, width=64):
+        super().__init__()
+        self.encode = nn.Linear(inputs, width)
+        self.register_buffer("table", torch.zeros(32, width))
+        self.one = nn.Linear(width, width)
+        self.two = nn.Linear(width, width)
+        self.three = nn.Linear(width, width)
+        self.out = nn.Linear(width, inputs)
+
+    def forward(self, x):  # x: (batch, 20)
+        nearest = torch.cdist(self.encode(x), self.table).argmin(-1)
+        code = self.table[nearest]
+        for layer in (self.one, self.two, self.three):
+            code = torch.relu(layer(code))
+        return self.out(code)
+
+def demo():
+    return Codes()(torch.randn(16, 20))
+""",
+        """
+import torch
+from torch import nn
+
 class DeepButApart(nn.Module):
     def __init__(self, width=64, depth=12):
         super().__init__()
@@ -170,6 +196,14 @@ def demo():
     return Centred()(torch.randn(16, 20))
 """,
     )
+
+
+def _sees_codes(graph: LayerGraph, layer: Layer) -> bool:
+    """Whether inputs reach a layer by a choice among codes only, as behind a quantiser."""
+    if layer.id in graph.behind_all(part.id for part in graph.inputs):
+        return False
+    chosen = (id for stop in graph.stops if stop.cause in _CHOOSING for id in stop.feeds)
+    return layer.id in graph.behind_all(chosen)
 
 
 def _last_activation(graph: LayerGraph) -> Layer | None:

@@ -124,6 +124,7 @@ def _gain(before: Moments, curve: Curve, response: Response) -> Gain:
         factor,
         along=share * math.sqrt(square / before.square),
         aligned=response.aligned / square,
+        chance=1.0 / size,
         leak=rest / (before.square * size),
         noise=_noise(before, response),
         places=max(before.extent(BATCH) * before.extent(POSITION), 1),

@@ -8,6 +8,7 @@ from gradlint.theory.activations import respond, sigmoid
 from gradlint.theory.elementwise import apply, passing, scalar_of
 from gradlint.theory.laws import Line, Power
 from gradlint.theory.meeting import (
+    axes_of_result,
     broadcast,
     is_shared,
     jointly,
@@ -35,6 +36,8 @@ def multiplication(call: Call) -> Step:
     after = factors[0]
     for factor in factors[1:]:
         after = _product(after, factor)
+    if call.operands[0].constant:  # whose axes have no roles of their own
+        after = after._replace(axes=axes_of_result(call))
     alike = [_likeness(factors, place) for place in range(len(factors))]
     gains = tuple(
         _factor_gain(operand.moments, factor, after, likeness)

@@ -146,19 +146,21 @@ class Gain(NamedTuple):
 
     The part of the gradient along the signal keeps the share `along` of its length (None: as for a
     homogeneous function, |y| / |x|), and changes its squared norm by `aligned` in all (None:
-    `factor`). `leak` is the share of the other gradient, squared, that turns into the direction of
-    the signal. `taps` says how the gradient moves along positions. `aside` marks
-    one that is accounted for on a direct way to an earlier tensor: it is shown but not passed on.
-    `noise` is the variance that the step adds to ln(energy) by its slopes, `wander` what random
-    weights add for a single gradient: less where gradients of several places differ in direction.
-    Weights turn them towards each other; slopes that differ turn them apart, as far as they are not
-    `alike`. `lands` tells apart what positions have in common, None where all parts fare the same.
-    `portions` are the shares of the energy that features get which were joined from several
-    tensors, `span` says which of them are the operand's. `opening` is the share of elements that
-    a rectifier lets through, where all of the gradient lies then; `opened` are a and b in a + b x,
-    what a sum makes of the flow's `open` x for a rectified term. `cut` is what a selection leaves
-    and `fills` the share of places that the operand has of those that were joined: if just as many
-    are left of them, those are the operand's own, and so is all of the gradient.
+    `factor`). `chance` is the share of any gradient, squared, that lies along a signal of so many
+    elements and fares as the rest does: it is small, but `aligned` is huge for heavy tails. `leak`
+    is the share of the other gradient, squared, that turns into the direction of the signal. `taps`
+    says how the gradient moves along positions. `aside` marks one that is accounted for on a direct
+    way to an earlier tensor: it is shown but not passed on. `noise` is the variance that the step
+    adds to ln(energy) by its slopes, `wander` what random weights add for a single gradient: less
+    where gradients of several places differ in direction. Weights turn them towards each other;
+    slopes that differ turn them apart, as far as they are not `alike`. `lands` tells apart what
+    positions have in common, None where all parts fare the same. `portions` are the shares of the
+    energy that features get which were joined from several tensors, `span` says which of them are
+    the operand's. `opening` is the share of elements that a rectifier lets through, where all of
+    the gradient lies then; `opened` are a and b in a + b x, what a sum makes of the flow's `open` x
+    for a rectified term. `cut` is what a selection leaves and `fills` the share of places that the
+    operand has of those that were joined: if just as many are left of them, those are the operand's
+    own, and so is all of the gradient.
     """
 
     factor: float
@@ -166,6 +168,7 @@ class Gain(NamedTuple):
     aside: bool = False
     along: float | None = None
     aligned: float | None = None
+    chance: float = 0.0
     leak: float = 0.0
     noise: float = 0.0
     wander: float = 0.0
@@ -203,7 +206,11 @@ class Gain(NamedTuple):
         if self.fills and abs(kept - self.fills) < _SAME:
             factor, aligned, along = (part / self.fills for part in (factor, aligned, along))
             kept = 1.0
-        energy = share * (factor * extra * rest + aligned * reaching * reaching)
+        reached = reaching * reaching
+        if self.chance:
+            by_chance = min(self.chance * flow.energy, reached)
+            reached, rest = reached - by_chance, rest + by_chance
+        energy = share * (factor * extra * rest + aligned * reached)
         noise = self.noise + self.wander * overlap
         if self.alike < 1.0:
             overlap = max(overlap * self.alike**2, 1.0 / self.places)

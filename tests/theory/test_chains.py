@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from gradlint.theory import predict
+from gradlint.theory.step import Flow, Gain
 from tests.theory.measured import decades, network, traced
 
 
@@ -40,3 +41,8 @@ def test_the_gradient_between_the_functions_of_a_chain_is_predicted(
     for node in inside:
         typical = statistics.median(measured[node])
         assert predicted.decades(node) == pytest.approx(typical, abs=0.02), node
+
+
+def test_what_lies_along_a_signal_by_chance_fares_as_all_of_it() -> None:
+    gain = Gain(2.0, aligned=1e6, chance=0.01)
+    assert gain.apply(Flow(1.0, along=0.1)).energy == pytest.approx(2.0)

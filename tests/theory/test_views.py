@@ -33,6 +33,19 @@ def test_an_axis_that_does_not_divide_is_of_no_known_role() -> None:
     assert regrouped((((6, "b"),), ((4, "c"),)), (4, 6)) == ()
 
 
+class Drawn(nn.Module):
+    """A draw from a normal law of learnt width: noise stands before the signal."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.randn_like(x) * torch.exp(x)
+
+
+def test_noise_has_the_axes_of_the_signal_that_it_multiplies() -> None:
+    graph, _ = traced(network(lambda: nn.Sequential(nn.Conv1d(6, 6, 1), Drawn()), 4, 6, 10))
+    product = next(layer for layer in graph.layers if layer.op.endswith("mul"))
+    assert predict(graph).steps[product.id].moments.axes == "bcs"
+
+
 class Patches(nn.Module):
     """Pixels at the same place of all patches are mixed, beside those of other places."""
 
