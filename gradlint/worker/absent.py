@@ -1,8 +1,9 @@
-"""Which argument of `forward` the None is that a failing line met, followed through the calls."""
+"""Arguments of `forward` that were left out: the None that they are, followed through the calls."""
 
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,10 +14,11 @@ from gradlint.worker.attempt import Frame, tried
 from gradlint.worker.case import Case
 from gradlint.worker.facts import Facts
 from gradlint.worker.forwards import Forward
-from gradlint.worker.guesses import Guess, argument_for
+from gradlint.worker.guesses import Argument, Guess, argument_for
+from gradlint.worker.layers import is_of_keys
 from gradlint.worker.role import Role
 from gradlint.worker.roles import ideas_for
-from gradlint.worker.specs import Constant, Spec
+from gradlint.worker.specs import Constant, Normal, Spec
 
 _IDEAS = 4
 
@@ -27,14 +29,39 @@ def absent(case: Case) -> Iterator[Guess]:
     What it is tell the layers behind it where it was met, then its own name.
     """
     users = [frame for frame in case.failure.frames if frame.users]
-    given = {item.name for item in case.guess.arguments}
     missing = nones(users, case.facts.model) if "None" in case.failure.text else {}
     for name, met in missing.items():
-        if name in case.forward.optional and name not in given:
-            argument = argument_for(case.facts, case.forward, name, len(given))
-            ideas = (*_ideas_where_met(users[-1], met), argument.spec, *argument.others)
-            for spec in dict.fromkeys(idea for idea in ideas[:_IDEAS] if idea != Constant(None)):
-                yield case.guess.adding(replace(argument, spec=spec, keyword=True))
+        for own in (name, *case.forward.assigned_from(name)):
+            if _is_left_out(case, own):
+                argument = argument_for(case.facts, case.forward, own, len(case.guess.arguments))
+                ideas = (*_ideas_where_met(users[-1], met), argument.spec, *argument.others)
+                yield from _given(case, argument, ideas[:_IDEAS])
+
+
+_CONDITION = re.compile(r"enc(oder|oded)?_\w+|context\w*|memory|cond\w*|(text|image|prompt)_?\w*")
+
+
+def conditioned_on(case: Case) -> Iterator[Guess]:
+    """Keys are made of what an encoder gave, which was left out, so that attention met itself."""
+    layer = next(iter(case.failure.modules()), None)
+    if not isinstance(layer, nn.Linear) or not is_of_keys(case.facts, layer):
+        return
+    users = [frame for frame in case.failure.frames if frame.users]
+    names = [nones(users[:depth], case.facts.model) for depth in range(len(users), 0, -1)]
+    for name in dict.fromkeys(itertools.chain(*names)):
+        if _CONDITION.fullmatch(name) and _is_left_out(case, name):
+            argument = argument_for(case.facts, case.forward, name, len(case.guess.arguments))
+            yield from _given(case, argument, (Normal(("batch", "source", layer.in_features)),))
+
+
+def _is_left_out(case: Case, name: str) -> bool:
+    return name in case.forward.optional and case.guess.spec(name) is None
+
+
+def _given(case: Case, argument: Argument, ideas: Sequence[Spec]) -> Iterator[Guess]:
+    """The guess with one more argument, after each of these ideas but None."""
+    for spec in dict.fromkeys(idea for idea in ideas if idea != Constant(None)):
+        yield case.guess.adding(replace(argument, spec=spec, keyword=True))
 
 
 def _ideas_where_met(frame: Frame, name: str) -> tuple[Spec, ...]:

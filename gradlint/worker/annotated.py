@@ -12,6 +12,7 @@ from gradlint.worker.facts import channels_of
 from gradlint.worker.naming import by_name, whole_number
 from gradlint.worker.role import Role
 from gradlint.worker.specs import (
+    SPATIAL,
     Boxes,
     Cells,
     Constant,
@@ -102,7 +103,8 @@ def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
     elif inner == "str" and kind != "tuple":
         yield Group("list", tuple(map(Constant, _KEYS)))
     elif re.fullmatch(r"int(\s*,\s*(int|\.\.\.))*", inner):
-        yield Group("tuple", (Size("height"), Size("width")))
+        sides = SPATIAL[2] if inner.count("int") == len(SPATIAL[2]) else SPATIAL[1]
+        yield Group("tuple", tuple(map(Size, sides)))
 
 
 _KEYS = ("0", "1")

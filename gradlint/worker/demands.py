@@ -20,7 +20,7 @@ from gradlint.worker.typed import reached
 from gradlint.worker.usual import usual
 
 _DEMAND = re.compile(
-    r"(must|should|needs? to|has to|have to) (also |either )?(be )?"
+    r"([Mm]ust|[Ss]hould|[Nn]eeds? to|[Hh]as to|[Hh]ave to) (also |either )?(be )?"
     r"(passed|provide|provided|specif\w+|give|given|set|define|defined|pass)\b|required|"
     r"cannot be None|not be None|missing|([Ee]xactly|[Aa]t least|[Ee]ither) one of"
 )

@@ -83,6 +83,15 @@ class Forward:
                 case ast.Assign(targets=[target], value=value):
                     yield target, value
 
+    def assigned_from(self, name: str) -> tuple[str, ...]:
+        """The variables that `forward` assigns to another as they are, as in `h = hidden`."""
+        found = [
+            value.id
+            for target, value in self._assigned()
+            if isinstance(target, ast.Name) and target.id == name and isinstance(value, ast.Name)
+        ]
+        return tuple(found)
+
     def keys(self, name: str) -> tuple[str, ...]:
         """The texts by which `forward` indexes an argument, as in `batch["image"]`."""
         found: dict[str, None] = {}

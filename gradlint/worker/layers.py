@@ -64,8 +64,20 @@ _QUERIES = re.compile(r"(to_|w_?|c_)?(q|qk|kv|qkv|quer(y|ies)|attn)(_?(proj|line
 
 def asks(facts: Facts, layer: nn.Module | None) -> bool:
     """Whether a layer makes the queries of an attention, which has no choice among one token."""
+    return _is_called(facts, layer, _QUERIES)
+
+
+_KEYS = re.compile(r"(to_|w_?|c_)?(k|v|kv|key|value)(_?(proj|linear|layer))?")
+
+
+def is_of_keys(facts: Facts, layer: nn.Module) -> bool:
+    """Whether a layer makes the keys or the values of an attention."""
+    return _is_called(facts, layer, _KEYS)
+
+
+def _is_called(facts: Facts, layer: nn.Module | None, pattern: re.Pattern[str]) -> bool:
     named = (name for name, part in facts.model.named_modules() if part is layer)
-    return any(_QUERIES.fullmatch(name.lower().rpartition(".")[2]) for name in named)
+    return any(pattern.fullmatch(name.lower().rpartition(".")[2]) for name in named)
 
 
 def _image(facts: Facts, layer: nn.Module) -> Spec:

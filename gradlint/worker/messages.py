@@ -182,13 +182,16 @@ def _einops(case: Case) -> Iterator[Guess]:
 
 
 _AXES = {"b": "batch", "n": "time", "l": "time", "s": "time", "h": "height", "w": "width"}
-_FRAMES = {"f": "depth", "t": "depth", "d": "depth", "frames": "depth"}
+_FRAMES = {"f": "depth", "t": "depth", "d": "depth", "frames": "depth", "duration": "depth"}
+_WORDS = {"batch_size": "b", "bs": "b", "bsz": "b", "batch": "b", "height": "h", "width": "w"}
+_WORDS |= {"num_frames": "f", "n_frames": "f", "seq_len": "l", "dim": "c", "num_channels": "c"}
 
 
 def _as_pattern(case: Case, items: list[Argument], axes: list[str]) -> Iterator[Guess]:
     """The dimensions that the left side of a pattern names."""
     known = {**_AXES, **(_FRAMES if len(axes) > 4 else {"t": "time"})}
     names = [re.sub(r"[()\d]", "", axis).split(" ")[0] for axis in axes]
+    names = [_WORDS.get(name, name) for name in names]
     if names[0] == "n" and "b" not in names:
         known["n"] = "batch"  # because `n, c, h, w` counts samples, and `b, n, d` tokens
     for item in items:

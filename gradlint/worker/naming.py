@@ -57,6 +57,8 @@ _ITEM = re.compile(
 )
 _ACTION = re.compile(r"actions?|act|a|u")
 _SETTINGS = re.compile(r"(\w+_)?kwargs")
+_INDICATOR = re.compile(r"(\w+_)?indicator")
+_POOLED = re.compile(r"pooled_\w+|\w+_pooled")
 
 
 def by_name(role: Role) -> Iterator[Spec]:
@@ -274,6 +276,17 @@ def _settings(role: Role) -> Iterator[Spec]:
     yield Group("dict", ())
 
 
+def _indicator(role: Role) -> Iterator[Spec]:
+    """Which of the frames of one video, which the batch is, are single images: none."""
+    yield Filled((1, "batch"), 0.0)
+
+
+def _pooled(role: Role) -> Iterator[Spec]:
+    """What was made of a whole sequence: one vector for each sample."""
+    if role.index:
+        yield Normal(("batch", last_size(role.main())))
+
+
 def _flag(role: Role) -> Iterator[Spec]:
     yield Constant(False)
 
@@ -301,6 +314,8 @@ def whole_number(role: Role) -> Spec:
 _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     KINDS,
     (_SETTINGS, _settings),
+    (_INDICATOR, _indicator),
+    (_POOLED, _pooled),
     (_MASK, _mask),
     (_PAIRS, _pairs),
     *WIRING,

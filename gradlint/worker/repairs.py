@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
+from gradlint.worker.absent import conditioned_on
 from gradlint.worker.assertions import ASSERTIONS
 from gradlint.worker.batches import BATCHES
 from gradlint.worker.case import Case, Repair, larger, uses, view_sizes
@@ -23,7 +24,7 @@ def repairs(case: Case) -> Iterator[tuple[bool, Guess]]:
     side = case.facts.published()
     if side and uses(case.guess, "height"):
         yield True, case.guess.sized(height=side, width=side)
-    for repair in (*PLACES, *BATCHES, *ASSERTIONS, *CALLS, *MESSAGES):
+    for repair in (*PLACES, conditioned_on, *BATCHES, *ASSERTIONS, *CALLS, *MESSAGES):
         yield from ((True, guess) for guess in repair(case))
     for repair in _ALTERNATIVES:
         yield from ((False, guess) for guess in repair(case))

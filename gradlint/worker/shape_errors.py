@@ -160,6 +160,7 @@ def _normalisation(case: Case) -> Iterator[Guess]:
     sizes = [t.shape[0] for t in call.tensors() if t is not value and t.dim() == 1]
     if sizes and value.dim() > 1:
         yield from resize(case, case.blamed(value), value.shape[1], sizes[0])
+        yield from shifted(case, case.blamed(value), value.dim() - 2, value.shape[1], sizes[0])
 
 
 def _trailing(case: Case, value: torch.Tensor, shape: tuple[int, ...]) -> Iterator[Guess]:

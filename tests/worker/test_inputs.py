@@ -1116,6 +1116,62 @@ class Net(nn.Module):
         ),
         ("float32[8,32,6]", "4"),
     ),
+    "a local name stands for the None of an optional argument": (
+        net(
+            "self.c = nn.Conv2d(3, 3, 1); self.d = nn.Conv2d(6, 2, 1)",
+            "h = hint; return self.d(torch.cat([h, self.c(x)], 1))",
+            "x, hint=None",
+        ),
+        ("float32[8,3,32,32]", "hint: float32[8,3,32,32]"),
+    ),
+    "keys are as wide as what an encoder made that may be left out": (
+        """
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.to_q = nn.Linear(6, 4)
+        self.to_k = nn.Linear(9, 4)
+    def forward(self, x, context):
+        context = x if context is None else context
+        return self.to_q(x) @ self.to_k(context).transpose(1, 2)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = Attention()
+    def forward(self, x, encoder_states=None, mask=None):
+        return self.attention(x, context=encoder_states)
+""",
+        ("float32[8,32,6]", "encoder_states: float32[8,32,9]"),
+    ),
+    "what is normalised by groups was joined": (
+        net(
+            "self.c = nn.Conv2d(4, 4, 1); self.n = nn.GroupNorm(2, 6)",
+            "return self.n(torch.cat([self.c(x), kept], 1))",
+            "x, kept",
+        ),
+        ("float32[8,4,32,32]", "float32[8,2,32,32]"),
+    ),
+    "the frames of a video are the batch": (
+        net(
+            "self.c = nn.Conv2d(4, 4, 1)",
+            "n = image_only_indicator.shape[-1]; b, c, h, w = x.shape; "
+            "x = self.c(x).reshape(b // n, n, c, h, w); "
+            "return torch.where(image_only_indicator[:, :, None, None, None], x, -x)",
+            "x, image_only_indicator",
+        ),
+        ("float32[8,4,32,32]", "bool[1,8]"),
+    ),
+    "the axes of a video have names, its channels are last": (
+        net(
+            "self.l = nn.Linear(5, 3); self.m = nn.Linear(6, 3)",
+            "batch_size, duration, height, width, dim = x.shape; "
+            "return self.l(x.reshape(batch_size, duration * height * width, dim)) + "
+            "self.m(pooled_text)[:, None]",
+            "x, pooled_text",
+        ),
+        ("float32[8,16,32,32,5]", "float32[8,6]"),
+    ),
     "what is repeated for each sample is given once": (
         net(
             "self.c = nn.Conv2d(5, 4, 3)",
