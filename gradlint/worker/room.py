@@ -33,8 +33,9 @@ def doubled(guess: Guess, facts: Facts) -> Guess | None:
 class Narrow(TorchDispatchMode):
     """Counts the calls of a pass that have one place where they are made for several.
 
-    These are convolutions of one pixel by more, and attention to one token: neither the outer
-    weights of the one nor the queries and keys of the other matter then, nor get a gradient.
+    These are convolutions of one pixel by more, attention to one token, and padding around one
+    place: neither the outer weights of a convolution nor the queries and keys of an attention
+    matter then, nor get a gradient.
     """
 
     def __init__(self) -> None:
@@ -73,9 +74,20 @@ class Narrow(TorchDispatchMode):
             self.count += _extent(args[0], args[1]) == 1
         elif name.startswith("_scaled_dot_product"):
             self.count += _extent(args[1], -2) == 1
+        elif name == "constant_pad_nd":
+            self.count += _pads_one_place(args[0], args[1])
         return func(*args, **(kwargs or {}))
 
 
 def _extent(tensor: object, dim: object) -> int:
     """The size of a tensor along a dimension, 0 where there is none."""
     return tensor.shape[dim] if isinstance(tensor, torch.Tensor) and isinstance(dim, int) else 0
+
+
+def _pads_one_place(tensor: object, pads: object) -> bool:
+    """Whether a padding makes several places of one, as in front of a convolution or a window."""
+    if not isinstance(tensor, torch.Tensor) or not isinstance(pads, (list, tuple)):
+        return False
+    sides = zip(reversed(tensor.shape), pads[::2], pads[1::2], strict=False)
+    extents = [extent for extent, before, after in sides if before > 0 or after > 0]
+    return bool(extents) and max(extents) == 1

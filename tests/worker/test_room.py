@@ -15,7 +15,7 @@ class Halving(nn.Module):
     def __init__(self, times: int, kind: type[nn.Conv1d | nn.Conv2d] = nn.Conv2d) -> None:
         super().__init__()
         self.halves = nn.Sequential(*(kind(3, 3, 3, stride=2, padding=1) for _ in range(times)))
-        self.last = kind(3, 3, 3, padding=1)
+        self.last: nn.Module = kind(3, 3, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         result: torch.Tensor = self.last(self.halves(x))
@@ -35,6 +35,14 @@ class Attending(nn.Module):
             return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
         result: torch.Tensor = (tokens @ tokens.mT).softmax(-1) @ tokens
         return result
+
+
+class Padding(Halving):
+    """The last convolution stands behind a padding of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(5)
+        self.last = nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(3, 3, 3))
 
 
 class Gated(nn.Module):
@@ -65,6 +73,7 @@ ROOM = {
     "signals": (Halving(6, nn.Conv1d), "float32[8,3,128]"),
     "attention among few patches": (Attending(), "float32[8,3,64,64]"),
     "fused attention among few patches": (Attending(fused=True), "float32[8,3,64,64]"),
+    "a padding in front of a convolution": (Padding(), "float32[8,3,64,64]"),
     "no image is large enough": (Gated(), "float32[8,3,32,32]"),
     "the model says how large its images are": (Known(), "float32[8,3,32,32]"),
 }
