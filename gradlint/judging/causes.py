@@ -168,7 +168,7 @@ def _survived(item: Judged) -> frozenset[Quantity]:
 def _learnt(evidence: Evidence) -> bool:
     """Whether a rehearsal succeeded; one of memory from at least half of the initialisations.
 
-    Because 23 of 272 recurrences without gates recall from one initialisation and not from another.
+    Because 26 of 308 recurrences without gates recall from one initialisation and not from another.
     If acquittals took one success of three, verdicts right about every rehearsal would find .88 of
     the programs that fail; with half they find .93 of them, and 96 of 100 findings are true.
     """
