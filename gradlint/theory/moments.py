@@ -53,6 +53,7 @@ class Moments(NamedTuple):
     1 or -1 where all elements have it, as behind a softplus or its negative, else 0. `skew` is
     E (z - m)^3, which adds up where independent terms do, as beside a rectified shortcut. `total`
     is the running total that this is a view of, two places of which differ by what lies between.
+    `below` are mean and square of each x that this is the larger one of, and E (z - x)^2.
     `factors` are the sizes and roles that each axis is made of, where one has several roles.
     """
 
@@ -72,6 +73,7 @@ class Moments(NamedTuple):
     skew: float = 0.0
     total: str = ""
     factors: tuple[tuple[tuple[int, str], ...], ...] = ()
+    below: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def variance(self) -> float:

@@ -17,7 +17,7 @@ from gradlint.theory.meeting import (
 from gradlint.theory.moments import POSITION, Moments, bounded
 from gradlint.theory.places import Landing, gathered
 from gradlint.theory.products import multiplication
-from gradlint.theory.step import Call, Gain, Operand, Step
+from gradlint.theory.step import NOTHING, Call, Gain, Operand, Step
 
 _NOTHING = 1e-4  # the share of a sum below which a term does not change its distribution
 
@@ -35,6 +35,9 @@ def addition(call: Call) -> Step:
         return joint
     if sign < 0.0 and _of_one_total(call):
         return _between(call)
+    gap = _gap_below_larger(call) if sign < 0.0 else None
+    if gap is not None:
+        return _beaten(call, gap)
     terms = [broadcast(operand, call) for operand in call.operands]
     alone = _dominant(call, terms, sign)
     if alone is not None:
@@ -99,6 +102,41 @@ def _between(call: Call) -> Step:
         total="",
     )
     return Step(after, (Gain(1.0), Gain(1.0)))
+
+
+def _gap_below_larger(call: Call) -> float | None:
+    """E (z - x)^2 where the larger one z of two is taken off one of them, x.
+
+    Told by its moments, because x is often computed once for z and once more for the difference.
+    """
+    one, *others = (operand.moments for operand in call.operands)
+    for mean, square, gap in others[0].below if len(others) == 1 else ():
+        if (mean, square) == (one.mean, one.square):
+            return gap
+    return None
+
+
+def _beaten(call: Call, gap: float) -> Step:
+    """x - max(x, y): 0 where x wins, else negative, so that its exponential never exceeds 1.
+
+    What such exponentials are divided by takes the maximum out again, so that of its gradients
+    nothing is left in all.
+    """
+    one, two = (operand.moments for operand in call.operands)
+    square = bounded(gap)
+    mean = one.mean - two.mean
+    apart = max(square - mean * mean, 0.0)
+    after = one._replace(
+        square=square,
+        shared=mean * mean + apart * one.correlation,
+        local=mean * mean + apart * one.local_correlation,
+        mean=mean,
+        spread=(),
+        curve=None,
+        sign=-1,
+        skew=0.0,
+    )
+    return Step(after.sized(call.shape), (Gain(1.0), NOTHING))
 
 
 def _copies(operand: Operand, after: Moments) -> Landing | None:
@@ -213,12 +251,27 @@ def extremum(call: Call) -> Step:
         spread=(),
         curve=None,
         sign=one.sign if one.sign == two.sign else 0,
+        below=_gaps((one, two), square, mean, wins) if sign > 0.0 else (),
     )
     gains = (
         Gain(share, along=own / math.sqrt(square * term.square))
         for share, own, term in zip((wins, 1.0 - wins), squares, (one, two), strict=True)
     )
     return Step(after, tuple(gains))
+
+
+def _gaps(
+    terms: tuple[Moments, Moments], square: float, mean: float, wins: float
+) -> tuple[tuple[float, float, float], ...]:
+    """E (z - x)^2 = E z^2 + E x^2 - 2 E z x of the larger one z of two, for each of them.
+
+    E z x = E z E x + s^2 P, by partial integration, where x wins with the probability P.
+    """
+    found = []
+    for term, share in zip(terms, (wins, 1.0 - wins), strict=True):
+        joint = mean * term.mean + term.variance * share
+        found.append((term.mean, term.square, max(square + term.square - 2.0 * joint, 0.0)))
+    return tuple(found)
 
 
 def _weighted(share: float, one: float, two: float) -> float:

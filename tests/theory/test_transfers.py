@@ -129,6 +129,25 @@ class DiagonalScan(nn.Module):
         return self.head(state)
 
 
+class RunningMaximum(nn.Module):
+    """A weighted mean of what came before, of which no exponential exceeds 1 (Peng 2023)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weigh, self.value = nn.Linear(64, 64), nn.Linear(64, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weights, values = 2.0 * self.weigh(x), self.value(x)
+        top, total, count = weights[:, 0], values[:, 0], torch.ones_like(values[:, 0])
+        means = []
+        for weight, value in zip(weights.unbind(1), values.unbind(1), strict=True):
+            larger = torch.maximum(top - 0.1, weight)
+            old, new = torch.exp(top - 0.1 - larger), torch.exp(weight - larger)
+            top, total, count = larger, old * total + new * value, old * count + new
+            means.append(total / count)
+        return torch.stack(means, 1)
+
+
 class SelectiveScan(nn.Module):
     """h_t = exp(-d_t a) h_t-1 + d_t u_t with steps d_t that the input chooses (Gu 2023)."""
 
@@ -470,6 +489,14 @@ def test_the_gradient_before_the_operation_is_the_predicted_one(name: str) -> No
 
 def test_numbers_that_mask_attention_do_not_pass_for_a_signal() -> None:
     net = tokens(lambda: Spelled(fused=False, masked=True))
+    graph, _ = traced(net)
+    first = graph.trunk[0].id
+    measured = statistics.median(decades(net, (first,), SEEDS)[first])
+    assert predict(graph).decades(first) == pytest.approx(measured, abs=0.25)
+
+
+def test_exponentials_below_a_running_maximum_are_not_foretold_to_explode() -> None:
+    net = tokens(RunningMaximum)
     graph, _ = traced(net)
     first = graph.trunk[0].id
     measured = statistics.median(decades(net, (first,), SEEDS)[first])
