@@ -42,11 +42,14 @@ class UserError(Exception):
 
 
 class MissingPackageError(ModuleNotFoundError):
-    """A package that is not installed was used; line `line` of the file `importer` imports it."""
+    """A package that cannot be imported was used; line `line` of the file `importer` imports it.
 
-    def __init__(self, package: str, path: str, line: int) -> None:
+    `reason` is what its import says, where it is installed.
+    """
+
+    def __init__(self, package: str, path: str, line: int, reason: str = "") -> None:
         where = f"imported by {os.path.basename(path)} at line {line}"
-        super().__init__(f"No module named {package!r} ({where})", name=package)
+        super().__init__(f"{reason or f'No module named {package!r}'} ({where})", name=package)
         self.importer = path
         self.line = line
 

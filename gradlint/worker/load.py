@@ -21,7 +21,7 @@ from gradlint.protocol.wire import OpenFile
 from gradlint.worker.commandline import nothing_required
 from gradlint.worker.compiler import uncompiled
 from gradlint.worker.failure import locate
-from gradlint.worker.standin import StandInFinder
+from gradlint.worker.standin import BrokenFinder, StandInFinder
 from gradlint.worker.toplevel import (
     GUARD,
     Journal,
@@ -71,25 +71,34 @@ def load(opened: OpenFile) -> Loaded:
     finder = _ProjectFinder(opened, folders, journal)
     standins = StandInFinder(opened.root, [*folders, *_ancestors(opened)])
     with nothing_required(), uncompiled(), _installed(finder, standins):
-        module = _imported(opened, finder)
+        module = _imported(opened, finder, standins)
     missing = tuple(sorted(standins.packages))
     return Loaded(module, journal.skipped(), missing, journal)
 
 
-def _imported(opened: OpenFile, finder: _ProjectFinder) -> ModuleType:
-    importing = _import_in_package if opened.module else _import_file
+def _imported(opened: OpenFile, finder: _ProjectFinder, standins: StandInFinder) -> ModuleType:
     # Everything is caught, because what another file of the project does when it is imported (it
     # reads data, compiles an extension) may be nothing that the models of this one need.
     try:
-        return importing(opened, finder)
+        return _import(opened, finder, standins)
     except BaseException as error:
         if not _fails_elsewhere(error, opened):
             raise
         finder.lenient = True
         try:
-            return importing(opened, finder)
+            return _import(opened, finder, standins)
         except BaseException:  # noqa: BLE001
             raise error from None
+
+
+def _import(opened: OpenFile, finder: _ProjectFinder, standins: StandInFinder) -> ModuleType:
+    try:
+        return (_import_in_package if opened.module else _import_file)(opened, finder)
+    except Exception as error:
+        # because an installed package may be broken in any way, and be nothing that models need
+        if not standins.replace(error):
+            raise
+    return _import(opened, finder, standins)
 
 
 def _fails_elsewhere(error: BaseException, opened: OpenFile) -> bool:
@@ -268,10 +277,11 @@ def _is_file(module: ModuleType, path: str) -> bool:
 
 @contextmanager
 def _installed(finder: _ProjectFinder, standins: StandInFinder) -> Iterator[None]:
-    sys.meta_path.insert(0, finder)
-    sys.meta_path.append(standins)
+    broken = BrokenFinder(standins)
+    sys.meta_path[:] = [broken, finder, *sys.meta_path, standins]
     try:
         yield
     finally:
         standins.close()
-        sys.meta_path[:] = [item for item in sys.meta_path if item not in (finder, standins)]
+        ours = (broken, finder, standins)
+        sys.meta_path[:] = [item for item in sys.meta_path if item not in ours]

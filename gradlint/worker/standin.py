@@ -1,4 +1,4 @@
-"""Stand-ins for packages that are not installed, so that a file can be imported without them."""
+"""Stand-ins for packages that cannot be imported, so that a file can be imported without them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.abc import Loader, MetaPathFinder
@@ -29,18 +30,20 @@ _CATCHES_IMPORT_ERRORS = {
 
 
 class StandInFinder(MetaPathFinder):
-    """The last finder: answers top-level imports of the project whose package cannot be found.
+    """Answers top-level imports of the project whose package cannot be found, after all others.
 
     `folders` are where the project's own modules may lie: a missing module found there is imported
     from there. An import that the code itself protects (`try: … except ImportError`), that is made
     by another package, or by a function when it is called, fails as it would without gradlint.
-    `packages` maps the name of each missing package to the file and line that import it first.
+    `packages` maps the name of each missing package to the file and line that import it first,
+    `broken` that of each which is installed and fails to be imported to what its import says.
     """
 
     def __init__(self, root: str, folders: Sequence[str]) -> None:
         self.root = root
         self.folders = tuple(folders)
         self.packages: dict[str, tuple[str, int]] = {}
+        self.broken: dict[str, str] = {}
         self.importing = True
         self._bases: dict[str, type] = {}
 
@@ -63,6 +66,23 @@ class StandInFinder(MetaPathFinder):
             return None
         self.packages.setdefault(fullname, (filename, line))
         return self._spec(fullname)
+
+    def replace(self, error: BaseException) -> bool:
+        """Stand in from now on for the installed module whose import failed, if it was one.
+
+        It is the one that the project asked for: what is missing may be a package of its own.
+        """
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        own = max((i for i, frame in enumerate(frames) if self._is_project(frame)), default=-1)
+        for frame in frames[own + 1 :]:
+            name = str(frame.f_globals.get("__name__", ""))
+            executed = frame.f_code.co_name == "<module>"
+            if own >= 0 and executed and name not in self.packages:
+                importer = frames[own]
+                self.packages[name] = (importer.f_code.co_filename, importer.f_lineno)
+                self.broken[name] = str(error) or type(error).__name__
+                return True
+        return False
 
     def close(self) -> None:
         """End the time in which stand-ins may be called; forget their modules.
@@ -92,7 +112,7 @@ class StandInFinder(MetaPathFinder):
         """
         absent = self._absent(name)
         filename, line = self.packages[absent]
-        raise MissingPackageError(absent, filename, line)
+        raise MissingPackageError(absent, filename, line, self.broken.get(absent, ""))
 
     def _absent(self, name: str) -> str:
         """The missing package or module that `name` belongs to, "" if none."""
@@ -117,6 +137,24 @@ class StandInFinder(MetaPathFinder):
             if spec is not None and _holds_code(spec):
                 sys.path.append(folder)
                 return spec
+        return None
+
+
+class BrokenFinder(MetaPathFinder):
+    """The first finder: answers for what is installed and fails to be imported."""
+
+    def __init__(self, standins: StandInFinder) -> None:
+        self.standins = standins
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """The stand-in for a module that is known to fail; None for all others."""
+        if fullname in self.standins.broken:
+            return self.standins.find_spec(fullname, path)
         return None
 
 

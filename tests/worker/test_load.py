@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import pickle
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -447,6 +448,26 @@ class TestMissingPackages:
         }
         write(tmp_path, files)
         assert load(request(tmp_path, "net.py")).module.value == 2
+
+    @pytest.mark.parametrize(
+        ("fault", "told"),
+        [
+            ("import gone", "No module named 'gone'"),
+            ("raise OSError('libsound.so: no such file')", "libsound.so: no such file"),
+        ],
+        ids=["lacks a package of its own", "lacks a library"],
+    )
+    def test_an_installed_package_that_fails_is_stood_in_for_until_it_is_used(
+        self, tmp_path: Path, fault: str, told: str
+    ) -> None:
+        site, project = tmp_path / "site-packages", tmp_path / "project"
+        write(site, {"broken/__init__.py": "", "broken/log.py": fault})
+        sys.path.append(str(site))
+        source = "from broken.log import Writer\nclass Net: pass\ndef main(): Writer()"
+        module = loaded(project, source, "net.py").module
+        assert module.Net()
+        with pytest.raises(MissingPackageError, match=re.escape(f"{told} (imported by net.py at")):
+            module.main()
 
     def test_stand_ins_are_forgotten_after_the_import(self, tmp_path: Path) -> None:
         loaded(tmp_path, "import gone.sub")
