@@ -58,6 +58,34 @@ def elementwise(case: Case) -> Iterator[Guess]:
             yield from larger(case)
 
 
+_EXPANDED = re.compile(
+    r"expanded size of the tensor \((\d+)\) must match the existing size \((\d+)\)"
+)
+
+
+def expansion(case: Case) -> Iterator[Guess]:
+    """A tensor is expanded to sizes, perhaps those of another tensor, that do not fit its own."""
+    call = case.failure.call
+    if call is None or call.name not in ("expand", "expand_as"):
+        return
+    tensors = [tensor for tensor in call.tensors()[:2] if sources_of(tensor)]
+    found = _EXPANDED.search(case.failure.text)
+    if found:
+        target, own = int(found[1]), int(found[2])
+        for tensor in tensors:
+            first = tensor is call.tensors()[0]
+            yield from _evened(case, tensor, *((own, target) if first else (target, own)))
+    elif "number of sizes provided" in case.failure.text:
+        for tensor in tensors[::-1]:
+            for item in case.blamed(tensor):
+                dims: Shape = getattr(item.spec, "shape", ())
+                shape = (*dims[:1], "time", *dims[1:])
+                if tensor is call.tensors()[0]:
+                    shape = dims[:1] + dims[2:]
+                if len(shape) > 1:
+                    yield from reshape(case, item, shape)
+
+
 def _evened(case: Case, tensor: torch.Tensor, old: int, new: int) -> Iterator[Guess]:
     """What a tensor stems from, changed so that a size of the tensor becomes `new`."""
     items = case.blamed(tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,7 @@ from gradlint.worker.specs import (
     Dim,
     Group,
     Normal,
+    Ring,
     Shape,
     Spec,
     Whole,
@@ -31,6 +33,7 @@ LADDER = (28, 32, 48, 64, 84, 96, 112, 128, 160, 192, 224, 256, 299, 384, 512)
 _GROWING = (32, 64, 128, 224, 299, 512, 1024, 1536)
 _LONG = (64, 256, 1024, 4096, 16384)
 _BETWEEN = 3
+_JOINED = 3
 SIDES = frozenset(name for names in SPATIAL for name in names)
 
 
@@ -71,8 +74,8 @@ Repair = Callable[[Case], Iterator[Guess]]
 
 
 def reshape(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
-    """Give an argument another shape; the edges of a graph have only one."""
-    if _is_wiring(item.spec):
+    """Give an argument another shape; edges of a graph have only one, adjacencies are square."""
+    if _is_wiring(item.spec) or (isinstance(item.spec, Ring) and shape[-1:] != shape[-2:-1]):
         return
     lead: Shape = getattr(item.spec, "shape", ())[:1]
     if lead in (("nodes",), ("edges",)) and shape[:1] == ("batch",):
@@ -126,6 +129,20 @@ def shifted(
         new = _shifted(case, item.spec, behind, have, want)
         if new != item.spec:
             yield case.guess.having(item.name, new)
+
+
+def traded(case: Case, items: list[Argument], have: int, want: int) -> Iterator[Guess]:
+    """One of several arguments takes up the difference, and another what the first gave up.
+
+    Because what they are joined to elsewhere may need the sum of both as it is.
+    """
+    for one, other in itertools.permutations(items[:_JOINED], 2):
+        new, rest = (
+            _shifted(case, one.spec, 0, have, want),
+            _shifted(case, other.spec, 0, want, have),
+        )
+        if new != one.spec and rest != other.spec:
+            yield case.guess.having(one.name, new).having(other.name, rest)
 
 
 def _shifted(case: Case, spec: Spec, behind: int, have: int, want: int) -> Spec:
@@ -253,6 +270,9 @@ def usual_shapes(case: Case, item: Argument, rank: int) -> Iterator[Shape]:
     size = whole[0] if whole else 16
     if isinstance(item.spec, Whole):
         yield ("batch", "time", "source", "features")[:rank]
+        return
+    if isinstance(item.spec, Ring):
+        yield ("batch", "time", "time") if rank == 3 else ("nodes", "nodes")
         return
     match rank:
         case 1:

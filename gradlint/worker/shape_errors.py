@@ -11,7 +11,7 @@ from torch import nn
 
 from gradlint.worker.attempt import sources_of
 from gradlint.worker.batches import in_steps
-from gradlint.worker.broadcasts import elementwise
+from gradlint.worker.broadcasts import elementwise, expansion
 from gradlint.worker.case import (
     SIDES,
     Case,
@@ -24,6 +24,7 @@ from gradlint.worker.case import (
     reshape,
     resize,
     shifted,
+    traded,
     uses,
     view_sizes,
 )
@@ -104,6 +105,7 @@ def _matrix(case: Case) -> Iterator[Guess]:
     yield from resize(case, items, have, want)
     yield from shifted(case, items, 0, have, want)
     yield from _split(case, items, have, want)
+    yield from traded(case, items, have, want)
     sided = any(dims_of(item.spec) & SIDES for item in items)
     if sided:
         yield from rescale(case, want / have)
@@ -318,6 +320,7 @@ CALLS: tuple[Repair, ...] = (
     _normalisation,
     _matrix,
     elementwise,
+    expansion,
     _concatenation,
     _view,
     einsum,
