@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from dataclasses import dataclass
 
 from gradlint.discovery.arguments import is_parsed, namespace
@@ -26,6 +27,7 @@ _MOST_BINDINGS = 40
 _LONGEST = 4000
 """Characters of one expression; a longer one is a table of data."""
 _END = 1 << 30
+_OPTIONS = re.compile(r"args|arguments|opts?|options|flags|FLAGS|hparams|params|cfg|config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class _Closure:
             if is_parsed(given.expression, self.tracer.outline):
                 return self._bind_options(name)
             added = self.add(given, depth + 1)
+        elif _OPTIONS.fullmatch(name) and namespace(self.tracer.outline):
+            return self._bind_options(name)  # because another process calls the function with them
         else:
             usual = conventional(name) if self.guess else None
             added = ast.parse(usual, mode="eval").body if usual else None

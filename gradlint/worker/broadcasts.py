@@ -19,8 +19,9 @@ from gradlint.worker.case import (
     reshape,
     resize,
     uses,
+    uses_of,
 )
-from gradlint.worker.guesses import Guess
+from gradlint.worker.guesses import Argument, Guess
 from gradlint.worker.specs import Filled, Normal, Shape, Whole, reshaped
 
 
@@ -92,6 +93,7 @@ def _evened(case: Case, tensor: torch.Tensor, old: int, new: int) -> Iterator[Gu
     masks = [item for item in items if isinstance(item.spec, Filled)]
     yield from factored(case, masks, old, new)
     yield from resize(case, items, old, new)
+    yield from _of_its_own(case, items, old, new)
     yield from _joined(case, tensor, new - old)
     for extra in range(1, min(new - 1, 3)):
         yield from resize(case, items, old - extra, new - extra)
@@ -105,6 +107,16 @@ def _evened(case: Case, tensor: torch.Tensor, old: int, new: int) -> Iterator[Gu
         yield from rescale(case, new / old)
         if old > 2 and new > 2:
             yield from rescale(case, (new - 1) / (old - 1))
+
+
+def _of_its_own(case: Case, items: list[Argument], old: int, new: int) -> Iterator[Guess]:
+    """A size that several arguments had in common becomes another for one of them."""
+    for item in items:
+        dims: Shape = getattr(item.spec, "shape", ())
+        for index, dim in enumerate(dims):
+            named = isinstance(dim, str) and dim != "batch" and "*" not in dim
+            if named and case.guess.size[str(dim)] == old and uses_of(case.guess, str(dim)) > 1:
+                yield from reshape(case, item, (*dims[:index], new, *dims[index + 1 :]))
 
 
 def _has_sides(case: Case, tensor: torch.Tensor) -> bool:

@@ -206,7 +206,7 @@ def _from(
         UserError: no form of the candidate gives a model with parameters and inputs that run.
     """
     queue: list[tuple[Candidate, str]] = [(candidate, "")]
-    seen = {candidate.constructor}
+    seen = {_written(candidate)}
     first: UserError | None = None
     fitted, deadline = 0, time.process_time() + _FITTING
     for _ in range(_REPAIRS):
@@ -222,10 +222,9 @@ def _from(
                 raise UserError("build", AbstractError(request.name)) from error
             first = _telling(first, error)
             now = told(error.error)
-            new = [
-                (c, now) for c in _repaired(module, form, error, limit) if c.constructor not in seen
-            ]
-            seen.update(item.constructor for item, _ in new)
+            repairs = _repaired(module, form, error, limit)
+            new = [(item, now) for item in repairs if _written(item) not in seen]
+            seen.update(_written(item) for item, _ in new)
             # because a change after which the same is wrong was not the right one
             queue = [*queue, *new] if now == before else [*new, *queue]
             continue
@@ -252,12 +251,16 @@ def _from(
             elif first is None or not str(first.error):
                 first = UserError("build", NoForwardError(_unrun(form.method, error.error)))
             changed = _changed(module, form, model, error.error)
-            fits = [c for c in changed if c.constructor not in seen]
-            seen.update(item.constructor for item in fits)
+            fits = [item for item in changed if _written(item) not in seen]
+            seen.update(map(_written, fits))
             fitted += 1
             late = fitted >= _FITS or time.process_time() > deadline
             queue = [] if late else [*((item, "") for item in fits[:_FITS]), *queue]
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
+
+
+def _written(candidate: Candidate) -> tuple[object, ...]:
+    return candidate.constructor, candidate.bindings
 
 
 def _unrun(method: str, error: BaseException) -> str:

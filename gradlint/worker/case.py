@@ -74,8 +74,8 @@ Repair = Callable[[Case], Iterator[Guess]]
 
 
 def reshape(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
-    """Give an argument another shape; edges of a graph have only one, adjacencies are square."""
-    if _is_wiring(item.spec) or (isinstance(item.spec, Ring) and shape[-1:] != shape[-2:-1]):
+    """Give an argument another shape; the edges of a graph have only one."""
+    if _is_wiring(item.spec):
         return
     lead: Shape = getattr(item.spec, "shape", ())[:1]
     if lead in (("nodes",), ("edges",)) and shape[:1] == ("batch",):
@@ -181,7 +181,12 @@ def _resized(case: Case, spec: Spec, have: int, want: int) -> Iterator[Spec]:
 
 def uses(guess: Guess, name: str) -> bool:
     """Whether any argument has the named size."""
-    return any(name in dims_of(item.spec) for item in guess.arguments)
+    return uses_of(guess, name) > 0
+
+
+def uses_of(guess: Guess, name: str) -> int:
+    """How many arguments have the named size."""
+    return sum(name in dims_of(item.spec) for item in guess.arguments)
 
 
 def dims_of(spec: Spec) -> set[Dim]:

@@ -7,6 +7,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -97,8 +98,10 @@ def repaired(
 ) -> Iterator[Candidate]:
     """Other arguments for a constructor that raised, the most specific change first.
 
-    Arguments that the source gives are the user's: only guessed ones are changed.
+    Arguments that the source gives are the user's: only guessed ones are changed, and what is
+    lacking of the options of a command line is added.
     """
+    yield from _completed(candidate, error)
     if candidate.built_from not in GUESSED or isinstance(error, ImportError):
         return
     parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
@@ -109,6 +112,19 @@ def repaired(
     case = Construction(candidate, call, target.value, error, namespace)
     for repair in _REPAIRS:
         yield from repair(case)
+
+
+_LACKING = re.compile(r"'types\.SimpleNamespace' object has no attribute '(\w+)'")
+
+
+def _completed(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
+    """An option is read that the script sets where it has its data, such as a size of words."""
+    found = _LACKING.fullmatch(str(error))
+    for place, (name, text) in enumerate(candidate.bindings) if found else ():
+        if found and _HOLDER.match(text):
+            bindings = list(candidate.bindings)
+            bindings[place] = (name, _extended(text, [found[1]]))
+            yield replace(candidate, bindings=tuple(bindings))
 
 
 def _failing(call: ast.Call, error: Exception) -> ast.Call:

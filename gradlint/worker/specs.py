@@ -269,6 +269,8 @@ def volume(spec: Spec, sizes: Sizes) -> int:
 
 def reshaped(spec: Spec, shape: Shape) -> Spec:
     """The same kind of value with another shape; values without a shape stay as they are."""
+    if isinstance(spec, Ring) and shape[-1:] != shape[-2:-1]:
+        return Normal(shape)  # because an adjacency is square
     return replace(spec, shape=shape) if isinstance(spec, Shaped) else spec
 
 

@@ -356,6 +356,22 @@ if __name__ == "__main__":
     assert candidate.constructor == "Net(args.n_in)"
 
 
+def test_options_are_those_of_the_file_in_a_function_that_another_process_calls(
+    read: Read,
+) -> None:
+    program = read(f"""{_IMPORTS}
+import argparse
+{_NET}
+parser = argparse.ArgumentParser()
+parser.add_argument('--n-in', type=int, default=7)
+def main():
+    torch.multiprocessing.spawn(main_worker, (parser.parse_args(),), 2)
+def main_worker(gpu, args):
+    net = Net(args.n_in).cuda(gpu)
+""")
+    assert _evaluate(_first(program))[0] == "((7,), {})"
+
+
 def test_click_gives_its_defaults(read: Read) -> None:
     program = read(f"""{_IMPORTS}
 import click

@@ -82,6 +82,23 @@ class TestCandidates:
         assert isinstance(model.layer, nn.Linear)
         assert model.layer.out_features == 6
 
+    def test_an_option_that_the_script_sets_beside_its_data_is_added_to_the_others(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, args):
+                    super().__init__()
+                    self.emb = nn.Embedding(args.vocab_size, args.width)
+
+                def forward(self, x):
+                    return self.emb(x)
+        """
+        options = ("args", "__import__('types').SimpleNamespace(width=48)")
+        built = build(module_of(source), request("Net(args)", bindings=(options,)))
+        assert built.candidate.built_from is BuiltFrom.NAMES
+        emb = built.make().emb
+        assert isinstance(emb, nn.Embedding)
+        assert (emb.num_embeddings, emb.embedding_dim) == (1000, 48)
+
     def test_a_model_whose_train_is_a_whole_training_is_in_training_mode(self) -> None:
         source = LINEAR + "\n        def train(self, epochs, data): return None\n"
         assert build(module_of(source), request("Net().eval()", "Net()")).make().training

@@ -1025,6 +1025,34 @@ CASES = {
         ),
         ("float32[8,32,6]",),
     ),
+    "two inputs are joined, and one of them to what was made of both": (
+        net(
+            "self.e = nn.Linear(7 + 4, 6); self.d = nn.Linear(7 + 6, 4)",
+            "z = self.e(torch.cat([state, action], 1)); return self.d(torch.cat([state, z], 1))",
+            "state, action",
+        ),
+        ("float32[8,7]", "float32[8,4]"),
+    ),
+    "a summary is expanded to each step": (
+        net(
+            "self.b = nn.Bilinear(6, 6, 1)",
+            "return self.b(h_pl, c.unsqueeze(1).expand_as(h_pl))",
+            "c, h_pl",
+        ),
+        ("float32[8,6]", "float32[8,32,6]"),
+    ),
+    "a signal is shifted by one of twice its length": (
+        net(
+            "self.c = nn.Conv1d(4, 4, 3, padding=1)",
+            "return nn.functional.interpolate(self.c(x), scale_factor=2) + shift",
+            "x, shift",
+        ),
+        ("float32[8,4,64]", "float32[8,4,128]"),
+    ),
+    "an adjacency has one matrix for each graph": (
+        net("self.l = nn.Linear(6, 2)", "return torch.bmm(adj, self.l(h))", "h, adj"),
+        ("float32[32,32,6]", "float32[32,32,32]"),
+    ),
     "convolutions without padding leave of a small image less than its share": (
         net(
             "self.a = nn.Conv2d(1, 8, 3, 2); self.b = nn.Conv2d(8, 8, 3, 2); "
