@@ -14,17 +14,17 @@ from gradlint.worker.facts import Facts
 from gradlint.worker.guesses import Guess
 
 _LARGEST = 128  # from which nothing is doubled
-_EXTENTS = (*sorted(SIDES), "time")
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _SOFTMAX = ("_softmax", "_safe_softmax")
 
 
 def doubled(guess: Guess, facts: Facts) -> Guess | None:
-    """The guess with images twice as high and wide, signals twice as long.
+    """The guess with images twice as high and wide, signals or else sequences twice as long.
 
     None where they are large already, or as large as the model says of itself.
     """
-    names = [name for name in _EXTENTS if uses(guess, name)]
+    names = [name for name in sorted(SIDES) if uses(guess, name)]
+    names = names or (["time"] if uses(guess, "time") else [])
     if not names or facts.sides() or max(guess.size[name] for name in names) > _LARGEST:
         return None
     return guess.sized(**{name: 2 * guess.size[name] for name in names})

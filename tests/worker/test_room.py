@@ -99,3 +99,20 @@ def test_hooks_are_gone_once_a_model_is_watched() -> None:
     assert narrow.count == 1
     model(torch.randn(1, 3, 32, 32))
     assert narrow.count == 1
+
+
+class Captioned(nn.Module):
+    """Images with a text beside each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image, self.text = Halving(5), nn.Embedding(9, 3)
+
+    def forward(self, image: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.image(image).mean((2, 3)) + self.text(tokens).mean(1)
+        return result
+
+
+def test_a_text_beside_larger_images_stays_as_long() -> None:
+    args, _ = Search(Captioned()).found().drawn()
+    assert list(map(described, args)) == ["float32[8,3,64,64]", "int64[8,32]"]
