@@ -41,7 +41,8 @@ gates, of which 14 fail, .93 and 1.00; 25 with SGD, of which 8 fail, 1.00 and .8
 On others again, seeds from 9000, since a memory in part counts unless the gradient is gone, and a
 late overflow is one: 32 with recurrent cells without gates, of which 22 fail, 1.00 and .86; 30 with
 SGD, of which 12 fail, 1.00 and .92. Since most rehearsals have to recall: seeds from 12000, 36 with
-recurrent cells without gates, of which 27 fail, 1.00 and .96.
+recurrent cells without gates, of which 27 fail, 1.00 and .96; 14 with SGD, of which 7 fail, 1.00
+and 1.00; 14 with gated cells, of which 5 fail, 1.00 and .60.
 """
 
 from __future__ import annotations
