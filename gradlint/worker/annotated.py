@@ -46,16 +46,16 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
         yield _jaxtyped(role, jaxtyping[1], jaxtyping[2].split())
         return
     bare = _PREFIX.sub("", annotation).strip()
+    inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
     if literal := _LITERAL.match(bare):
         yield Constant(int(literal[3]) if literal[3] else literal[1] or literal[2])
-    elif bare in _SCALARS and not role.forward.choices(role.name):
-        yield _SCALARS[bare] if bare != "int" else whole_number(role)
     if _OPTIONAL.match(bare) and role.name in role.forward.required:
         yield Constant(None)
+    if inside in _SCALARS and not role.forward.choices(role.name):
+        yield _SCALARS[inside] if inside != "int" else whole_number(role)
     if "LongTensor" in bare or "IntTensor" in bare:
         ideas = (idea for idea in by_name(role) if isinstance(idea, _WHOLE))
         yield next(ideas, Whole(("batch", "time"), role.facts.tokens() or 2))
-    inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
     if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
         yield from _grouped(role, group[1].lower(), group[2])
     elif _SETTINGS.match(inside):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -22,7 +23,7 @@ from gradlint.worker.case import (
     uses_of,
 )
 from gradlint.worker.guesses import Argument, Guess
-from gradlint.worker.specs import Filled, Normal, Shape, Whole, reshaped
+from gradlint.worker.specs import Dim, Filled, Normal, Shape, Size, Whole, reshaped
 
 
 def elementwise(case: Case) -> Iterator[Guess]:
@@ -44,6 +45,7 @@ def elementwise(case: Case) -> Iterator[Guess]:
         for item in case.blamed(tensor):
             if isinstance(item.spec, Filled):
                 yield from (case.guess.having(item.name, other) for other in item.others)
+    yield from _counted(case, *sizes)
     yield from _stepped(case, tensors)
     yield from _in_depth(case, tensors, sizes[1])
     yield from _at_the_end(case, tensors, sizes[1])
@@ -53,6 +55,8 @@ def elementwise(case: Case) -> Iterator[Guess]:
     have, want = sizes
     both = len(tensors) == 2 and all(sources_of(tensor) for tensor in tensors)
     pairs = [(tensors[0], have, want), (tensors[-1], want, have)]
+    for tensor, old, new in pairs if both else ():
+        yield from _apart(case, tensor, old, new)
     for tensor, old, new in pairs if both else pairs[:1]:
         yield from _evened(case, tensor, old, new)
         if both and _has_sides(case, tensor):
@@ -147,7 +151,10 @@ def _stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[Guess]:
     for item in case.blamed(low) if high.dim() == low.dim() + 1 else ():
         sizes = case.shape(item.spec)
         if isinstance(item.spec, Normal) and len(sizes) == 2:
-            yield from reshape(case, item, ("batch", "time", sizes[-1]))
+            rows: Dim = (
+                "time" if sources_of(high) else high.shape[-2]
+            )  # because a table has its own
+            yield from reshape(case, item, ("batch", rows, sizes[-1]))
 
 
 def _joined(case: Case, tensor: torch.Tensor, missing: int) -> Iterator[Guess]:
@@ -159,6 +166,28 @@ def _joined(case: Case, tensor: torch.Tensor, missing: int) -> Iterator[Guess]:
         sizes = case.shape(item.spec)
         if len(sizes) == 3 and sizes[1] + missing > 0:
             yield from reshape(case, item, (dims[0], sizes[1] + missing, dims[2]))
+
+
+def _apart(case: Case, tensor: torch.Tensor, old: int, new: int) -> Iterator[Guess]:
+    """Of two images one was made smaller before it met the other, as a hint for latents is."""
+    sides: Shape = ("height", "width")
+    images = [i for i in case.guess.arguments if getattr(i.spec, "shape", ())[-2:] == sides]
+    for item in images if len(images) > 1 and tensor.dim() == 4 and new % old == 0 else ():
+        if item in case.blamed(tensor):
+            larger_sides = (case.guess.size[side] * new // old for side in ("height", "width"))
+            dims: Shape = getattr(item.spec, "shape", ())
+            yield from reshape(case, item, (*dims[:-2], *larger_sides))
+
+
+_FEW = {"depth": 2, "height": 4, "width": 4}
+
+
+def _counted(case: Case, *sizes: int) -> Iterator[Guess]:
+    """The steps of a sequence are the places of an image or a video, whose sides are told."""
+    told = [item.spec.dim for item in case.guess.arguments if isinstance(item.spec, Size)]
+    sides = {side: few for side, few in _FEW.items() if side in told}
+    if len(sides) > 1 and math.prod(case.guess.size[side] for side in sides) in sizes:
+        yield case.guess.sized(**sides, time=math.prod(sides.values()))
 
 
 def _in_depth(case: Case, tensors: list[torch.Tensor], count: int) -> Iterator[Guess]:

@@ -308,6 +308,8 @@ def whole_number(role: Role) -> Spec:
     if re.search(r"len|seq", role.lower):
         return Size("time")
     sides = {"height": "height", "h": "height", "width": "width", "w": "width"}
+    if "height" in (*role.forward.required, *role.forward.optional):
+        sides |= {"num_frames": "depth", "frames": "depth", "depth": "depth"}
     return Size(sides[role.lower]) if role.lower in sides else Constant(4)
 
 

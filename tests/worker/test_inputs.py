@@ -1200,6 +1200,24 @@ class Net(nn.Module):
         ),
         ("float32[8,16,32,32,5]", "float32[8,6]"),
     ),
+    "the steps of a sequence are the places of a video": (
+        net(
+            "self.n = nn.LayerNorm(5)",
+            "f, h, w = (torch.arange(n) for n in (num_frames, height, width)); "
+            "places = torch.meshgrid(f, h, w, indexing='ij')[0].flatten(); "
+            "return self.n(x) * places[None, :, None]",
+            "x, num_frames: int, height: int | None = None, width: int | None = None",
+        ),
+        ("float32[8,32,5]", "2", "height: 4", "width: 4"),
+    ),
+    "a hint is made smaller before it meets the image": (
+        net(
+            "self.a = nn.Conv2d(4, 6, 3, padding=1); self.b = nn.Conv2d(3, 6, 4, 4)",
+            "return self.a(x) + self.b(hint)",
+            "x, hint",
+        ),
+        ("float32[8,4,32,32]", "float32[8,3,128,128]"),
+    ),
     "what is repeated for each sample is given once": (
         net(
             "self.c = nn.Conv2d(5, 4, 3)",
