@@ -89,7 +89,8 @@ class ModelSummary:
     """What was done with one model. It has a picture where one was asked for.
 
     `unfetched` of its `parameters` have values in place of published weights, which are not loaded.
-    `method` is the one that ran it.
+    `method` is the one that ran it. `assumed` are sizes of the file that depend on what is not
+    there, with the usual values that they were given.
     """
 
     name: str
@@ -98,6 +99,7 @@ class ModelSummary:
     reason: str = ""
     built_from: str = ""
     constructor: str = ""
+    assumed: tuple[str, ...] = ()
     method: str = "forward"
     inputs: tuple[str, ...] = ()
     optimizer: OptimizerFamily = OptimizerFamily.UNKNOWN

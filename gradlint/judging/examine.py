@@ -293,6 +293,7 @@ def _summary(blank: ModelSummary, traced: Traced, graph: LayerGraph) -> ModelSum
         status=ModelStatus.TRACED,
         built_from=traced.built_from.value,
         constructor=traced.constructor,
+        assumed=traced.assumed,
         method=traced.method,
         inputs=traced.inputs,
         parameters=traced.parameters,

@@ -159,7 +159,8 @@ class Traced:
     `classes` are the classes of the linted file that the model is made of, by qualified name.
     `searched` says that the inputs were found by search, so that their sizes are not the user's.
     `measurable` is false for a model too large for this machine: it was traced on tensors without
-    values, so that it can only be judged by prediction. `method` is the one that ran it.
+    values, so that it can only be judged by prediction. `method` is the one that ran it. `assumed`
+    are sizes of the file that depend on what is not there, as `n_features = 64`.
     """
 
     built_from: BuiltFrom
@@ -173,6 +174,7 @@ class Traced:
     measurable: bool = True
     searched: bool = False
     method: str = "forward"
+    assumed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ def _model(model: ModelSummary) -> Json:
         "reason": reason,
         "built_from": model.built_from or None,
         "constructor": model.constructor or None,
+        "assumed": list(model.assumed),
         "method": model.method,
         "inputs": list(model.inputs),
         "optimizer": model.optimizer.value,

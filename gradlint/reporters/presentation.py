@@ -64,7 +64,8 @@ def built(model: ModelSummary) -> str:
     run = f", run by its {model.method}" if model.method != "forward" else ""
     if not model.invented:
         return f"built from {model.built_from}{run}"
-    return f"built on invented values: {model.constructor}{run}"
+    where = f" where {', '.join(model.assumed)}" if model.assumed else ""
+    return f"built on invented values: {model.constructor}{where}{run}"
 
 
 def missing_arguments(model: ModelSummary) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import cast
 
 import torch
@@ -17,6 +16,7 @@ from gradlint.protocol.wire import BuiltFrom, Candidate
 from gradlint.worker.attempt import frames_of, tried
 from gradlint.worker.demands import DEMANDS
 from gradlint.worker.failure import UserError
+from gradlint.worker.lacking import HOLDER, extended, supplied
 from gradlint.worker.refusals import (
     VARIADIC,
     Construction,
@@ -99,9 +99,9 @@ def repaired(
     """Other arguments for a constructor that raised, the most specific change first.
 
     Arguments that the source gives are the user's: only guessed ones are changed, and what is
-    lacking of the options of a command line is added.
+    lacking is supplied.
     """
-    yield from _completed(candidate, error)
+    yield from supplied(candidate, error)
     if candidate.built_from not in GUESSED or isinstance(error, ImportError):
         return
     parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
@@ -112,19 +112,6 @@ def repaired(
     case = Construction(candidate, call, target.value, error, namespace)
     for repair in _REPAIRS:
         yield from repair(case)
-
-
-_LACKING = re.compile(r"'types\.SimpleNamespace' object has no attribute '(\w+)'")
-
-
-def _completed(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
-    """An option is read that the script sets where it has its data, such as a size of words."""
-    found = _LACKING.fullmatch(str(error))
-    for place, (name, text) in enumerate(candidate.bindings) if found else ():
-        if found and _HOLDER.match(text):
-            bindings = list(candidate.bindings)
-            bindings[place] = (name, _extended(text, [found[1]]))
-            yield replace(candidate, bindings=tuple(bindings))
 
 
 def _failing(call: ast.Call, error: Exception) -> ast.Call:
@@ -253,9 +240,6 @@ def _kinds(case: Construction, name: str) -> Iterator[str]:
     yield f"__import__('torch').nn.{usual}()"
 
 
-_HOLDER = re.compile(r"(__import__\('types'\)\.)?(SimpleNamespace|PassThrough)\(")
-
-
 def _configuration(case: Construction) -> Iterator[Candidate]:
     """An object with attributes, or a mapping, was expected, or has too few entries."""
     attribute = re.search(r"'([\w.]+)' object has no attribute '(\w+)'", case.text)
@@ -265,8 +249,8 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
         return
     for parameter, value in case.given().items():
         text = ast.unparse(value)
-        if (attribute and _HOLDER.match(text)) or (key and text.startswith("dict(")):
-            yield case.having(parameter, _extended(text, [name]))
+        if (attribute and HOLDER.match(text)) or (key and text.startswith("dict(")):
+            yield case.having(parameter, extended(text, [name]))
     if attribute and attribute[1] in ("int", "float", "str", "NoneType", "dict", "type"):
         yield from _nested(case, name)
         for parameter in suspects(case, object):
@@ -276,18 +260,12 @@ def _configuration(case: Construction) -> Iterator[Candidate]:
             yield case.having(parameter, "dict()")
 
 
-def _extended(call: str, names: list[str]) -> str:
-    """A call such as `dict(a=1)` with usual values for further keywords."""
-    more = ", ".join(f"{name}={usual(name)}" for name in names if f"{name}=" not in call)
-    return f"{call[:-1]}{', ' if call[-2] != '(' else ''}{more})"
-
-
 def _nested(case: Construction, name: str) -> Iterator[Candidate]:
     """A part of a configuration was given as a number and is itself one."""
     owner = re.search(rf"(\w+)\.{name}\b", case.innermost())
     for parameter, value in case.given().items():
         text = ast.unparse(value)
-        if owner and _HOLDER.match(text) and f"{owner[1]}=" in text:
+        if owner and HOLDER.match(text) and f"{owner[1]}=" in text:
             inner = f"{owner[1]}=SimpleNamespace({name}={usual(name)})"
             yield case.having(parameter, re.sub(rf"\b{owner[1]}=[^,()]+", inner, text, count=1))
 
@@ -307,7 +285,7 @@ def _mapped(case: Construction) -> Iterator[Candidate]:
         lacking = re.findall(r"'(\w+)'", case.text)
         for name, value in case.given().items():
             if name in spread and (text := ast.unparse(value)).startswith("dict("):
-                yield case.having(name, _extended(text, lacking))
+                yield case.having(name, extended(text, lacking))
     if re.search(r"must be a mapping, not (int|NoneType)", case.text):
         for parameter in suspects(case, object):
             yield case.having(parameter, "dict()")

@@ -22,7 +22,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,7 +87,7 @@ class Service(Protocol):
         """Measure claims on the model traced last."""
 
 
-MakeService = Callable[[ModuleType, OpenFile], Service]
+MakeService = Callable[[ModuleType, OpenFile, Mapping[str, int]], Service]
 
 
 class Pipes:
@@ -337,7 +337,7 @@ class _Session:
     def _import(self) -> Imported:
         loaded = load(self._opened)
         self._loaded = loaded
-        self._service = self._make_service(loaded.module, self._opened)
+        self._service = self._make_service(loaded.module, self._opened, loaded.journal.assumed)
         return Imported(loaded.skipped, loaded.missing)
 
     def _attempt(self, stage: str, work: Callable[[], Reply]) -> bytes:

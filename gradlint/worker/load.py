@@ -132,6 +132,7 @@ class _FileLoader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         setattr(module, GUARD, self.journal.guard)
+        self.journal.scope = vars(module)
         try:
             with affordable():
                 super().exec_module(module)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TypeVar
 
 import torch
 from torch import nn
 
 from gradlint.protocol.nodes import Edge
-from gradlint.protocol.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
+from gradlint.protocol.wire import BuiltFrom, OpenFile, Probed, ProbeModel, Traced, TraceModel
 from gradlint.worker.attempt import released
 from gradlint.worker.build import build
 from gradlint.worker.construction import watch_construction
@@ -30,9 +31,14 @@ T = TypeVar("T")
 
 
 class FileService:
-    """Serves one imported file; the model traced last is the one that is probed."""
+    """Serves one imported file; the model traced last is the one that is probed.
 
-    def __init__(self, module: ModuleType, opened: OpenFile) -> None:
+    `assumed` are the module's variables that have a usual value in place of one that was lost.
+    """
+
+    def __init__(
+        self, module: ModuleType, opened: OpenFile, assumed: Mapping[str, int] | None = None
+    ) -> None:
         torch.backends.mha.set_fastpath_enabled(False)
         torch.set_num_threads(1)  # because sums depend on the number of threads, reports must not
         self._module = module
@@ -40,6 +46,7 @@ class FileService:
         self._built: Built | None = None
         self._weights: dict[str, tuple[str, ...]] = {}
         self._parts = Parts(module)
+        self._assumed = assumed or {}
 
     def trace(self, request: TraceModel) -> Traced:
         """Build the model and trace one forward pass.
@@ -72,9 +79,12 @@ class FileService:
             forward = run(built, model, source=self._source)
         edges = edges_of(forward)
         self._weights = _weights(edges, model)
+        constructor = inlined(built.candidate)
+        assumed = sorted(self._assumed.keys() & _read(model, self._module, constructor))
         return Traced(
-            built_from=built.candidate.built_from,
-            constructor=inlined(built.candidate),
+            built_from=BuiltFrom.NAMES if assumed else built.candidate.built_from,
+            constructor=constructor,
+            assumed=tuple(f"{name} = {self._assumed[name]}" for name in assumed),
             inputs=built.described,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             nodes=nodes_of(forward, construction, newborn, self._source, imagination),
@@ -135,6 +145,15 @@ def _running(built: Built) -> contextlib.AbstractContextManager[None]:
 def _classes(model: nn.Module, module: ModuleType) -> tuple[str, ...]:
     kinds = {type(part) for part in model.modules()}
     return tuple(sorted(k.__qualname__ for k in kinds if k.__module__ == module.__name__))
+
+
+def _read(model: nn.Module, module: ModuleType, constructor: str) -> set[str]:
+    """The names that a construction and the code of the model's own classes read."""
+    kinds = {base for part in model.modules() for base in type(part).__mro__}
+    own = (vars(kind).values() for kind in kinds if kind.__module__ == module.__name__)
+    functions = (value for values in own for value in values if isinstance(value, FunctionType))
+    names = {name for function in functions for name in function.__code__.co_names}
+    return names | set(re.findall(r"\w+", constructor))
 
 
 def _weights(edges: tuple[Edge, ...], model: nn.Module) -> dict[str, tuple[str, ...]]:

@@ -207,6 +207,7 @@ class StandIn:
     __int__ = __float__ = __index__ = __enter__ = __exit__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __matmul__ = _refuse
     __truediv__ = __rtruediv__ = __pow__ = __neg__ = __invert__ = _refuse
+    __array__ = _refuse  # because numpy would make one element of it
     __lt__ = __le__ = __gt__ = __ge__ = __setitem__ = __delitem__ = _refuse
 
 

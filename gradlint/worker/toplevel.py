@@ -17,6 +17,8 @@ from gradlint.worker.branches import constants_of_branches
 from gradlint.worker.budget import Budget, OutOfTimeError
 from gradlint.worker.failure import brief
 from gradlint.worker.mainblock import bound_names, is_main_guard, settings_of_main
+from gradlint.worker.standin import StandIn
+from gradlint.worker.usual import usual
 
 STATEMENT_SECONDS = 2.0
 """How long one top-level statement of a script that does work may take before it is given up."""
@@ -46,6 +48,11 @@ _HARMLESS = re.compile(
     r"addHandler|debug|info|warning|warn|use|set|set_.+|setattr|setrecursionlimit|register|"
     r"register_.+|use_deterministic_algorithms|install.*|patch_.+|load_dotenv|init_printing)"
 )
+_SIZE = re.compile(
+    r"(n|num|nb|in|out|input|output)_(?!layers|blocks|epochs)[a-z_]+|vocab|"
+    r"[a-z_]*(dim|size|features|hidden|width|units|channels|classes|actions|labels|length|len)s?",
+    re.IGNORECASE,
+)
 _FETCHING = ("download", "pretrained")
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -63,11 +70,17 @@ class NotRun:
 
 
 class Journal:
-    """What of a file's top level did not run; `guard` runs one statement that may fail."""
+    """What of a file's top level did not run; `guard` runs one statement that may fail.
+
+    `scope` are the variables of the module. `assumed` are sizes that depend on what is not there,
+    such as a table of data or a package, with the usual values that they have instead.
+    """
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
         self.lines: list[str] = []
+        self.scope: dict[str, object] = {}
+        self.assumed: dict[str, int] = {}
         self._not_run: list[NotRun] = []
         self._unbound: dict[str, NotRun] = {}
         self._guarded: list[ast.stmt] = []
@@ -106,6 +119,14 @@ class Journal:
             self._note(self._guarded[number], f"it took more than {STATEMENT_SECONDS:g} s")
         except BaseException as error:  # noqa: BLE001
             self._note(self._guarded[number], brief(error))
+        self._assume(self._guarded[number])
+
+    def _assume(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.expr()):
+                unknown = name not in self.scope or isinstance(self.scope[name], StandIn)
+                if unknown and _SIZE.fullmatch(name) and usual(name).isdecimal():
+                    self.assumed[name] = self.scope[name] = int(usual(name))
 
     def _note(self, statement: ast.stmt, reason: str) -> None:
         entry = NotRun(self._span(statement), reason)

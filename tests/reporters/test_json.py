@@ -46,6 +46,7 @@ def test_the_keys_are_those_of_schema_1_in_their_order() -> None:
             "reason",
             "built_from",
             "constructor",
+            "assumed",
             "method",
         ),
         *(

@@ -69,9 +69,10 @@ def test_what_models_share_is_told_once_with_what_each_measured() -> None:
 
 def test_a_finding_says_that_its_model_was_built_on_invented_values() -> None:
     report = reports.report()
-    guessed = reports.net(built_from="names", constructor="Net(depth=4)")
+    guessed = reports.net(built_from="names", constructor="Net(depth=4)", assumed=("width = 64",))
     first = replace(report.files[0], models=(guessed,))
-    assert "built on invented values: Net(depth=4)" in text.render(replace(report, files=(first,)))
+    told = text.render(replace(report, files=(first,)))
+    assert "built on invented values: Net(depth=4) where width = 64" in told
     assert "invented" not in text.render(report)
 
 

@@ -99,6 +99,11 @@ class TestCandidates:
         assert isinstance(emb, nn.Embedding)
         assert (emb.num_embeddings, emb.embedding_dim) == (1000, 48)
 
+    def test_a_size_of_a_table_that_was_not_loaded_is_the_usual_one(self) -> None:
+        built = build(module_of(LINEAR), request("nn.Linear(table.shape[1], len(classes))"))
+        assert built.candidate.built_from is BuiltFrom.NAMES
+        assert built.candidate.constructor == "nn.Linear(64, 10)"
+
     def test_a_model_whose_train_is_a_whole_training_is_in_training_mode(self) -> None:
         source = LINEAR + "\n        def train(self, epochs, data): return None\n"
         assert build(module_of(source), request("Net().eval()", "Net()")).make().training

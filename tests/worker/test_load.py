@@ -217,6 +217,25 @@ class TestScripts:
         assert not Path("made").exists()
         assert not hasattr(result.module, toplevel.GUARD)
 
+    def test_sizes_of_data_that_are_not_there_are_the_usual_ones(self, tmp_path: Path) -> None:
+        source = """
+            import numpy as np
+            import tables_that_are_gone as tables
+            data = open('gone.csv').read()
+            n_features = len(data)
+            n_classes = len(np.unique(tables.read('gone.csv')))
+            hidden_size = tables.read('gone.csv').shape[1]
+            width = 7
+            depth = len(data)
+            n_layers = len(data)
+            print(data)
+        """
+        result = loaded(tmp_path, source)
+        known = {"n_features": 64, "n_classes": 10, "hidden_size": 64}
+        assert result.journal.assumed == known
+        assert vars(result.module).items() >= (known | {"width": 7}).items()
+        assert not hasattr(result.module, "depth")
+
     def test_a_statement_that_fails_in_a_script_is_skipped_and_explained(
         self, tmp_path: Path
     ) -> None:

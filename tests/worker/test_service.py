@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gradlint.protocol.nodes import Parameter
-from gradlint.protocol.wire import OpenFile
+from gradlint.protocol.wire import BuiltFrom, OpenFile
 from gradlint.worker.failure import UserError
 from gradlint.worker.service import FileService
 from tests.worker.models import module_of, request
@@ -51,6 +51,25 @@ def test_a_model_that_runs_out_of_memory_is_traced_on_tensors_that_take_none() -
 def test_inputs_of_the_source_that_do_not_run_are_searched_and_said_to_be() -> None:
     inputs = ("torch.randn(2, 7)",)
     assert service(largest=8).trace(request("Net()", inputs=inputs)).searched
+
+
+def test_a_usual_value_in_place_of_one_that_was_lost_is_told_where_the_model_reads_it() -> None:
+    source = """
+        n_features, n_classes = 64, 10
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(n_features, 4)
+
+            def forward(self, x):
+                return self.layer(x)
+    """
+    opened = OpenFile("net.py", "net.py", ".", "", (), 0)
+    assumed = {"n_features": 64, "n_classes": 10}
+    traced = FileService(module_of(source), opened, assumed).trace(request("Net()"))
+    assert traced.assumed == ("n_features = 64",)
+    assert traced.built_from is BuiltFrom.NAMES
 
 
 def test_a_model_that_names_only_some_of_its_parameters_is_traced_whole() -> None:
