@@ -137,6 +137,8 @@ _PATTERNS = tuple(
         (r"(n|num|nb|number)_?(of_)?\w*heads?", "4"),
         (r"(n|num|nb|number)_?(of_)?\w*(layer|block|stack|cell|repeat|hop)s?", "2"),
         (r"\w+_(n|num|nb)_\w*(layer|block|stack|cell|repeat|conv|convolution|stage)s?", "2"),
+        (r"(stage|layer|block|level)_?\d_(module|block|layer|unit)s?", "2"),
+        (r"(out|feat|feature|pool|pooled|last)_(h|w|height|width)", "7"),
         (r"(n|num|nb|number)_?(of_)?\w*(expert|group)s?", "4"),
         (
             r"(n|num|nb|number)_?(of_)?\w*(filter|feature|feat|channel|unit|hidden|neuron|dim)s?",

@@ -27,6 +27,8 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r".*(class|label|output_(dim|size)|out_dim|action|target|tag).*", "10"),
     (r".*(img|image|input|in)_?(channels?|chans?|nc)|nc|channels|kernel\w*", "3"),
     (r"(latent|z)_(channels?|chans?)", "4"),
+    (r"(out|feat|feature|pool|pooled|last)_(h|w|height|width)", "7"),
+    (r"(stage|layer|block|level)_?\d_(module|block|layer|unit)s?", "2"),
     (r".*spatial_dims?|ndims?", "2"),
     (r".*(layers?|blocks|depth|repeats|stages|stacks|hops)", "2"),
     (r".*(heads?|groups|experts|ratio|patch\w*|expansion\w*|upscale\w*|scale\w*)", "4"),

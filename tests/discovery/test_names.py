@@ -33,6 +33,8 @@ from gradlint.discovery.names import _CLASSES, _USUAL, REQUIRED, conventional
         ("n_audio_state", "64"),
         ("n_mels", "80"),
         ("n_ctx", "32"),
+        ("stage1_modules", "2"),
+        ("out_h", "7"),
     ],
 )
 def test_a_usual_name_has_a_usual_value(name: str, value: str) -> None:
