@@ -65,7 +65,7 @@ _HANDY = 40_000_000  # a pass through 110 million took six times that through 10
 _CHANGES = 12
 _FITS = 4  # because each costs a search of inputs
 _PATIENCE = 10.0  # seconds of one pass, because tensors without values pass as well, and faster
-_FITTING = 6.0  # seconds of processor time after which no other size is tried
+_FITTING = 6.0  # seconds of processor time after which only one other size is tried
 
 
 class NoForwardError(Exception):
@@ -254,7 +254,7 @@ def _from(
             fits = [item for item in changed if _written(item) not in seen]
             seen.update(map(_written, fits))
             fitted += 1
-            late = fitted >= _FITS or time.process_time() > deadline
+            late = fitted >= _FITS or (fitted > 1 and time.process_time() > deadline)
             queue = [] if late else [*((item, "") for item in fits[:_FITS]), *queue]
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
 
 from gradlint.protocol.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
@@ -11,7 +12,7 @@ from gradlint.worker.failure import UserError
 class FileService:
     """`trace` evaluates the constructor of the first candidate; `probe` calls `probe()`."""
 
-    def __init__(self, module: ModuleType, opened: OpenFile) -> None:
+    def __init__(self, module: ModuleType, opened: OpenFile, assumed: Mapping[str, int]) -> None:
         self._names = vars(module)
 
     def trace(self, request: TraceModel) -> Traced:
