@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Callable, Iterator
+from typing import cast
 
+from gradlint.discovery.expressions import free_names
 from gradlint.discovery.names import conventional
 from gradlint.discovery.outline import Called, Function, Outline, Scope
 
@@ -39,7 +42,9 @@ def _returned(function: Scope) -> Iterator[ast.expr]:
 def namespace(outline: Outline) -> dict[str, ast.expr]:
     """The value of each option that `add_argument` declares anywhere in the file, by destination.
 
-    An option that must be given has the value that is usual for its name, or is left out.
+    An option that must be given has the value that is usual for its name, or is left out. What is
+    made of an option after the parsing, as in `args.dims = list(map(int, args.dims.split(",")))`,
+    is its value.
     """
     values: dict[str, ast.expr] = {}
     for called in outline.calls:
@@ -47,7 +52,46 @@ def namespace(outline: Outline) -> dict[str, ast.expr]:
             name, value = _destination(called), _default(called.node)
             if name and value is not None:
                 values.setdefault(name, value)
-    return values
+    return values | _converted_later(outline, values) if values else values
+
+
+_CONVERSIONS = frozenset(
+    "list tuple map int float str len bool sorted set range eval literal_eval split strip lower "
+    "replace".split()
+)
+
+
+def is_conversion(value: ast.expr) -> bool:
+    """Whether an expression only takes a text of its own apart, so that it has one value."""
+    calls = [node.func for node in ast.walk(value) if isinstance(node, ast.Call)]
+    names = {f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in calls}
+    return bool(calls) and names <= _CONVERSIONS and set(free_names(value)) <= _CONVERSIONS
+
+
+def _converted_later(outline: Outline, values: dict[str, ast.expr]) -> dict[str, ast.expr]:
+    found: dict[str, ast.expr] = {}
+    for node in ast.walk(outline.module.node):
+        match node:
+            case ast.Assign([ast.Attribute(ast.Name(holder), option)], value) if option in values:
+                filled = _Filled(holder, values).visit(copy.deepcopy(value))
+                if is_conversion(filled):
+                    found[option] = filled
+    return found
+
+
+class _Filled(ast.NodeTransformer):
+    """Puts the defaults of options in the place of `holder.option`."""
+
+    def __init__(self, holder: str, values: dict[str, ast.expr]) -> None:
+        self.holder, self.values = holder, values
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        match node.value:
+            case ast.Name(id=self.holder) if isinstance(
+                default := self.values.get(node.attr), ast.Constant
+            ):
+                return default
+        return cast(ast.expr, self.generic_visit(node))
 
 
 def click_default(function: Function, parameter: str) -> ast.expr | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from gradlint.discovery.arguments import namespace
+from gradlint.discovery.arguments import is_conversion, namespace
 from gradlint.discovery.bindings import Tracer
 from gradlint.discovery.files import EXCLUDED
 from gradlint.discovery.imports import Imports, package_of, read_imports
@@ -93,7 +93,8 @@ class Project:
             self._options = {}
             for file in self.naming(r"\.add_argument\("):
                 for option, value in namespace(file.outline).items():
-                    if (text := _literal(value)) is not None:
+                    text = ast.unparse(value) if is_conversion(value) else _literal(value)
+                    if text is not None:
                         self._options.setdefault(option, text)
         particular = self._assigned(rf"{within}\.{name}") if within else None
         found = particular or self._options.get(name) or self._setting(name)

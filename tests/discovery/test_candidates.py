@@ -372,6 +372,24 @@ def main_worker(gpu, args):
     assert _evaluate(_first(program))[0] == "((7,), {})"
 
 
+def test_what_is_made_of_an_option_after_the_parsing_is_its_value(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+import argparse
+{_NET}
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--dims', default='7-5')
+    parser.add_argument('--root', default='here')
+    args = parser.parse_args()
+    args.dims = list(map(lambda one: int(one), args.dims.split('-')))
+    args.root = open(args.root).read()
+    net = Net(args.dims[0])
+""")
+    candidate = _first(program)
+    namespace = eval(dict(candidate.bindings)["args"])
+    assert (namespace.dims, namespace.root) == ([7, 5], "here")
+
+
 def test_click_gives_its_defaults(read: Read) -> None:
     program = read(f"""{_IMPORTS}
 import click
