@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import cast
 
 from gradlint.discovery.expressions import free_names
@@ -39,7 +40,8 @@ def _returned(function: Scope) -> Iterator[ast.expr]:
             yield value
 
 
-def namespace(outline: Outline) -> dict[str, ast.expr]:
+@lru_cache(maxsize=64)
+def namespace(outline: Outline) -> Mapping[str, ast.expr]:
     """The value of each option that `add_argument` declares anywhere in the file, by destination.
 
     An option that must be given has the value that is usual for its name, or is left out. What is

@@ -117,12 +117,10 @@ class Flow(NamedTuple):
         places = self.places
         if places is not other.places:
             _, places = together(((self.energy, places), (other.energy, other.places)))
-        portions = self.portions if self.energy >= other.energy else other.portions
+        larger = self if self.energy >= other.energy else other
         open = share * self.open + (1.0 - share) * other.open
-        kept, noise = (
-            self.kept if self.energy >= other.energy else other.kept,
-            self._noise_with(other),
-        )
+        noise = self._noise_with(other)
+        portions, kept = larger.portions, larger.kept
         return Flow(energy, along, spread, noise, overlap, places, portions, open, kept)
 
     def _noise_with(self, other: Flow) -> float:

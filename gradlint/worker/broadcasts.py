@@ -151,9 +151,8 @@ def _stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[Guess]:
     for item in case.blamed(low) if high.dim() == low.dim() + 1 else ():
         sizes = case.shape(item.spec)
         if isinstance(item.spec, Normal) and len(sizes) == 2:
-            rows: Dim = (
-                "time" if sources_of(high) else high.shape[-2]
-            )  # because a table has its own
+            # because a table has a number of rows of its own
+            rows: Dim = "time" if sources_of(high) else high.shape[-2]
             yield from reshape(case, item, ("batch", rows, sizes[-1]))
 
 

@@ -105,16 +105,12 @@ def _input(id: str, tensor: torch.Tensor) -> Input:
     square = float(values.square().mean())
     if not math.isfinite(square):
         return made
-    count = len(values) if values.dim() else 1
-    pairs = max(count * (count - 1), 1)
-    total = values.sum(0) if count > 1 else torch.zeros(())
-    shared = (float(total.square().sum()) - square * values.numel()) / (total.numel() * pairs)
-    return replace(
-        made,
-        mean=float(values.mean()),
-        mean_square=square,
-        shared=shared if count > 1 else square,
-    )
+    shared, count = square, len(values) if values.dim() else 1
+    if count > 1:
+        total = values.sum(0)
+        pairs = total.numel() * count * (count - 1)
+        shared = (float(total.square().sum()) - square * values.numel()) / pairs
+    return replace(made, mean=float(values.mean()), mean_square=square, shared=shared)
 
 
 def edges_of(forward: Forward) -> tuple[Edge, ...]:

@@ -10,7 +10,7 @@ from typing import cast
 
 from gradlint.protocol.wire import Candidate
 from gradlint.worker.attempt import tried
-from gradlint.worker.usual import known, usual
+from gradlint.worker.usual import usual, usual_size
 
 HOLDER = re.compile(r"(__import__\('types'\)\.)?(SimpleNamespace|PassThrough)\(")
 """The beginning of an expression for an object that has attributes."""
@@ -59,5 +59,5 @@ class _Sizes(ast.NodeTransformer):
             case ast.Call(ast.Attribute(ast.Name(id=name), "size")) if name == self.lost:
                 return ast.Constant(64)
             case ast.Call(ast.Name("len"), [ast.Name(id=name)]) if name == self.lost:
-                return ast.Constant(int(known(name) or 64))
+                return ast.Constant(usual_size(name) or 64)
         return cast(ast.expr, self.generic_visit(node))

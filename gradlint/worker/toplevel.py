@@ -18,7 +18,7 @@ from gradlint.worker.budget import Budget, OutOfTimeError
 from gradlint.worker.failure import brief
 from gradlint.worker.mainblock import bound_names, is_main_guard, settings_of_main
 from gradlint.worker.standin import StandIn
-from gradlint.worker.usual import usual
+from gradlint.worker.usual import usual_size
 
 STATEMENT_SECONDS = 2.0
 """How long one top-level statement of a script that does work may take before it is given up."""
@@ -125,8 +125,9 @@ class Journal:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.expr()):
                 unknown = name not in self.scope or isinstance(self.scope[name], StandIn)
-                if unknown and _SIZE.fullmatch(name) and usual(name).isdecimal():
-                    self.assumed[name] = self.scope[name] = int(usual(name))
+                size = usual_size(name) if unknown and _SIZE.fullmatch(name) else None
+                if size is not None:
+                    self.assumed[name] = self.scope[name] = size
 
     def _note(self, statement: ast.stmt, reason: str) -> None:
         entry = NotRun(self._span(statement), reason)

@@ -49,6 +49,12 @@ def usual(name: str) -> str:
     return known(name) or "64"
 
 
+def usual_size(name: str) -> int | None:
+    """The usual value as a number of things; None where the name is that of a rate or a flag."""
+    value = usual(name)
+    return int(value) if value.isdecimal() else None
+
+
 def known(name: str) -> str | None:
     """The usual value for a name that says what it is, None for any other."""
     return next((value for pattern, value in _USUAL if re.fullmatch(pattern, name.lower())), None)

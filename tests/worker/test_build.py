@@ -103,6 +103,8 @@ class TestCandidates:
         built = build(module_of(LINEAR), request("nn.Linear(table.shape[1], len(classes))"))
         assert built.candidate.built_from is BuiltFrom.NAMES
         assert built.candidate.constructor == "nn.Linear(64, 10)"
+        built = build(module_of(LINEAR), request("nn.Linear(len(weights), 3)"))
+        assert built.candidate.constructor == "nn.Linear(64, 3)"
 
     def test_a_model_whose_train_is_a_whole_training_is_in_training_mode(self) -> None:
         source = LINEAR + "\n        def train(self, epochs, data): return None\n"
