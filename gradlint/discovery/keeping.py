@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gradlint.discovery.expressions import walk
 from gradlint.discovery.outline import Scope
-from gradlint.discovery.usage import Usage
+from gradlint.discovery.usage import Usage, vectors_taken
 
+_SIZE = re.compile(r"(get_|n_|num_)?\w*(size|len|length|dim|count|channels)")
+"""Methods that tell how large something is."""
 Route = list[tuple[str, bool]]
 """The names that lead to a part, each with whether it is read as an item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """An argument of a call that is a value, or the part of it at the end of `path`."""
+
+    path: Route
+    call: ast.Call
+    argument: ast.expr
 
 
 @dataclass(slots=True)
@@ -85,28 +97,54 @@ class Keeping:
 
     def parts(self) -> Parts:
         """What the class reads of it: `cfg.model.dim` is `dim` inside of `model`."""
-        found, nodes = Parts(), tuple(self._nodes())
+        found, nodes = Parts(), sorted(self._nodes(), key=_place)
         for node, aliases in nodes:
             path = self._path(node, aliases)
             if path is not None:
                 found.at(path)
         for node, aliases in nodes:
-            match node:
-                case ast.Call(func=ast.Name(id="range"), args=[*counts]):
-                    inside = (node for count in counts for node in walk(count))
-                    for path in filter(None, (self._path(each, aliases) for each in inside)):
-                        found.at(path).usage.counted = True
-                case ast.Subscript(value=value, slice=index) if path := self._path(value, aliases):
-                    found.at(path).usage.note_index(index)
-                case ast.For(iter=value) | ast.comprehension(iter=value) | ast.Starred(value=value):
-                    if path := self._path(value, aliases):
-                        found.at(path).usage.listed = True
-                case ast.Call(func=callee) if path := self._path(callee, aliases):
-                    _forget(found, [name for name, _ in path])
+            self._note(found, node, aliases)
         for node, aliases in nodes:
             if path := self._asked_for(node, aliases):
                 _forget(found, [name for name, _ in path])
         return found
+
+    def _note(self, found: Parts, node: ast.AST, aliases: Mapping[str, Route]) -> None:
+        """Take up what is done with a part."""
+
+        def usage_of(value: ast.AST) -> Usage:
+            path = self._path(value, aliases)
+            return found.at(path).usage if path is not None else Usage()
+
+        match node:
+            case ast.Call(func=ast.Name(id="range"), args=[*counts]):
+                for count in counts:
+                    usage_of(count).counted = True
+                    for each in (each for each in walk(count) if self._path(each, aliases)):
+                        usage_of(each).counted = True
+            case ast.Subscript(value=value, slice=index):
+                usage_of(value).note_index(index)
+            case ast.For(iter=value) | ast.comprehension(iter=value) | ast.Starred(value=value):
+                usage_of(value).listed = True
+            case ast.Compare(left=value, comparators=comparators):
+                usage_of(value).note_comparison(comparators)
+            case ast.Call(args=[value, *_]) if form := vectors_taken(node):
+                usage_of(value).vectors = form
+            case ast.Call(func=ast.Attribute(value=value, attr=method), args=arguments):
+                if (path := self._path(value, aliases)) is not None:
+                    _forget(found, [*(name for name, _ in path), method])
+                if _SIZE.fullmatch(method) and not arguments:
+                    usage_of(value).sizes[method] = None
+
+    def handed(self) -> Iterator[Handed]:
+        """The calls that it, or a part of it, is handed on to."""
+        found: dict[ast.expr, Handed] = {}
+        for node, aliases in self._nodes():
+            if isinstance(node, ast.Call):
+                for argument in (*node.args, *(word.value for word in node.keywords)):
+                    if (path := self._path(argument, aliases)) is not None:
+                        found.setdefault(argument, Handed(path, node, argument))
+        yield from found.values()
 
     def _asked_for(self, node: ast.AST, aliases: Mapping[str, Route]) -> Route:
         """A part that may be missing, because the class asks whether it is there; [] for none."""
@@ -125,21 +163,26 @@ class Keeping:
 
     def _nodes(self) -> Iterator[tuple[ast.AST, Mapping[str, Route]]]:
         """The nodes of the class, and the names that parts have where each stands."""
-        for node in walk(self.owner.node):
-            yield node, {}
         init = self.owner.method("__init__")
-        if init is not None and (aliases := self._aliases(init.node)):
-            for node in walk(init.node):
-                yield node, aliases
+        aliases = self._aliases(init.node) if init is not None else {}
+        kept = {name: path for name, path in aliases.items() if name.startswith("self.")}
+        for node in walk(self.owner.node):
+            yield node, kept
+        for node in walk(init.node) if init is not None and len(aliases) > len(kept) else ():
+            yield node, aliases
 
     def _aliases(self, init: ast.AST) -> dict[str, Route]:
-        """The constructor's own names for parts, as in `model = config.model`."""
+        """The names for parts, as in `model = config.model` and `self.depth = model.depth`."""
         found: dict[str, Route] = {}
         for statement in getattr(init, "body", ()):
             match statement:
                 case ast.Assign(targets=[ast.Name(id=alias)], value=value):
                     if path := self._path(value, found):
                         found[alias] = path
+                case ast.Assign(targets=[ast.Attribute(ast.Name("self"), attr)], value=value):
+                    only = len(self.owner.bindings.get(f"self.{attr}", ())) == 1
+                    if only and (path := self._path(value, found)):
+                        found[f"self.{attr}"] = path
         return found
 
     def _means(self, node: ast.AST) -> bool:
@@ -160,6 +203,8 @@ class Keeping:
                     return [*aliases[name], *path[::-1]]
                 case _ if self._means(node):
                     return path[::-1]
+                case ast.Attribute(value=ast.Name("self"), attr=attr) if f"self.{attr}" in aliases:
+                    return [*aliases[f"self.{attr}"], *path[::-1]]
                 case ast.Attribute(value=inner, attr=attr):
                     path.append((attr, False))
                 case ast.Subscript(value=inner, slice=ast.Constant(value=str(key))):
@@ -167,6 +212,11 @@ class Keeping:
                 case _:
                     return None
             node = inner
+
+
+def _place(item: tuple[ast.AST, object]) -> tuple[int, int]:
+    """Where a node stands in the source, so that the first of several branches comes first."""
+    return getattr(item[0], "lineno", 0), getattr(item[0], "col_offset", 0)
 
 
 def _kept(node: ast.AST, name: str) -> str:

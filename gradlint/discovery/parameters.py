@@ -34,12 +34,12 @@ def required_parameters(reading: Reading, name: str) -> list[Parameter] | None:
 def all_parameters(reading: Reading, name: str) -> list[Parameter]:
     """The parameters of the constructor, () where none is in sight."""
     outlined = reading.lineages[name].constructor
-    return _parameters(outlined.init) if outlined is not None and outlined.init else []
+    return parameters_of(outlined.init) if outlined is not None and outlined.init else []
 
 
 def without_defaults(arguments: ast.arguments) -> list[Parameter]:
     """The parameters of a method that must be given, but for the first (`self`)."""
-    return [parameter for parameter in _parameters(arguments) if not parameter.optional]
+    return [parameter for parameter in parameters_of(arguments) if not parameter.optional]
 
 
 def given_arguments(call: ast.Call, parameters: list[Parameter]) -> dict[str, ast.expr]:
@@ -56,7 +56,8 @@ def given_arguments(call: ast.Call, parameters: list[Parameter]) -> dict[str, as
     return given
 
 
-def _parameters(arguments: ast.arguments) -> list[Parameter]:
+def parameters_of(arguments: ast.arguments) -> list[Parameter]:
+    """The parameters of a method but for the first (`self`)."""
     positional = [*arguments.posonlyargs, *arguments.args]
     required = len(positional) - len(arguments.defaults)
     found = [

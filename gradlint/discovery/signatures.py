@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 from gradlint.discovery.annotations import by_type, is_text, last_resort, plain, shaped, takes_class
 from gradlint.discovery.configurations import CONFIGURATION, Configurations
+from gradlint.discovery.handing import parts_handed
+from gradlint.discovery.holding import held, holders
 from gradlint.discovery.keeping import Keeping, Parts
 from gradlint.discovery.names import REQUIRED, conventional, conventional_class
+from gradlint.discovery.outline import Scope
 from gradlint.discovery.parameters import (
     Parameter,
     all_parameters,
@@ -93,6 +96,7 @@ class Filling:
         self.configurations = Configurations(reading, name, visible=scope is not None)
         body = init.function.body if init and init.function else []
         self.usages = usages(body, reading.imports)
+        self._known: dict[str, Parts] = {}
         for parameter in all_parameters(reading, name):
             if scope is not None and (length := Keeping.of(scope, parameter.name).length):
                 usage = self.usages.setdefault(parameter.name, Usage())
@@ -128,12 +132,15 @@ class Filling:
             or self.namespace(parameter, _SETTINGS)
             or self._by_name(parameter, usage, annotation)
             or self.namespace(parameter)
+            or ("None" if usage.optional else None)
             or last_resort(annotation)
             or self._by_use(parameter, usage)
         )
 
     def _option(self, parameter: Parameter, usage: Usage) -> str | None:
-        return repr(usage.options[0]) if usage.options else None
+        if usage.options:
+            return repr(usage.options[0])
+        return self._vectors(usage) if usage.vectors else None
 
     def _by_name(
         self, parameter: Parameter, usage: Usage, annotation: ast.expr | None
@@ -283,7 +290,8 @@ class Filling:
             return None
         if self.scope is None:
             return None
-        parts = Keeping.of(self.scope, parameter.name).parts()
+        parts = Parts()
+        parts.add(self._read_of(parameter))
         usage = self.usages.get(parameter.name, Usage())
         is_tensor = "shape" in parts.inner and not _SPACE.search(parameter.name)
         if usage.listed or is_tensor:
@@ -303,33 +311,56 @@ class Filling:
         return f"{_ATTRIBUTES}({words})" if parts.as_object else f"dict({words})"
 
     def _words(self, parts: Parts, within: str = "") -> str:
+        classes = holders(self.reading, parts.inner)
         values = {
             name: self._filled(inner, name)
             if inner.inner
-            else self._setting(name, inner.usage, within)
+            else self._setting(name, inner.usage, within, classes)
             for name, inner in parts.inner.items()
         }
         return ", ".join(f"{name}={value}" for name, value in values.items())
 
-    def _setting(self, name: str, usage: Usage, within: str = "") -> str:
-        """The value of a setting: a configuration class's, the project's, or the usual one.
+    def _setting(
+        self, name: str, usage: Usage, within: str = "", classes: tuple[Scope, ...] = ()
+    ) -> str:
+        """The value of a setting: of the `classes` that hold it, the project's, or the usual one.
 
         `within` is the name of the part of the configuration in which it stands, "" at the top.
         """
-        for scope in self.reading.outline.classes:
-            if re.search(r"(Config|Cfg|Args|Params|Options|Settings)$", scope.name):
-                bound = scope.bindings.get(f"self.{name}", []) or scope.bindings.get(name, [])
-                value = bound[-1].value if bound else None
-                # Because the other branch holds where files that are not there were read.
-                value = value.orelse if isinstance(value, ast.IfExp) else value
-                if isinstance(value, (ast.Constant, ast.Tuple, ast.List)) and _is_literal(value):
-                    text = ast.unparse(value)
-                    if text != "0":  # because what is counted later begins with it
-                        return text
-        if name == "shape":
+        said = next((text for scope in classes if (text := held(scope, name, usage))), None)
+        if said is None and usage.vectors:
+            return self._vectors(usage)
+        if name == "shape" and said is None:
             return "(3, 32, 32)" if usage.longest == 3 else f"({'64,' * max(usage.longest, 1)})"
-        usual = conventional(name) or ("2" if usage.counted else "64")
-        return self.reading.project.value(name, within) or shaped(usual, usage, None)
+        said = said or self.reading.project.value(name, within)
+        if usage.options and said is not None and said.strip("'") not in usage.options:
+            said = None  # because another program of the project has an option of this name
+        usual = conventional(name) or ("2" if usage.counted else None)
+        return said or _told(name, usage) or shaped(usual or "64", usage, None)
+
+    def _vectors(self, usage: Usage) -> str:
+        """A table of word vectors as wide as the model says, or none where that is as well."""
+        if usage.optional:
+            return "None"
+        table = f"__import__('torch').randn(1000, {self._width_of_words()})"
+        return f"{table}.numpy()" if usage.vectors == "array" else table
+
+    def _width_of_words(self) -> str:
+        """The size of a word vector, by the name of an argument or of a setting."""
+        for parameter in all_parameters(self.reading, self.name):
+            if _WORD_WIDTH.fullmatch(parameter.name):
+                return conventional(parameter.name) or "64"
+            for name, inner in self._read_of(parameter).inner.items():
+                if _WORD_WIDTH.fullmatch(name):
+                    return self._setting(name, inner.usage)
+        return "64"
+
+    def _read_of(self, parameter: Parameter) -> Parts:
+        """What the class, and those that it hands the parameter on to, read of it."""
+        if parameter.name not in self._known and self.scope is not None:
+            read = parts_handed(self.reading, self.scope, parameter.name)
+            self._known[parameter.name] = read
+        return self._known.get(parameter.name, Parts())
 
     def _handed_on(self, name: str) -> Iterator[Parts]:
         """What other model classes of the file read from a configuration of the same name."""
@@ -341,6 +372,18 @@ class Filling:
                 yield Keeping.of(scope, name).parts()
 
 
+def _told(name: str, usage: Usage) -> str | None:
+    """A value by what is done with a setting: how it is compared, or asked for its size."""
+    if usage.options:
+        return repr(usage.options[0])
+    if usage.sizes and _COUNTED.search(name):
+        words = (f"{key}=lambda: {conventional(f'{name}_size') or 64}" for key in usage.sizes)
+        return f"{_NAMESPACE}({', '.join(words)})"
+    return "None" if usage.optional and conventional(name) is None else None
+
+
+_WORD_WIDTH = re.compile(r"(\w+_)?(words?|emb|embed|embedding|vectors?)_?(dim|size|width)s?")
+_COUNTED = re.compile(r"vocab|alphabet|dict|token|word|label|tag|class|char|entit|relation|item")
 _READ_OF_LAYERS = {
     "Embedding": {"num_embeddings", "embedding_dim"},
     "Conv2d": {"in_channels", "out_channels", "kernel_size"},
@@ -355,9 +398,3 @@ _SETTINGS = 2
 """Things that are read from a parameter from which on it holds settings, whatever its name is."""
 _TELLING = 5
 """Letters of a parameter's name from which on it says which class it takes an instance of."""
-
-
-def _is_literal(value: ast.expr) -> bool:
-    return all(
-        isinstance(node, (ast.Constant, ast.Tuple, ast.List, ast.Load)) for node in ast.walk(value)
-    ) and not (isinstance(value, ast.Constant) and value.value is None)

@@ -19,8 +19,10 @@ class Usage:
 
     `called`: it is called in the constructor, so it is a class or function. `listed`: it is indexed
     or iterated, `longest` times at least. `counted`: it is the length of a `range`. `spread`: it is
-    passed on with `**`. `options` are the texts it is compared with. `keys` are the attributes or
-    items read from it. `roles` are the parameters of torch's layers that it is passed to.
+    passed on with `**`. `optional`: it is compared with None. `options` are the texts that it is
+    compared with. `keys` are the attributes or items read from it. `roles` are the parameters of
+    torch's layers that it is passed to. `vectors` is how a table of word vectors is had of it, ""
+    where it holds none. `sizes` are its methods that tell how large it is.
     """
 
     called: bool = False
@@ -33,6 +35,9 @@ class Usage:
     as_mapping: bool = False
     as_tuple: bool = False
     roles: list[str] = field(default_factory=list)
+    optional: bool = False
+    vectors: str = ""
+    sizes: dict[str, None] = field(default_factory=dict)
 
     def note_index(self, index: ast.expr) -> None:
         """Take up that the value is read at an index or key."""
@@ -45,11 +50,21 @@ class Usage:
             case _:
                 self.listed = True
 
+    def note_comparison(self, comparators: Iterable[ast.expr]) -> None:
+        """Take up that the value is compared with these."""
+        for item in comparators:
+            self.options += _texts(item)
+            self.optional |= isinstance(item, ast.Constant) and item.value is None
+
     def add(self, other: Usage) -> None:
         """Take up what is done elsewhere with what decides about a size: how often it is read."""
         self.counted |= other.counted
         self.listed |= other.listed
+        self.optional |= other.optional
         self.longest = max(self.longest, other.longest)
+        self.options += other.options
+        self.sizes |= other.sizes
+        self.vectors = self.vectors or other.vectors
 
 
 def usages(body: Iterable[ast.stmt], imports: Imports) -> dict[str, Usage]:
@@ -81,7 +96,7 @@ def _note(node: ast.AST, found: dict[str, Usage], imports: Imports) -> None:
             _of(found, name).listed = "tuple" in ast.unparse(kind) or "list" in ast.unparse(kind)
             _of(found, name).as_tuple = "tuple" in ast.unparse(kind)
         case ast.Compare(left=ast.Name(id=name), comparators=comparators):
-            _of(found, name).options += [text for item in comparators for text in _texts(item)]
+            _of(found, name).note_comparison(comparators)
         case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Name(id=name)):
             usage = _of(found, name)
             usage.listed, usage.longest = True, max(usage.longest, len(targets))
@@ -103,11 +118,27 @@ def _note_call(node: ast.Call, found: dict[str, Usage], imports: Imports) -> Non
             usage.listed |= called in _ITERATING
             if index < len(roles):
                 usage.roles.append(roles[index])
+    match node:
+        case ast.Call(args=[ast.Name(id=name), *_]) if form := vectors_taken(node):
+            _of(found, name).vectors = form
     for word in node.keywords:
         if isinstance(word.value, ast.Name) and word.arg is None:
             _of(found, word.value.id).spread = True
         if isinstance(word.value, ast.Name) and roles and word.arg:
             _of(found, word.value.id).roles.append(word.arg)
+
+
+def vectors_taken(call: ast.Call) -> str:
+    """How a call takes its first argument as a table of word vectors, "" where it does not."""
+    match call.func:
+        case ast.Attribute(value=ast.Attribute(attr="Embedding"), attr="from_pretrained"):
+            return "tensor"
+        case ast.Attribute(value=ast.Name(id="Embedding"), attr="from_pretrained"):
+            return "tensor"
+        case ast.Attribute(attr="from_numpy"):
+            return "array"
+        case _:
+            return ""
 
 
 def _texts(comparator: ast.expr) -> list[str]:

@@ -1,0 +1,221 @@
+"""Settings that a model hands on to its parts, and classes that hold settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.discovery.conftest import Read
+
+_NETWORK = """
+import torch.nn as nn
+from encoder import Encoder
+
+class Tagger(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.encoder = Encoder({handed})
+        self.out = nn.Linear(config.hidden_size, 5)
+
+    def forward(self, x):
+        return self.out(self.encoder(x))
+"""
+_ENCODER = """
+import torch.nn as nn
+
+class Encoder(nn.Module):
+    def __init__(self, settings):
+        super().__init__()
+        self.rnn = nn.GRU(settings.embed_dim, settings.hidden_size, settings.num_layers)
+
+    def forward(self, x):
+        return self.rnn(x)[0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("handed", "wanted"),
+    [
+        ("config", "Namespace(hidden_size=64, embed_dim=64, num_layers=2)"),
+        ("settings=config", "Namespace(hidden_size=64, embed_dim=64, num_layers=2)"),
+        ("config.rnn", "rnn=__import__('types').SimpleNamespace(embed_dim=64, hidden_size=64"),
+    ],
+    ids=["whole", "by keyword", "part"],
+)
+def test_settings_hold_what_a_class_of_another_file_reads_of_them(
+    read: Read, handed: str, wanted: str
+) -> None:
+    program = read(_NETWORK.format(handed=handed), others={"encoder.py": _ENCODER})
+    assert wanted in program.models[0].candidates[0].constructor
+
+
+def test_settings_hold_what_the_inherited_constructor_reads_of_them(read: Read) -> None:
+    source = """
+    from encoder import Encoder
+
+    class Deep(Encoder):
+        def __init__(self, config):
+            super().__init__(config)
+            self.scale = config.scale
+    """
+    program = read(source, others={"encoder.py": _ENCODER})
+    wanted = "Namespace(scale=2, embed_dim=64, hidden_size=64, num_layers=2)"
+    assert wanted in program.models[0].candidates[0].constructor
+
+
+_MODES = """
+import torch.nn as nn
+
+class Net(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.mode = config.mode
+        self.fc = nn.Linear(config.hidden_size, 5)
+
+    def forward(self, x):
+        if self.mode == "plain":
+            return self.fc(x)
+        elif self.mode == "residual":
+            return self.fc(x) + x
+        exit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "mode"),
+    [("residual", "residual"), ("train", "plain")],
+    ids=["one that it knows", "that of another program"],
+)
+def test_a_setting_that_is_compared_with_texts_is_one_of_them(
+    read: Read, option: str, mode: str
+) -> None:
+    parser = f"""
+    import argparse
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mode", default="{option}")
+    """
+    program = read(_MODES, others={"train.py": parser})
+    assert f"mode='{mode}'" in program.models[0].candidates[0].constructor
+
+
+_TAGGER = """
+import torch
+import torch.nn as nn
+
+class Tagger(nn.Module):
+    def __init__(self, data):
+        super().__init__()
+        self.extractor = data.extractor
+        self.words = nn.Embedding(data.word_alphabet.size(), data.word_emb_dim)
+        if data.word_vectors is not None:
+            self.words.weight.data.copy_(torch.from_numpy(data.word_vectors))
+        self.feature_count = data.feature_count
+        for index in range(self.feature_count):
+            nn.Embedding(data.feature_sizes[index], 8)
+        self.rnn = nn.LSTM(data.word_emb_dim, data.hidden_width, bidirectional=data.both_ways)
+        self.out = nn.Linear(data.hidden_width, data.tag_count)
+
+    def forward(self, x):
+        return self.out(self.rnn(self.words(x))[0])
+"""
+_DATA = """
+class Data:
+    def __init__(self):
+        self.extractor = "LSTM"
+        self.word_alphabet = Alphabet("word")
+        self.word_emb_dim = 50
+        self.word_vectors = None
+        self.feature_sizes = []
+        self.feature_count = len(self.feature_sizes)
+        self.hidden_width = 200
+        self.both_ways = True
+        self.tag_count = 0
+
+    def read(self, path):
+        self.hidden_width = int(open(path).read())
+"""
+
+
+def test_settings_are_those_that_the_class_of_the_project_begins_with_which_holds_them(
+    read: Read,
+) -> None:
+    constructor = read(_TAGGER, others={"utils/data.py": _DATA}).models[0].candidates[0].constructor
+    for setting in ("extractor='LSTM'", "word_emb_dim=50", "hidden_width=200", "both_ways=True"):
+        assert setting in constructor
+
+
+def test_what_a_holder_of_settings_has_none_of_yet_is_none_only_where_the_model_bears_that(
+    read: Read,
+) -> None:
+    constructor = read(_TAGGER, others={"utils/data.py": _DATA}).models[0].candidates[0].constructor
+    for setting in ("word_vectors=None", "feature_count=0", "feature_sizes=[]"):
+        assert setting in constructor
+    assert "tag_count=0" not in constructor
+
+
+def test_a_vocabulary_that_is_asked_for_its_size_has_one(read: Read) -> None:
+    constructor = read(_TAGGER).models[0].candidates[0].constructor
+    assert "word_alphabet=__import__('types').SimpleNamespace(size=lambda: 64)" in constructor
+
+
+def test_a_class_with_few_of_the_names_holds_no_settings(read: Read) -> None:
+    other = """
+    class Window:
+        def __init__(self):
+            self.hidden_width = 640
+            self.both_ways = True
+    """
+    constructor = read(_TAGGER, others={"window.py": other}).models[0].candidates[0].constructor
+    assert "640" not in constructor
+
+
+@pytest.mark.parametrize(
+    ("parameters", "read_as", "wanted"),
+    [
+        ("word_dim, vectors", "vectors", "Net(64, __import__('torch').randn(1000, 64))"),
+        (
+            "args, vectors",
+            "vectors",
+            "SimpleNamespace(word_dim=300, hidden=64), __import__('torch').randn(1000, 300))",
+        ),
+        ("args", "args.field.vectors", "vectors=__import__('torch').randn(1000, 300)"),
+    ],
+    ids=["arguments", "beside settings", "inside of settings"],
+)
+def test_word_vectors_are_a_table_as_wide_as_the_words_of_the_model(
+    read: Read, parameters: str, read_as: str, wanted: str
+) -> None:
+    width = "word_dim" if "word_dim" in parameters else "args.word_dim"
+    hidden = "7" if "word_dim" in parameters else "args.hidden"
+    source = f"""
+    import torch.nn as nn
+
+    class Net(nn.Module):
+        def __init__(self, {parameters}):
+            super().__init__()
+            self.words = nn.Embedding.from_pretrained({read_as}, freeze=True)
+            self.rnn = nn.GRU({width}, {hidden})
+
+        def forward(self, x):
+            return self.rnn(self.words(x))[0]
+    """
+    settings = "" if "word_dim" in parameters else "word_dim: 300\n"
+    program = read(source, others={"config.yaml": settings})
+    assert wanted in program.models[0].candidates[0].constructor
+
+
+def test_an_argument_of_no_usual_name_that_may_be_none_is_none(read: Read) -> None:
+    source = """
+    import torch
+    import torch.nn as nn
+
+    class Net(nn.Module):
+        def __init__(self, vocab_size, pretrain_words, embedding_dim):
+            super().__init__()
+            self.words = nn.Embedding(vocab_size, embedding_dim)
+            if pretrain_words is not None:
+                self.words.weight.data.copy_(torch.from_numpy(pretrain_words))
+
+        def forward(self, x):
+            return self.words(x)
+    """
+    assert read(source).models[0].candidates[0].constructor == "Net(1000, None, 64)"
