@@ -152,6 +152,26 @@ class Forward:
         ]
         return tuple(path for path in found if path)
 
+    def looped(self, name: str) -> tuple[str, ...]:
+        """The first of each list of submodules that `forward` calls one by one on an argument.
+
+        As in `for pool in self.pools: pool(x)`.
+        """
+        found: dict[str, None] = {}
+        for loop in (node for node in self._nodes() if isinstance(node, ast.For)):
+            targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+            zipped = isinstance(loop.iter, ast.Call) and ast.unparse(loop.iter.func) == "zip"
+            lists = loop.iter.args if zipped and isinstance(loop.iter, ast.Call) else [loop.iter]
+            for target, modules in zip(targets, lists, strict=False):
+                path = _submodule(modules)
+                for call in ast.walk(loop) if path and isinstance(target, ast.Name) else ():
+                    match call:
+                        case ast.Call(func=ast.Name(id=called), args=[value, *_]) if (
+                            isinstance(target, ast.Name) and called == target.id
+                        ):
+                            found |= {f"{path}[0]": None} if _is_view(value, name) else {}
+        return tuple(found)
+
     def shape_names(self, name: str) -> tuple[str, ...]:
         """The names that `b, c, h, w = x.shape` gives to the sizes of an argument, or ()."""
         for node in self._nodes():

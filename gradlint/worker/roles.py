@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from gradlint.worker.annotated import annotated, remarked
 from gradlint.worker.facts import Facts
 from gradlint.worker.forwards import Forward
+from gradlint.worker.maps import feature_maps
 from gradlint.worker.naming import HIDDEN, by_name, hidden
 from gradlint.worker.role import Role
 from gradlint.worker.specs import (
@@ -49,6 +50,7 @@ def _ideas(role: Role) -> Iterator[Spec]:
         yield Group("dict", tuple(_part(role, key, i) for i, key in enumerate(keys)), keys)
     yield from (Constant(choice) for choice in role.forward.choices(role.name))
     yield from features(role)
+    yield from feature_maps(role)
     inward = role.inward()
     parts = () if is_wiring(role.lower) else inward.forward.unpacked(inward.name)
     if any(is_wiring(part.lower()) for part in parts):
