@@ -52,8 +52,8 @@ CASES = {
     ),
     "the last is pooled by several": (
         (
-            "self.pools = nn.ModuleList([nn.Sequential(nn.AdaptiveAvgPool2d(n), nn.Conv2d(8, 6, 1)) "
-            "for n in (1, 2)])"
+            "self.pools = nn.ModuleList("
+            "[nn.Sequential(nn.AdaptiveAvgPool2d(n), nn.Conv2d(8, 6, 1)) for n in (1, 2)])"
         ),
         (
             "last = feats[-1]; outs = [last]; n = last.size()[2:];"
