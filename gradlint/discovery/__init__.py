@@ -54,7 +54,8 @@ def _program(source: Source, root: Path) -> Program | Unreadable:
     program = _looked_up(source, root, lookups)
     if isinstance(program, Unreadable):
         return program
-    read, absent = tuple(sorted(lookups.read)), tuple(sorted(lookups.absent))
+    read = tuple(sorted(lookups.read - {str(source.path)}))
+    absent = tuple(sorted(lookups.absent))
     return replace(program, read=read, absent=absent)
 
 

@@ -11,6 +11,8 @@ from gradlint.discovery.expressions import unwrapped
 from gradlint.discovery.imports import Imports
 from gradlint.discovery.outline import Binding, Called, Outline, Scope
 
+THE_END = 1 << 30
+"""A line after every other, where all bindings of a scope have been made."""
 _DEEPEST = 12
 
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from gradlint.discovery.arguments import is_parsed, namespace
-from gradlint.discovery.bindings import Placed, Tracer, holder_of
+from gradlint.discovery.bindings import THE_END, Placed, Tracer, holder_of
 from gradlint.discovery.expressions import (
     cleaned,
     free_names,
@@ -26,7 +26,6 @@ _DEEPEST = 12
 _MOST_BINDINGS = 40
 _LONGEST = 4000
 """Characters of one expression; a longer one is a table of data."""
-_END = 1 << 30
 _OPTIONS = re.compile(r"args|arguments|opts?|options|flags|FLAGS|hparams|params|cfg|config")
 
 
@@ -160,7 +159,7 @@ class _Closure:
         if key not in self.known:
             words = []
             for option, value in namespace(self.tracer.outline).items():
-                placed = Placed(value, self.tracer.outline.module, _END)
+                placed = Placed(value, self.tracer.outline.module, THE_END)
                 if (added := self.add(placed, _DEEPEST)) is not None:
                     words.append(f"{option}={ast.unparse(added)}")
             text = f"__import__('types').SimpleNamespace({', '.join(words)})"

@@ -8,15 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from gradlint.discovery.arguments import is_parsed, namespace
-from gradlint.discovery.bindings import Placed, Tracer
+from gradlint.discovery.bindings import THE_END, Placed, Tracer
 from gradlint.discovery.outline import Scope
 
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | dict[str, Value] | None"
 
 _DEEPEST = 8
 _LARGEST = 1e12
-_END = 1 << 30
-"""A line after every other, where all bindings of a scope have been made."""
 
 _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -174,13 +172,13 @@ def _attribute(holder: Placed, attr: str, tracer: Tracer, depth: int) -> Value:
         parsed = unknown or is_parsed(made, tracer.outline)
         if parsed and attr in options:
             module = tracer.outline.module
-            return _value(Placed(options[attr], module, _END), tracer, depth + 1)
+            return _value(Placed(options[attr], module, THE_END), tracer, depth + 1)
         if isinstance(made, ast.Call):
             given = next((word.value for word in made.keywords if word.arg == attr), None)
             if given is not None:
                 return _value(Placed(given, origin.scope, origin.line), tracer, depth + 1)
         if scope is not None and attr in scope.bindings:
-            return _variable(Placed(callee, scope, _END), attr, tracer, depth + 1)
+            return _variable(Placed(callee, scope, THE_END), attr, tracer, depth + 1)
     raise NotConstantError
 
 

@@ -11,6 +11,7 @@ from gradlint.discovery.bindings import Placed
 from gradlint.discovery.closing import Closed, close
 from gradlint.discovery.finishing import free, steps
 from gradlint.discovery.frameworks import is_known
+from gradlint.discovery.neighbours import file_outline
 from gradlint.discovery.outline import Called
 from gradlint.discovery.parameters import Parameter, all_parameters, given_arguments
 from gradlint.discovery.project import OtherFile
@@ -91,6 +92,10 @@ def _constructs(called: Called, name: str, file: OtherFile, reading: Reading) ->
     if last != name or name in file.outline.defined:
         return False
     path = reading.source.path
+    other = file_outline(file.path)
+    found = reading.neighbourhood.find_class(qualified, other) if other else None
+    if found is not None:
+        return found[1].path.resolve() == path.resolve()
     around = {path.stem, *(folder.name for folder in path.parents)}
     return module.rpartition(".")[2] in around or (not module and bool(file.imports.stars))
 

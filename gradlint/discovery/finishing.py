@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from gradlint.discovery.bindings import Placed
+from gradlint.discovery.bindings import THE_END, Placed
 from gradlint.discovery.closing import Closed, close
 from gradlint.discovery.expressions import free_names, walk
 from gradlint.discovery.outline import Scope
@@ -28,7 +28,6 @@ _FILL = re.compile(
     r"(normal|uniform|fill|zero|constant|copy|mul|div|clamp|trunc_normal|orthogonal)_"
 )
 _DEEPEST = 4
-_END = 1 << 30
 _MEMBERS = frozenset("parameters named_parameters modules named_modules children".split())
 
 
@@ -70,7 +69,7 @@ def steps(reading: Reading, construction: ast.Call, *, abroad: bool = False) -> 
         helpers = _helpers(reading, statement, scope, abroad=abroad)
         whole = [*helpers, statement]
         names = free(whole)
-        wanted = [Placed(ast.Name(name, ast.Load()), scope, _END) for name in names]
+        wanted = [Placed(ast.Name(name, ast.Load()), scope, THE_END) for name in names]
         closed = close(reading.tracer, *wanted)
         if closed is not None and closed.texts == names:
             yield replace(closed, texts=("\n".join(map(ast.unparse, whole)),))

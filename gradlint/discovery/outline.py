@@ -237,6 +237,8 @@ class _Outliner:
         assert isinstance(node, ast.AugAssign)
         self._expression(node.value, scope, place)
         self._bind(node.target, None, scope, place)
+        if place.conditional and place.loop is None:
+            scope.mutated.add(ast.unparse(node.target))  # because its value depends on the branch
 
     def _for(self, node: ast.AST, scope: Scope, place: Place) -> None:
         assert isinstance(node, (ast.For, ast.AsyncFor))

@@ -12,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from gradlint.discovery.arguments import is_conversion, namespace
-from gradlint.discovery.bindings import Tracer
+from gradlint.discovery.bindings import THE_END, Placed, Tracer
+from gradlint.discovery.constants import number
 from gradlint.discovery.files import EXCLUDED
 from gradlint.discovery.imports import Imports, package_of, read_imports
 from gradlint.discovery.lookups import Lookups
@@ -93,7 +94,7 @@ class Project:
             self._options = {}
             for file in self.naming(r"\.add_argument\("):
                 for option, value in namespace(file.outline).items():
-                    text = ast.unparse(value) if is_conversion(value) else _literal(value)
+                    text = ast.unparse(value) if is_conversion(value) else _literal(value, file)
                     if text is not None:
                         self._options.setdefault(option, text)
         particular = self._assigned(rf"{within}\.{name}") if within else None
@@ -196,12 +197,13 @@ def _outlined(path: Path, modified: int, size: int) -> OtherFile | None:
     return OtherFile(path, outlined, imports, Tracer(outlined, imports))
 
 
-def _literal(value: ast.expr) -> str | None:
-    """The text of a literal that tells something; None and the empty text do not."""
+def _literal(value: ast.expr, file: OtherFile) -> str | None:
+    """A literal or a computed number that tells something; None and the empty text do not."""
+    found: object
     try:
         found = ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return None
+        found = number(Placed(value, file.outline.module, THE_END), file.tracer)
     return None if found is None or found == "" else repr(found)
 
 

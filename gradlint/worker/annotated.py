@@ -121,28 +121,28 @@ def _of_group(role: Role) -> Spec:
 
 _BATCH = re.compile(r"b|bs|n|batch(_?size)?|bsz|\.\.\.|\*\w+", re.IGNORECASE)
 _TIME = re.compile(r"t|s|l|seq(_?len(gth)?)?|time|tokens?|len(gth)?|num_tokens", re.IGNORECASE)
-_DURATION = re.compile(rf"{_TIME.pattern}|\w+_length", re.IGNORECASE)
+_DURATION = re.compile(rf"{_TIME.pattern}|\w+_len(gth)?", re.IGNORECASE)
 _SPACE = {"h": "height", "w": "width", "height": "height", "width": "width", "d": "depth"}
 
 
 def remarked(role: Role) -> Iterator[Spec]:
     """What the name stands for, of the shape that a remark gives; one that leaves none open."""
-    first, *sizes = role.forward.said_shape(role.name) or ("",)
-    if _BATCH.fullmatch(first) and sizes and all(size.isdigit() for size in sizes):
-        shape: Shape = ("batch", *map(int, sizes))
-        yield reshaped(next(by_name(role)), shape)
+    said = role.forward.said_shape(role.name)
+    if len(said) > 1:
+        yield from _documented(role, Documented(role.name, "", said, False))
     for entry in documented(role.forward.remarks):
         if entry.name == role.name and entry.shape:
             yield from _documented(role, entry)
 
 
-_PLAIN = (Normal, Whole, Constant, Group)
+_TENSORS = (Normal, Whole)
+_PLAIN = (*_TENSORS, Constant, Group)
 
 
 def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
     """The tensor that an entry of the docstring tells of, if each of its sizes is known here."""
     usual = tuple(by_name(role))
-    sizes = [_size_of(role, size) for size in entry.shape]
+    sizes = [_size_of(role, size, len(entry.shape)) for size in entry.shape]
     shape: Shape = tuple(size for size in sizes if size is not None)
     if not all(isinstance(idea, _PLAIN) for idea in usual):
         return  # because a mask or the sizes of images hold more than their shape tells
@@ -151,12 +151,14 @@ def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
     if re.match("Long|Int", entry.kind):
         high = next((idea.high for idea in usual if isinstance(idea, Whole)), 2)
         yield Whole(shape, high)
+    elif not entry.kind:
+        yield from (reshaped(idea, shape) for idea in usual[:1] if isinstance(idea, _TENSORS))
     elif entry.kind != "BoolTensor":
         yield Normal(shape)
 
 
-def _size_of(role: Role, size: str) -> Dim | None:
-    """One size of a docstring: a number, a usual name or an attribute of the configuration.
+def _size_of(role: Role, size: str, rank: int) -> Dim | None:
+    """One of `rank` sizes that are told: a number, a usual name, an attribute of the configuration.
 
     What is a step longer, as `sequence_length + 1` says, counts as it is.
     """
@@ -165,9 +167,10 @@ def _size_of(role: Role, size: str) -> Dim | None:
         return int(size)
     if _BATCH.fullmatch(size):
         return "batch"
-    if size in _SPACE:
-        return _SPACE[size]
-    return "time" if _DURATION.fullmatch(size) else role.facts.number(size)
+    if size.lower() in _SPACE and (len(size) > 1 or rank > 3):  # because D is a dimension, too
+        return _SPACE[size.lower()]
+    known = role.facts.number(size.removeprefix("self."))
+    return known or ("time" if _DURATION.fullmatch(size) else None)
 
 
 def _jaxtyped(role: Role, kind: str, tokens: list[str]) -> Spec:

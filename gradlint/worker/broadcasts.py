@@ -191,8 +191,8 @@ def _counted(case: Case, *sizes: int) -> Iterator[Guess]:
 
 def _in_depth(case: Case, tensors: list[torch.Tensor], count: int) -> Iterator[Guess]:
     """Each step of a sequence has a token of each of `count` codebooks, or as many features."""
-    if tensors[0].is_floating_point():
-        return  # because it is what became of tokens
+    if tensors[0].is_floating_point() or tensors[0].dim() == tensors[-1].dim() > 1:
+        return  # because it is what became of tokens, or what is added is a row like theirs
     shape: Shape = ("batch", "time", count)
     features = any(tensor.is_floating_point() for tensor in tensors)
     for item in case.blamed(tensors[0]):

@@ -33,6 +33,7 @@ from gradlint.worker.cpu import on_cpu
 from gradlint.worker.entries import entries, has_forward
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.imagined import Imagination
+from gradlint.worker.inlining import inlined
 from gradlint.worker.inputs import Search, TooSlowError
 from gradlint.worker.makers import may_train
 from gradlint.worker.offline import without_weights
@@ -40,7 +41,6 @@ from gradlint.worker.recipe import (
     Built,
     described_inputs,
     given_inputs,
-    inlined,
     made,
     namespace_of,
 )

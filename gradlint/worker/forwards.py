@@ -183,9 +183,10 @@ class Forward:
         return ()
 
     def said_shape(self, name: str) -> tuple[str, ...]:
-        """The sizes in a remark such as `x: (batch, 3, 32, 32)`, or ()."""
-        said = re.search(rf"\b{name}\b[^\n()\[\]#]{{0,40}}[(\[]([\w\s,]+)[)\]]", self.remarks)
-        return tuple(size.strip() for size in said[1].split(",") if size.strip()) if said else ()
+        """The sizes in a remark such as `x: (batch, 3, 32, 32)` or `src = [src len, d]`, or ()."""
+        said = re.search(rf"\b{name}\b[^\n()\[\]#]{{0,40}}[(\[]([\w\s,.]+)[)\]]", self.remarks)
+        sizes = said[1].split(",") if said else []
+        return tuple("_".join(size.split()) for size in sizes if size.strip())
 
     def _nodes(self) -> Iterator[ast.AST]:
         return ast.walk(self.tree) if self.tree is not None else iter(())

@@ -6,7 +6,6 @@ import ast
 import copy
 import functools
 import inspect
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -127,29 +126,6 @@ def namespace_of(module: ModuleType, candidate: Candidate) -> dict[str, object]:
             if outcome.error is None:
                 namespace[name] = outcome.value
     return namespace
-
-
-class _Options(ast.NodeTransformer):
-    """Puts an option in place of `SimpleNamespace(…).option`."""
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """The value of the option, or the node as it is."""
-        match self.generic_visit(node):
-            case ast.Attribute(value=ast.Call(func=called, keywords=words), attr=attr) if (
-                ast.unparse(called).endswith("SimpleNamespace")
-            ):
-                return next((word.value for word in words if word.arg == attr), node)
-        return node
-
-
-def inlined(form: Candidate) -> str:
-    """The construction with the values of its bindings in place of their names."""
-    text = form.constructor
-    for name, value in reversed(form.bindings):
-        plain = f"({value})".replace("\\", "\\\\")  # because a backslash means a group here
-        text = re.sub(rf"(?<![\w.]){name}\b(?!\s*=[^=])", plain, text)
-    parsed = tried(lambda: ast.unparse(_Options().visit(ast.parse(text, mode="eval"))))
-    return str(parsed.value) if parsed.error is None else form.constructor
 
 
 def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:

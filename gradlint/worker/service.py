@@ -22,10 +22,11 @@ from gradlint.worker.construction import watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.forward import run, seed_everything
+from gradlint.worker.inlining import inlined
 from gradlint.worker.lines import Source
 from gradlint.worker.parts import Parts
 from gradlint.worker.probe import probe
-from gradlint.worker.recipe import Built, inlined
+from gradlint.worker.recipe import Built
 
 T = TypeVar("T")
 

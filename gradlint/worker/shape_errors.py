@@ -51,7 +51,23 @@ def _embedding(case: Case) -> Iterator[Guess]:
         yield from _shorter(case, table.shape[0])
         return
     for item in case.blamed(indices[0]):
-        yield from _tokens(case, item, table.shape[0])
+        yield from _tokens(case, item, _reached(case, item, indices[0], table.shape[0]))
+
+
+def _reached(case: Case, item: Argument, indices: object, rows: int) -> int:
+    """How many tokens find a row: fewer where columns share a table and are moved to their parts.
+
+    Because no token is negative, a column was moved by its smallest index at most; where that
+    leaves nothing, each has its share of the table, or half as many as were tried.
+    """
+    high = item.spec.high if isinstance(item.spec, Whole) else "nodes"
+    if not (isinstance(high, int) and high <= rows and isinstance(indices, torch.Tensor)):
+        return rows
+    if not isinstance(case.failure.error, IndexError) or int(indices.max()) < rows:
+        return rows
+    columns = indices.reshape(-1, indices.shape[-1] if indices.dim() > 1 else 1)
+    left, share = rows - int(columns.amin(0).max()), rows // columns.shape[1]
+    return next((count for count in (left, share, high // 2) if 0 < count < high), 1)
 
 
 def _shorter(case: Case, limit: int) -> Iterator[Guess]:

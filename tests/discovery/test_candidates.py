@@ -800,6 +800,45 @@ class Net(nn.Module):
     assert vars(eval(text)) == {"wide": 48, "deep": 7}
 
 
+def test_an_option_has_the_number_that_its_default_comes_to(read: Read) -> None:
+    options = "HOURS = 24\np.add_argument('--window', type=int, default=HOURS * 7)"
+    source = """
+class Net(nn.Module):
+    def __init__(self, args):
+        super().__init__()
+        self.layer = nn.Linear(args.window, 2)
+    def forward(self, x): return self.layer(x)
+"""
+    program = read(_IMPORTS + source, others={"main.py": options})
+    assert "window=168" in _first(program).constructor
+
+
+def test_a_class_of_the_same_name_in_another_folder_is_another(read: Read) -> None:
+    others = {
+        "sums/model.py": f"{_IMPORTS}{_NET}",
+        "sums/train.py": "from sums.model import *\nnet = Net(5)\n",
+        "words/train.py": "from words.model import *\nnet = Net(7)\n",
+    }
+    program = read(_IMPORTS + _NET, name="words/model.py", others=others)
+    assert _first(program).constructor == "Net(n_in=7)"
+    assert not any("5" in candidate.constructor for candidate in _model(program).candidates)
+
+
+def test_a_number_that_some_branch_adds_to_is_not_known(read: Read) -> None:
+    source = f"""{_NET}
+class Whole(nn.Module):
+    def __init__(self, adaptive=True, count=0):
+        super().__init__()
+        self.length = count
+        if adaptive:
+            self.length += 1
+        self.net = Net(self.length, 4)
+    def forward(self, x): return self.net(x)
+"""
+    program = read(_IMPORTS + source)
+    assert _first(program).constructor == "Net(n_in=64, n_hidden=4)"
+
+
 _TRAINING = "from model import Net\nwidth = 48\nnet = Net({arguments})\n"
 
 

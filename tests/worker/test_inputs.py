@@ -856,6 +856,43 @@ CASES = {
         ),
         ("float32[8,3,96,96]",),
     ),
+    "columns whose tokens are moved to their parts of one table": (
+        net(
+            "self.e = nn.Embedding(96, 4); self.offsets = torch.tensor([0, 24, 48, 72])",
+            "return self.e(x + self.offsets[None])",
+        ),
+        ("int64[8,4]",),
+    ),
+    "a remark with words gives the shape, in the order of the remark": (
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.e = nn.Embedding(9, 4)
+        self.rnn = nn.GRU(4, 8)
+
+    def forward(self, src):
+        # src = [src len, batch size]
+        return self.rnn(self.e(src))[0]
+""",
+        ("int64[32,8]",),
+    ),
+    "a docstring gives a size by the name of an attribute": (
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(6, 6)
+        self.num_fields = 5
+
+    def forward(self, x):
+        \"\"\"
+        :param x: Float tensor of size ``(batch_size, num_fields, 6)``
+        \"\"\"
+        return self.l(x[:, :2]) + self.l(x[:, -1:])
+""",
+        ("float32[8,5,6]",),
+    ),
     "a remark above the body gives the shape": (
         """
         class Net(nn.Module):
