@@ -6,6 +6,7 @@ import ast
 import builtins
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from gradlint.discovery.arguments import is_parsed, namespace
 from gradlint.discovery.bindings import THE_END, Placed, Tracer, holder_of
@@ -97,7 +98,7 @@ class _Closure:
             return None
         parameters = all_parameters(reading, name)
         values: dict[str, ast.expr] = {}
-        for key, argument in given_arguments(call, parameters).items():
+        for key, argument in given_arguments(_bare(call, placed.scope), parameters).items():
             added = self.add(Placed(argument, placed.scope, placed.line), depth + 1)
             values |= {key: added} if added is not None else {}
         usual = Filling(reading, name, 0).lacking(values) if values else None
@@ -146,6 +147,8 @@ class _Closure:
             if is_parsed(given.expression, self.tracer.outline):
                 return self._bind_options(name)
             added = self.add(given, depth + 1)
+        elif nothing := _nothing_more(name, holder):
+            added = nothing
         elif _OPTIONS.fullmatch(name) and namespace(self.tracer.outline):
             return self._bind_options(name)  # because another process calls the function with them
         else:
@@ -196,3 +199,29 @@ class _Closure:
             or hasattr(builtins, name)
             or (bool(self.tracer.imports.stars) and not name.startswith("self."))
         )
+
+
+def _nothing_more(name: str, holder: Scope) -> ast.expr | None:
+    """What `*args` or `**kwargs` of a function hold where it is given no more than it names."""
+    arguments = holder.function.args if holder.function else None
+    if arguments is not None and arguments.kwarg is not None and arguments.kwarg.arg == name:
+        return ast.Dict([], [])
+    if arguments is not None and arguments.vararg is not None and arguments.vararg.arg == name:
+        return ast.Tuple([], ast.Load())
+    return None
+
+
+def _bare(call: ast.Call, scope: Scope) -> ast.Call:
+    """A call without what a function around it spreads of its own `*args` and `**kwargs`."""
+
+    def is_nothing(value: ast.expr) -> bool:
+        holder = holder_of(value.id, scope) if isinstance(value, ast.Name) else None
+        return holder is not None and _nothing_more(ast.unparse(value), holder) is not None
+
+    args = [item for item in call.args if not (_is_spread(item) and is_nothing(item.value))]
+    words = [word for word in call.keywords if word.arg or not is_nothing(word.value)]
+    return ast.Call(call.func, args, words)
+
+
+def _is_spread(item: ast.expr) -> TypeGuard[ast.Starred]:
+    return isinstance(item, ast.Starred)

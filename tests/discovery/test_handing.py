@@ -219,3 +219,47 @@ def test_an_argument_of_no_usual_name_that_may_be_none_is_none(read: Read) -> No
             return self.words(x)
     """
     assert read(source).models[0].candidates[0].constructor == "Net(1000, None, 64)"
+
+
+_FAMILY = """
+import torch.nn as nn
+
+class Plain(nn.Module):
+    def __init__(self, width, stride):
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, stride)
+
+    def forward(self, x):
+        return self.conv(x)
+
+class Wide(Plain):
+    pass
+
+class Net(nn.Module):
+    def __init__(self, {first}block, layers, classes=10):
+        super().__init__()
+        self.stages = nn.Sequential(*(block(64, 1) for _ in range(sum(layers))))
+
+    def forward(self, x):
+        return self.stages(x)
+
+def net20({first}*args, **kwargs):
+    return Net({first}Wide, [3, 3], *args, **kwargs)
+"""
+
+
+def test_a_function_hands_on_no_more_than_it_is_given(read: Read) -> None:
+    program = read(
+        _FAMILY.format(first="") + "\ndef net(depth, **more): return Net(Wide, [3], **more)"
+    )
+    candidates = next(model for model in program.models if model.name == "Net").candidates
+    assert [(c.constructor, c.bindings) for c in candidates][:2] == [
+        ("Net(Wide, [3, 3], *args, **kwargs)", (("args", "()"), ("kwargs", "{}"))),
+        ("Net(Wide, [3], **more)", (("more", "{}"),)),
+    ]
+
+
+def test_what_else_a_function_hands_on_does_not_hide_the_arguments_in_sight(read: Read) -> None:
+    program = read(_FAMILY.format(first="width, "))
+    candidates = next(model for model in program.models if model.name == "Net").candidates
+    assert candidates[0].constructor == "Net(width=64, block=Wide, layers=[3, 3])"
