@@ -75,7 +75,7 @@ _USUAL: dict[str, str] = {
         max_length max_seq_len sequence_length seq_length block_size context_length max_seq_length
         context_size n_ctx max_sequence_length max_position_embeddings maxlen max_positions
         window_size num_patches seq_size src_len tgt_len n_positions bptt num_steps n_steps
-        timesteps num_timesteps lookback input_len
+        timesteps num_timesteps lookback input_len num_nodes n_nodes
         """,
     "[2, 2, 2, 2]": "layers layer_list blocks_per_layer depths layer_config block_counts",
     "[64, 64]": "hidden_sizes hidden_dims hidden_layers mlp_dims dims h_dims hiddens",
@@ -133,7 +133,8 @@ _PATTERNS = tuple(
         (r"(n|num|nb|number)_?(of_)?\w*mels?(_bins|_channels)?", "80"),
         (r"(n|num|nb|number)_?(of_)?\w*(state|embd|embed)s?", "64"),
         (r"(\w+_)?n?ctx(_len|_size)?", "32"),
-        (r"(n|num|nb|number)_?(of_)?\w*(token|word|embedding|item|user|entit|relation)s?", "1000"),
+        (r"(n|num|nb|number)_?(of_)?\w*relations?", "8"),
+        (r"(n|num|nb|number)_?(of_)?\w*(token|word|embedding|item|user|entit)(s|ies)?", "1000"),
         (r"(n|num|nb|number)_?(of_)?\w*heads?", "4"),
         (r"(n|num|nb|number)_?(of_)?\w*(layer|block|stack|cell|repeat|hop)s?", "2"),
         (r"\w+_(n|num|nb)_\w*(layer|block|stack|cell|repeat|conv|convolution|stage)s?", "2"),

@@ -50,6 +50,12 @@ class ModuleOutline:
     imports: Imports
 
     @property
+    def dotted(self) -> str:
+        """The name by which the file is imported."""
+        stem = self.path.stem
+        return self.package if stem == "__init__" else f"{self.package}.{stem}".strip(".")
+
+    @property
     def uses_torch(self) -> bool:
         """Whether anything is imported from torch or a library around it."""
         meanings = (*self.imports.names.values(), *self.imports.stars)

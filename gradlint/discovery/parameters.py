@@ -42,6 +42,11 @@ def without_defaults(arguments: ast.arguments) -> list[Parameter]:
     return [parameter for parameter in parameters_of(arguments) if not parameter.optional]
 
 
+def hands_on(arguments: ast.arguments) -> bool:
+    """Whether a constructor needs nothing of its own and takes whatever its base does."""
+    return not without_defaults(arguments) and arguments.kwarg is not None
+
+
 def given_arguments(call: ast.Call, parameters: list[Parameter]) -> dict[str, ast.expr]:
     """The arguments of a call by parameter; none where some are spread or go nowhere."""
     if any(isinstance(item, ast.Starred) for item in call.args) or any(

@@ -13,10 +13,12 @@ from gradlint.discovery.handing import parts_handed
 from gradlint.discovery.holding import held, holders
 from gradlint.discovery.keeping import Keeping, Parts
 from gradlint.discovery.names import REQUIRED, conventional, conventional_class
+from gradlint.discovery.neighbours import ClassOutline, ModuleOutline
 from gradlint.discovery.outline import Scope
 from gradlint.discovery.parameters import (
     Parameter,
     all_parameters,
+    hands_on,
     required_parameters,
     without_defaults,
 )
@@ -29,6 +31,10 @@ _INNER = re.compile(
     "Norm|Block|Bottleneck|Layer|Attention|Attn|Unit|Cell|Residual|Head|Decoder|Fusion|Neck"
 )
 """Classes of this name take what other layers made, whose channels are no colours."""
+_OF_FEATURES = frozenset(
+    "in_features hidden_features input_size hidden_size embedding_dim embed_dim d_model".split()
+)
+"""What layers that see no images call their sizes, none of which is a number of colours."""
 _PLACE = re.compile(r"(path|file|filename|dir|folder|url)$")  # because a number opens any file
 _BLOCK = re.compile(r"block(s|_(type|class|cls|fn|func|layer))?\d*$")
 _DEEPEST = 3
@@ -71,6 +77,12 @@ def _written(name: str, parameters: list[Parameter], values: list[str | None]) -
         for parameter, value in zip(parameters, values, strict=True)
     ]
     return f"{name}({', '.join(texts)})"
+
+
+def _count(name: str, texts: list[str]) -> int:
+    """How often a class of this name is built in some sources."""
+    pattern = re.compile(rf"(?<!class )\b{name}\(")
+    return sum(len(pattern.findall(text)) for text in texts)
 
 
 def torch_nn(reading: Reading) -> str:
@@ -154,7 +166,8 @@ class Filling:
         if usual and usual.startswith("'") and by_role:
             usual = by_role
         channels = usual == _COLOURS and not _KERNEL.search(parameter.name)
-        if channels and (_INNER.search(self.name) or self._takes_graph()):
+        features = not _OF_FEATURES.isdisjoint(usage.roles)
+        if channels and (features or _INNER.search(self.name) or self._takes_graph()):
             usual = "64"
         return shaped(usual, usage, annotation) if usual else None
 
@@ -234,15 +247,49 @@ class Filling:
             return built.text if built and written != self.name else None
         if written not in self.reading.imports.names:
             return None
-        around, module = self.reading.neighbourhood, self.reading.module
-        lineage = around.lineage(self.reading.imports.names[written], module)
+        reading = self.reading
+        return self._imported_part(reading.imports.names[written], reading.module, written)
+
+    def _imported_part(
+        self, name: str, origin: ModuleOutline, written: str = "", depth: int = 0
+    ) -> str | None:
+        """An instance of the class that `name` means in `origin`; `written` is its name here."""
+        lineage = self.reading.neighbourhood.lineage(name, origin)
         outlined = lineage.constructor
         if not (lineage.classes and lineage.is_module and outlined and outlined.init):
             return None
+        kind, home = lineage.classes[0]
+        meant = self._heir(kind, home) or kind.name
+        if meant != kind.name or not written:
+            written = f"__import__('importlib').import_module('{home.dotted}').{meant}"
         needed = without_defaults(outlined.init)
-        values = [by_type(plain(item.annotation)) or conventional(item.name) for item in needed]
+        values = [self._value_of(item, home, depth) for item in needed]
         words = [f"{item.name}={value}" for item, value in zip(needed, values, strict=True)]
         return f"{written}({', '.join(words)})" if all(values) else None
+
+    def _value_of(self, parameter: Parameter, origin: ModuleOutline, depth: int) -> str | None:
+        """A value for a parameter of a constructor that stands in another file."""
+        annotation = plain(parameter.annotation)
+        known = by_type(annotation)
+        if known is None and isinstance(annotation, ast.Name) and depth < _DEEPEST:
+            name = origin.imports.names.get(annotation.id, annotation.id)
+            known = self._imported_part(name, origin, depth=depth + 1)
+        return known or conventional(parameter.name)
+
+    def _heir(self, kind: ClassOutline, home: ModuleOutline) -> str | None:
+        """The subclass that is built where its base never is: the one that is built most often.
+
+        None for a base that the project builds itself, or without a subclass that takes the same.
+        """
+        heirs = [
+            other.name
+            for other in home.classes.values()
+            if kind.name in other.bases and (other.init is None or hands_on(other.init))
+        ]
+        texts = [*self.reading.project.texts().values(), self.reading.source.text] if heirs else []
+        counts = {name: _count(name, texts) for name in (*heirs, kind.name)}
+        most = max(heirs, key=lambda name: counts[name], default="")
+        return most if counts.get(most) and not counts[kind.name] else None
 
     def _is_run(self, parameter: Parameter) -> bool:
         """Whether the class, as far as it is in sight, calls what it is given."""

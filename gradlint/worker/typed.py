@@ -19,6 +19,7 @@ from gradlint.worker.usual import known, usual
 
 _DEEPEST = 2
 """Constructions inside of constructions: a configuration may hold another."""
+_COLOURS, _FEATURES = "3", "64"
 _PLAIN = {int: "64", float: "0.5", bool: "False", type(None): "None"}
 _LISTS = (list, set, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
@@ -38,7 +39,19 @@ def annotations_of(target: object) -> dict[str, object]:
 def of_argument(target: object, name: str, hints: Mapping[str, object]) -> str | None:
     """A value for an argument: by its name where it may be a number, else by its type."""
     told = of_type(hints.get(name), options_of(target, name))
-    return known(name) or told if told is None or _is_number(hints[name]) else told
+    if told is not None and not _is_number(hints[name]):
+        return told
+    usual = known(name)
+    coloured = usual == _COLOURS and "chan" in name
+    return _FEATURES if coloured and _takes_graph(target) else usual or told
+
+
+def _takes_graph(target: object) -> bool:
+    """Whether a class runs on the edges of a graph, whose nodes have features, no colours."""
+    forward = getattr(target, "forward", None)
+    signature = tried(lambda: inspect.signature(cast(Callable[..., object], forward))).value
+    names = signature.parameters if isinstance(signature, inspect.Signature) else ()
+    return any("edge" in name or "adj" in name for name in names)
 
 
 _NUMBERS = frozenset({int, float, bool})

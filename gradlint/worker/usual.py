@@ -24,6 +24,8 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r".*(bias|batch_first|affine)", "True"),
     (r".*(path|device|dtype|weights|checkpoint|mask|scaling).*", "None"),
     (r".*(vocab|token|embeddings|words|items|users).*", "1000"),
+    (r"(n|num)_nodes", "32"),
+    (r"(n|num)_relations", "8"),
     (r".*(class|label|output_(dim|size)|out_dim|action|target|tag).*", "10"),
     (r".*(img|image|input|in)_?(channels?|chans?|nc)|nc|channels|kernel\w*", "3"),
     (r"(latent|z)_(channels?|chans?)", "4"),

@@ -907,6 +907,54 @@ class Net(nn.Module):
     assert _first(program).constructor == "Net(64)"
 
 
+def test_channels_that_a_recurrence_takes_are_no_colours(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self, in_channels):
+        super().__init__()
+        self.layer = nn.LSTM(2 * in_channels, in_channels)
+    def forward(self, x):
+        return self.layer(x)[0]
+""")
+    assert _first(program).constructor == "Net(64)"
+
+
+_STACKS = """
+class Stack(nn.Module):
+    def __init__(self, dim, causal=False): super().__init__()
+    def forward(self, x): return x
+class Encoder(Stack):
+    def __init__(self, **kwargs): super().__init__(causal=False, **kwargs)
+class Decoder(Stack):
+    def __init__(self, **kwargs): super().__init__(causal=True, **kwargs)
+class Model(nn.Module):
+    def __init__(self, *, stack_layers: Stack):
+        super().__init__()
+        self.stack = stack_layers
+    def forward(self, x): return self.stack(x)
+"""
+
+
+def test_a_base_that_is_never_built_stands_for_the_subclass_that_mostly_is(read: Read) -> None:
+    others = {
+        "stacks.py": _IMPORTS + _STACKS,
+        "train.py": "from stacks import Decoder\nnet, other = Decoder(dim=8), Decoder(dim=4)\n",
+    }
+    program = read(
+        f"""{_IMPORTS}
+from stacks import Model
+class Wrapper(nn.Module):
+    def __init__(self, net: Model):
+        super().__init__()
+        self.net = net
+    def forward(self, x): return self.net(x)
+""",
+        others=others,
+    )
+    stack = "__import__('importlib').import_module('stacks').Decoder(dim=64)"
+    assert _first(program, "Wrapper").constructor == f"Wrapper(Model(stack_layers={stack}))"
+
+
 _CHOSEN = """
 class Net(nn.Module):
     def __init__(self, h):

@@ -35,6 +35,9 @@ from gradlint.discovery.names import _CLASSES, _USUAL, REQUIRED, conventional
         ("n_ctx", "32"),
         ("stage1_modules", "2"),
         ("out_h", "7"),
+        ("num_nodes", "32"),
+        ("n_relations", "8"),
+        ("num_entities", "1000"),
     ],
 )
 def test_a_usual_name_has_a_usual_value(name: str, value: str) -> None:

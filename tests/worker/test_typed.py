@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from gradlint.worker.passing import PassThrough
-from gradlint.worker.typed import annotations_of, of_type, options_of
+from gradlint.worker.typed import annotations_of, of_argument, of_type, options_of
 
 Edge = tuple[str, str, str]
 Metadata = tuple[list[str], list[Edge]]
@@ -40,6 +40,8 @@ class Net:
     """
 
     def __init__(self, aggregators: list[str], metadata: Metadata) -> None: ...
+
+    def forward(self, x_dict: object, edge_index_dict: object) -> None: ...
 
 
 KINDS: dict[str, tuple[object, object]] = {
@@ -72,6 +74,10 @@ class TestTypes:
     def test_what_is_said_too_little_of_has_no_value(self) -> None:
         assert of_type(object) is None
         assert of_type(None) is None
+
+    def test_the_nodes_of_a_graph_have_features_and_no_colours(self) -> None:
+        assert of_argument(Net, "in_channels", {}) == "64"
+        assert of_argument(Settings, "in_channels", {}) == "3"
 
     def test_texts_are_those_that_the_docstring_quotes(self) -> None:
         hints = annotations_of(Net)

@@ -12,6 +12,8 @@ NAMES = {
     "the upper end of a range": ("max_value", "1"),
     "a length is no end of a range": ("max_length", "32"),
     "a flag": ("id_skip", "False"),
+    "as many nodes as the edges of a graph lead to": ("num_nodes", "32"),
+    "the kinds of edges": ("num_relations", "8"),
     "a size": ("whatever", "64"),
 }
 
