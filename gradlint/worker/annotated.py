@@ -49,7 +49,7 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
     inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
     if literal := _LITERAL.match(bare):
         yield Constant(int(literal[3]) if literal[3] else literal[1] or literal[2])
-    if _OPTIONAL.match(bare) and role.name in role.forward.required:
+    if _OPTIONAL.match(bare) and role.index and role.name in role.forward.required:
         yield Constant(None)
     if inside in _SCALARS and not role.forward.choices(role.name):
         yield _SCALARS[inside] if inside != "int" else whole_number(role)

@@ -32,6 +32,7 @@ from gradlint.worker.constructors import (
 from gradlint.worker.cpu import on_cpu
 from gradlint.worker.entries import entries, has_forward
 from gradlint.worker.failure import UserError, ran_out_of_memory
+from gradlint.worker.given import given_to
 from gradlint.worker.imagined import Imagination
 from gradlint.worker.inlining import inlined
 from gradlint.worker.inputs import Search, TooSlowError
@@ -345,7 +346,13 @@ def _with_inputs(
             raise given
         model = made(module, candidate, max(limit, parameter_limit()))
     patience = _PATIENCE if limit < sys.maxsize else math.inf
-    search = Search(model, request.sequence_length, limit=budget.left(), patience=patience)
+    search = Search(
+        model,
+        request.sequence_length,
+        given_to(module, candidate),
+        limit=budget.left(),
+        patience=patience,
+    )
     try:
         guess = search.found()
     except UserError as error:

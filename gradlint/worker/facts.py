@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import cast
 
 from torch import nn
@@ -53,9 +53,10 @@ SPECIAL_TOKEN = re.compile(r"\w+_token_(id|index)")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A view of one live model."""
+    """A view of one live model; `given` is what it was constructed with, as far as is known."""
 
     model: nn.Module
+    given: Mapping[str, object] = field(default_factory=dict)
 
     def leaves(self) -> Iterator[nn.Module]:
         """Modules that hold parameters themselves or model sequences, in registration order."""
@@ -95,9 +96,9 @@ class Facts:
 
     def sides(self) -> tuple[int, ...] | None:
         """The size of the images the model was made for, as an attribute of any module says."""
-        for module in self.model.modules():
+        for holder in (*map(vars, self.model.modules()), self.given):
             for name in _SIDES:
-                value = vars(module).get(name)
+                value = holder.get(name)
                 if (
                     isinstance(value, (tuple, list))
                     and value
@@ -165,7 +166,7 @@ class Facts:
                 if SPECIAL_TOKEN.fullmatch(name) and type(value) is int:
                     yield value
 
-    def _holders(self) -> Iterator[dict[str, object]]:
+    def _holders(self) -> Iterator[Mapping[str, object]]:
         modules = list(self.model.modules())[:_NEST]
         yield from (vars(module) for module in modules)
         for name in ("config", "_internal_dict", "cfg", "args", "opt", "hparams"):
@@ -176,6 +177,7 @@ class Facts:
                 values = vars(configuration)
                 yield values
                 yield from (vars(part) for name, part in values.items() if _is_part(name, part))
+        yield self.given
 
 
 def _is_part(name: str, value: object) -> bool:

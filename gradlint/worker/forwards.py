@@ -110,6 +110,15 @@ class Forward:
             for node in self._nodes()
         )
 
+    def selected_by(self, name: str) -> tuple[str, ...]:
+        """The variables of which `forward` selects by an argument alone, as in `y[mask]`."""
+        found: dict[str, None] = {}
+        for node in self._nodes():
+            match node:
+                case ast.Subscript(value=ast.Name(id=base), slice=ast.Name(id=key)) if key == name:
+                    found[base] = None
+        return tuple(found)
+
     def choices(self, name: str) -> tuple[str, ...]:
         """The texts that `forward` compares an argument with, as in `mode == "train"`."""
         found: dict[str, None] = {}

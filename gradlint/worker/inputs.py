@@ -6,8 +6,8 @@ import heapq
 import itertools
 import math
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -82,12 +82,13 @@ class Search:
     """Looks for inputs that a model accepts.
 
     The guess whose failure came latest in the forward pass is refined first, because each equation
-    that was solved lets the pass get further. One pass may take `patience` seconds, the search
-    `limit`.
+    that was solved lets the pass get further. `given` is what the model was constructed with. One
+    pass may take `patience` seconds, the search `limit`.
     """
 
     model: nn.Module
     sequence_length: int = 0
+    given: Mapping[str, object] = field(default_factory=dict)
     attempts: int = _ATTEMPTS
     limit: float = math.inf
     patience: float = math.inf
@@ -99,7 +100,7 @@ class Search:
             UserError: at stage `forward`, with the error of the first guess, where nothing worked.
             OutOfTimeError: the time was over before the first guess had failed.
         """
-        budget, facts = Budget(self.limit), Facts(self.model)
+        budget, facts = Budget(self.limit), Facts(self.model, self.given)
         found = self._from(first_guess(facts, self.sequence_length))
         forward = Forward.of(self.model)
         for modality in MODALITIES:
@@ -115,7 +116,7 @@ class Search:
 
         Because a network that halves its image five times sees one pixel of 32 at its end.
         """
-        facts, best = Facts(self.model), found
+        facts, best = Facts(self.model, self.given), found
         larger = doubled(found, facts)
         try:
             with Budget(min(seconds, _ROOMY)).enforced():
@@ -162,7 +163,7 @@ class Search:
         raise error
 
     def _found(self, first: Guess, errors: list[tuple[int, Exception, Guess]]) -> Guess:
-        facts, forward = Facts(self.model), Forward.of(self.model)
+        facts, forward = Facts(self.model, self.given), Forward.of(self.model)
         whole = Budget(self.limit)
         deadline = time.process_time() + min(_SECONDS, self.limit)
         before = Remembered(self.model)

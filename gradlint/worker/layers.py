@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from torch import nn
 
 from gradlint.worker.facts import CHANNELS, Facts, channels_of, spatial_of
-from gradlint.worker.specs import SPATIAL, Dim, Normal, Spec, Whole
+from gradlint.worker.specs import SPATIAL, Dim, Normal, Shape, Spec, Whole
 
 _COLOURS = 3
 
@@ -120,6 +120,8 @@ def _from_attributes(facts: Facts) -> Spec:
         return Normal(("batch", channels, *SPATIAL[facts.spatial() - 1]))
     spatial = re.search("([123])d", type(facts.model).__name__)
     for parameter in facts.model.parameters():
+        if parameter.dim() >= 3 and (met := _met_by(parameter.shape)):
+            return Normal(met)
         if parameter.dim() >= 3:
             return Normal(("batch", parameter.shape[1], *SPATIAL[min(parameter.dim() - 3, 2)]))
         if parameter.dim() == 2:
@@ -129,6 +131,20 @@ def _from_attributes(facts: Facts) -> Spec:
         if parameter.dim() == 1 and parameter.numel() > 1:
             return Normal(("batch", "time", parameter.numel()))
     return Normal(("batch", features) if features else ("batch", 3, "height", "width"))
+
+
+def _met_by(shape: tuple[int, ...]) -> Shape:
+    """The shape of what a parameter is broadcast over, () where no size of it is 1 or all are.
+
+    A row of ones at its end stands for the sides of an image, others for places of a sequence.
+    """
+    own = tuple(size for size in shape if size > 1)
+    if not own or len(own) == len(shape):
+        return ()
+    inner = shape[1:] if shape[0] == 1 else shape
+    flat = len(inner) - next(i for i, size in enumerate(reversed(inner)) if size > 1)
+    sides = SPATIAL[min(len(inner) - flat, len(SPATIAL)) - 1] if flat < len(inner) else ()
+    return ("batch", *(size if size > 1 else "time" for size in inner[:flat]), *sides)
 
 
 def others(facts: Facts, main: Spec) -> Iterator[Spec]:

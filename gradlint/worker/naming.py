@@ -167,7 +167,17 @@ def _pairs(role: Role) -> Iterator[Spec]:
         yield Normal(("batch", "time", "time", last_size(main)))
 
 
+def _selecting(role: Role) -> Iterator[Spec]:
+    """A mask by which `forward` selects of another argument: all of its rows."""
+    for name in role.forward.selected_by(role.name):
+        if name in role.forward.required and name != role.name:
+            owner = next(by_name(Role(role.facts, role.forward, name, 1)))
+            shape: Shape = getattr(owner, "shape", ())
+            yield Filled(shape if isinstance(owner, Whole) else shape[:-1], 1.0)
+
+
 def _mask(role: Role) -> Iterator[Spec]:
+    yield from _selecting(role)
     if "pair" in role.lower:
         yield Filled(("batch", "time", "time"), 1.0, "int64")
     if role.index and "attention_mask" not in role.lower:

@@ -752,6 +752,30 @@ CASES = {
         ),
         ("float32[8,3,16,112,112]",),
     ),
+    "a scale of each head has room for the places of a sequence": (
+        net("self.g = nn.Parameter(torch.ones(4, 1, 6))", "return x * self.g"),
+        ("float32[8,4,32,6]",),
+    ),
+    "a scale of each channel has room for the sides of an image": (
+        net("self.g = nn.Parameter(torch.ones(6, 1, 1))", "return x * self.g"),
+        ("float32[8,6,32,32]",),
+    ),
+    "what comes first is a tensor, though it may be None": (
+        net(
+            "self.l = nn.Linear(6, 6); self.e = nn.Embedding(9, 6)",
+            "return self.e(y) if x is None else self.e(y) + self.l(x)",
+            "x: 'torch.Tensor | None', y",
+        ),
+        ("float32[8,6]", "int64[8]"),
+    ),
+    "a mask that selects rows has one flag for each": (
+        net(
+            "self.e = nn.Embedding(10, 6); self.l = nn.Linear(6, 6)",
+            "h = self.l(x); h[mask] = h[mask] + self.e(y[mask]); return h",
+            "x, y, mask",
+        ),
+        ("float32[8,6]", "int64[8]", "bool[8]"),
+    ),
     "a mask masks nothing": (
         net(
             "self.l = nn.Linear(6, 6)",
@@ -1343,3 +1367,41 @@ class TestSearch:
         with pytest.raises(UserError):
             Search(model, attempts=7).found()
         assert model.calls <= 7
+
+
+_PATCHES = """
+class Net(nn.Module):
+    def __init__(self, image_size=96, dim=6):
+        super().__init__()
+        side = image_size[0] if isinstance(image_size, tuple) else image_size
+        count = (side // 8) ** 2
+        self.places = nn.Parameter(torch.zeros(1, count, dim))
+        self.cut = nn.Conv2d(3, dim, 8, 8)
+    def forward(self, x):
+        patches = self.cut(x).flatten(2).transpose(1, 2)
+        return patches + self.places[:, :patches.shape[1]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("constructor", "side"),
+    [("Net()", 96), ("Net(64)", 64), ("Net(dim=4, image_size=(40, 40))", 40)],
+    ids=["by default", "by position", "by name"],
+)
+def test_images_are_as_large_as_the_model_was_told_when_it_was_made(
+    constructor: str, side: int
+) -> None:
+    assert found(_PATCHES, constructor) == (f"float32[8,3,{side},{side}]",)
+
+
+def test_a_norm_without_sizes_takes_as_many_features_as_it_was_made_for() -> None:
+    source = """
+class Norm(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.scale = dim**0.5
+        self.g = nn.Parameter(torch.ones(1))
+    def forward(self, x):
+        return nn.functional.normalize(x, dim=-1) * self.scale * self.g
+"""
+    assert found(source, "Norm(24)") == ("float32[8,24]",)
