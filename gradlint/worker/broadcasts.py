@@ -46,6 +46,7 @@ def elementwise(case: Case) -> Iterator[Guess]:
             if isinstance(item.spec, Filled):
                 yield from (case.guess.having(item.name, other) for other in item.others)
     yield from _counted(case, *sizes)
+    yield from _in_rows(case, tensors)
     yield from _stepped(case, tensors)
     yield from _in_depth(case, tensors, sizes[1])
     yield from _at_the_end(case, tensors, sizes[1])
@@ -143,6 +144,16 @@ def _masks(case: Case, *sizes: int) -> Iterator[Guess]:
         dims: Shape = getattr(item.spec, "shape", ())
         if "mask" in item.name and len(dims) == 3 and case.shape(item.spec)[1] in sizes:
             yield from reshape(case, item, (dims[0], 1, dims[2]))
+
+
+def _in_rows(case: Case, tensors: list[torch.Tensor]) -> Iterator[Guess]:
+    """The steps of all samples stand one below the other in one of two, and so in the other."""
+    low, high = min(tensors, key=torch.Tensor.dim), max(tensors, key=torch.Tensor.dim)
+    if high.dim() == low.dim() + 1 and low.shape[0] == high.shape[0] * high.shape[1]:
+        for item in case.blamed(high) if sources_of(high) else ():
+            dims: Shape = getattr(item.spec, "shape", ())
+            if dims[:2] == ("batch", "time") and case.shape(item.spec) == tuple(high.shape):
+                yield from reshape(case, item, ("batch*time", *dims[2:]))
 
 
 def _stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[Guess]:

@@ -30,7 +30,7 @@ from gradlint.worker.constructors import (
     repaired,
 )
 from gradlint.worker.cpu import on_cpu
-from gradlint.worker.entries import entries, has_forward
+from gradlint.worker.entries import entries, has_forward, losses
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.given import given_to
 from gradlint.worker.imagined import Imagination
@@ -38,6 +38,7 @@ from gradlint.worker.inlining import inlined
 from gradlint.worker.inputs import Search, TooSlowError
 from gradlint.worker.makers import may_train
 from gradlint.worker.offline import without_weights
+from gradlint.worker.outputs import tensors_of
 from gradlint.worker.recipe import (
     Built,
     described_inputs,
@@ -242,7 +243,7 @@ def _from(
         if form is not candidate:
             form = replace(form, built_from=BuiltFrom.NAMES)  # because values in it are ours now
         try:
-            return _with_inputs(module, form, model, request, limit, budget)
+            return _run(module, form, model, request, limit, budget)
         except UserError as error:
             error.constructor = inlined(form)
             error.narrowed = _is_narrowed(first)
@@ -321,6 +322,40 @@ def _repaired(module: ModuleType, form: Candidate, error: UserError, limit: int)
         return []
     changed = itertools.chain(begun(form, cause), repaired(form, cause, namespace_of(module, form)))
     return list(itertools.islice(changed, _CHANGES))
+
+
+def _run(
+    module: ModuleType,
+    form: Candidate,
+    model: nn.Module,
+    request: TraceModel,
+    limit: int,
+    budget: Budget,
+) -> Built:
+    """A model that was built, run forward; if nothing is learned from that, by its loss.
+
+    Raises:
+        UserError: it does not run, as `_with_inputs` says.
+    """
+    methods = losses(model) if form.method == "forward" else ()
+    ran = tried(_with_inputs, module, form, model, request, limit, budget)
+    if isinstance(ran.value, Built) and not (methods and not _learns(ran.value)):
+        return ran.value
+    for other in (replace(form, method=name, inputs=None) for name in methods):
+        trained = tried(made, module, other, max(limit, parameter_limit())).value
+        loss = tried(_with_inputs, module, other, trained, request, limit, budget).value
+        if isinstance(loss, Built):
+            return loss
+    if ran.error is not None:
+        raise ran.error
+    return cast(Built, ran.value)
+
+
+def _learns(built: Built) -> bool:
+    """Whether anything that its parameters could learn from comes out of a model."""
+    args, kwargs = built.inputs()
+    with on_cpu():
+        return bool(tensors_of(tried(built.make(), *args, **kwargs).value))
 
 
 def _with_inputs(

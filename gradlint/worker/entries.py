@@ -11,6 +11,7 @@ from types import FunctionType
 from typing import cast
 
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from gradlint.worker.attempt import tried
 from gradlint.worker.call import is_installed
@@ -23,6 +24,7 @@ _TRAINING = re.compile(
 """Methods that are no pass: what begins like this moves, keeps or trains a model."""
 _DRAWING = re.compile(r"(sample|generat|predict|infer|reconstruct|act|visuali[sz]e|inverse)\w*")
 """Passes of a trained model, which come after others that see as much of it."""
+_LOSS = re.compile(r"(\w+_)?(loss|nll|(neg(ative)?_)?log_?likelihood)(_\w+)?")
 _WITHOUT_GRADIENT = re.compile(r"\b(no_grad|inference_mode)\b")
 
 
@@ -44,10 +46,10 @@ def entries(model: nn.Module) -> tuple[str, ...]:
     """
     methods = dict(_methods(type(model)))
     sizes = {
-        name: sum(parameter.numel() for parameter in part.parameters())
+        name: sum(_size(parameter) for parameter in part.parameters())
         for name, part in model.named_children()
     }
-    sizes |= {name: parameter.numel() for name, parameter in model.named_parameters(recurse=False)}
+    sizes |= {name: _size(parameter) for name, parameter in model.named_parameters(recurse=False)}
     used = {
         name: sum(sizes[part] for part in _reached(name, methods) if part in sizes)
         for name, tree in methods.items()
@@ -56,6 +58,18 @@ def entries(model: nn.Module) -> tuple[str, ...]:
     }
     ranked = sorted(used, key=lambda name: (-used[name], bool(_DRAWING.match(name))))
     return tuple(name for name in ranked if used[name])[:_MOST]
+
+
+def _size(parameter: nn.Parameter) -> int:
+    return 1 if isinstance(parameter, UninitializedParameter) else parameter.numel()
+
+
+def losses(model: nn.Module) -> tuple[str, ...]:
+    """The methods by which a model is trained whose forward only decodes: those that give a loss.
+
+    As of a field of labels whose forward searches the best path, from which no gradient comes.
+    """
+    return tuple(name for name in entries(model) if _LOSS.fullmatch(name))
 
 
 def _methods(kind: type) -> Iterator[tuple[str, ast.FunctionDef]]:

@@ -119,6 +119,15 @@ class Forward:
                     found[base] = None
         return tuple(found)
 
+    def multiplies(self, name: str) -> bool:
+        """Whether `forward` multiplies something by an argument, as by a mask of what to keep."""
+        return any(
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Mult)
+            and (_is_view(node.left, name) or _is_view(node.right, name))
+            for node in self._nodes()
+        )
+
     def choices(self, name: str) -> tuple[str, ...]:
         """The texts that `forward` compares an argument with, as in `mode == "train"`."""
         found: dict[str, None] = {}

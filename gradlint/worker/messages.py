@@ -92,7 +92,8 @@ def _sparse(case: Case) -> Iterator[Guess]:
 def _flags(case: Case) -> Iterator[Guess]:
     """A mask of numbers was given where one of flags is wanted."""
     call = case.failure.call
-    if call is None or not re.search(r"[Bb]ool(ean)? masks?\b.* but got", case.failure.text):
+    wanted = r"[Bb]ool(ean)? masks?\b.* but got|expected BoolTensor for mask"
+    if call is None or not re.search(wanted, case.failure.text):
         return
     numbers = (t for t in call.tensors() if sources_of(t) and not t.is_floating_point())
     for item in (item for tensor in numbers for item in case.blamed(tensor)):

@@ -45,7 +45,7 @@ _COUNT = re.compile(
 )
 _RATE = re.compile(r".*(ratio|prob|rate|factor|temperature|tau|alpha|lambd\w*|beta|eps|scale)")
 _CLASS = re.compile(
-    r"y|labels?|targets?|class(es)?(_?(labels?|ids?))?|cls|gt\w*|label_ids|lang(uage)?_ids?|cond(ition)?|c"
+    r"y|(\w+_)?(labels?|targets?|tags)|class(es)?(_?(labels?|ids?))?|cls|gt\w*|label_ids|lang(uage)?_ids?|cond(ition)?|c"
 )
 _TEXT = re.compile(
     r".*(input_ids|token|ids|indices|idx|text|caption|word|sentence|sequence|seq)s?"
@@ -64,7 +64,9 @@ _POOLED = re.compile(r"pooled_\w+|\w+_pooled")
 def by_name(role: Role) -> Iterator[Spec]:
     """Ideas by what such a name stands for, the usual meaning first; then every usual rank."""
     consumer, main = role.consumer(), role.main()
-    other = role.lower.startswith("edge_") or _STEP.fullmatch(role.lower)
+    other = role.lower.startswith("edge_") or bool(_STEP.fullmatch(role.lower))
+    if _LENGTHS.fullmatch(role.lower) and not isinstance(consumer, nn.Embedding):
+        other = True  # because a part takes the lengths of a text beside the text
     direct = consumer is not None and not other
     if direct and isinstance(main, Whole):
         yield from _looked_up(role, main)
@@ -182,7 +184,8 @@ def _mask(role: Role) -> Iterator[Spec]:
         yield Filled(("batch", "time", "time"), 1.0, "int64")
     if role.index and "attention_mask" not in role.lower:
         yield Constant(None)
-    value = 0.0 if "pad" in role.lower else 1.0
+    keeps = "pad" not in role.lower or role.forward.multiplies(role.name)
+    value = 1.0 if keeps else 0.0
     grid = _places_of(_masked(role))
     yield Filled(("batch", *grid), value, "bool" if value == 0 else "int64")
     shapes: tuple[Shape, ...] = (

@@ -31,6 +31,7 @@ from gradlint.worker.case import (
 from gradlint.worker.convolutions import convolution, ranked
 from gradlint.worker.einsums import einsum
 from gradlint.worker.guesses import Argument, Guess
+from gradlint.worker.indices import indices
 from gradlint.worker.layers import recurrent
 from gradlint.worker.specs import SPATIAL, Group, Normal, Shape, Spec, Whole, reshaped
 
@@ -228,6 +229,30 @@ _STATE = re.compile(
 )
 
 
+_STATE_RANK = re.compile(r"hx (?:and cx )?should also be ([23])-D")
+
+
+def _state(case: Case) -> Iterator[Guess]:
+    """The state that a recurrent layer was given has another number of dimensions than its own."""
+    found = _STATE_RANK.search(case.failure.text)
+    layer = next((m for m in case.failure.modules()[:2] if isinstance(m, nn.RNNBase)), None)
+    frame = next((f for f in reversed(case.failure.frames) if "hx" in f.variables), None)
+    if found is None or layer is None or frame is None:
+        return
+    given = frame.variables["hx"]
+    part = given[0] if isinstance(given, tuple) and given else given
+    layers = layer.num_layers * (2 if layer.bidirectional else 1)
+    lead: Shape = (layers, "batch") if found[1] == "3" else (layers,)
+    deep, cell = (
+        Normal((*lead, layer.proj_size or layer.hidden_size)),
+        Normal((*lead, layer.hidden_size)),
+    )
+    apart = isinstance(given, tuple) and sources_of(given[0]) != sources_of(given[-1])
+    for item in case.blamed(part) if sources_of(part) else ():
+        pair = isinstance(layer, nn.LSTM) and not apart
+        yield case.guess.having(item.name, Group("tuple", (deep, cell)) if pair else deep)
+
+
 def _hidden(case: Case) -> Iterator[Guess]:
     """The state that a recurrent layer was given does not fit."""
     found = _STATE.search(case.failure.text)
@@ -311,6 +336,9 @@ def _view(case: Case) -> Iterator[Guess]:
     if any(dims_of(item.spec) & SIDES for item in items):
         yield from rescale(case, want / have)
     sample = want // batch
+    for item in items if want == batch else ():
+        if isinstance(item.spec, Whole):  # because it is one label for each sample
+            yield from reshape(case, item, ("batch",))
     yield from resize(case, items, have // batch, sample)
     sizes_of = call.args[0].shape[1:] if isinstance(call.args[0], torch.Tensor) else ()
     for size in reversed(sizes_of):  # because it may be taken apart, as the heads of features are
@@ -330,7 +358,9 @@ def _last_wanted(case: Case) -> int:
 
 CALLS: tuple[Repair, ...] = (
     _embedding,
+    indices,
     convolution,
+    _state,
     _hidden,
     _recurrent,
     _normalisation,

@@ -91,3 +91,38 @@ def test_the_reason_names_the_method_that_did_not_run() -> None:
     source = AGENT.replace("self.critic(x)", "self.critic(x[7, 7, 7, 7, 7, 7])")
     with pytest.raises(UserError, match=r"and act_and_judge does not run with guessed inputs: "):
         build(module_of(source), request("Net()"))
+
+
+DECODER = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scores = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.scores(x).argmax(-1)
+
+    def decode(self, x, best):
+        return self.scores(x).topk(best)
+
+    def tagging_loss(self, x, labels):
+        return F.cross_entropy(self.scores(x), labels)
+"""
+
+
+def test_a_forward_that_nothing_learns_from_leaves_its_place_to_the_loss() -> None:
+    built = build(module_of(DECODER), request("Net()"))
+    assert (built.candidate.method, built.described) == (
+        "tagging_loss",
+        ("float32[8,4]", "int64[8]"),
+    )
+
+
+def test_a_forward_that_does_not_run_leaves_its_place_to_the_loss() -> None:
+    source = DECODER.replace("argmax(-1)", "best(self, x)")
+    assert build(module_of(source), request("Net()")).candidate.method == "tagging_loss"
+
+
+def test_a_forward_that_learns_is_run_though_there_is_a_loss() -> None:
+    source = DECODER.replace(".argmax(-1)", "")
+    assert build(module_of(source), request("Net()")).candidate.method == "forward"

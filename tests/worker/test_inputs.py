@@ -31,6 +31,68 @@ def net(init: str, forward: str, arguments: str = "x") -> str:
 
 
 CASES = {
+    "indices that stay below the size of what they point into": (
+        net(
+            "self.e = nn.Embedding(9, 4)",
+            "rows = self.e(words).mean(1); return rows[order]",
+            "words, order",
+        ),
+        ("int64[8,32]", "int64[8,4]"),
+    ),
+    "the steps of all samples one below the other": (
+        net(
+            "self.q = nn.Linear(6, 6); self.v = nn.Linear(6, 1)",
+            "b, t, n = list(encoder_outputs.size());"
+            "q = self.q(state).unsqueeze(1).expand(b, t, n).contiguous().view(-1, n);"
+            "weights = self.v(torch.tanh(encoder_feature + q)).view(-1, t).softmax(1);"
+            "kept = weights * padding_mask;"
+            "return torch.bmm((kept / kept.sum(1, True)).unsqueeze(1), encoder_outputs)",
+            "state, encoder_outputs, encoder_feature, padding_mask",
+        ),
+        ("float32[8,6]", "float32[8,32,6]", "float32[256,6]", "int64[8,32]"),
+    ),
+    "the state of a recurrent layer by its number of dimensions": (
+        net(
+            "self.r = nn.LSTM(6, 3, 2, batch_first=True)",
+            "out, s_new = self.r(x, s_before); return out",
+            "x, s_before",
+        ),
+        ("float32[8,32,6]", "(float32[2,8,3], float32[2,8,3])"),
+    ),
+    "the lengths of a text beside it": (
+        net(
+            "self.part = Part()",
+            "return self.part(words, word_lengths)",
+            "words, word_lengths",
+        )
+        + """
+class Part(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.e = nn.Embedding(9, 4)
+        self.r = nn.GRU(4, 3, batch_first=True)
+    def forward(self, words, word_lengths):
+        packed = nn.utils.rnn.pack_padded_sequence(self.e(words), word_lengths, batch_first=True)
+        return self.r(packed)[1]
+""",
+        ("int64[8,32]", "int64[8]"),
+    ),
+    "a label for each sample": (
+        net(
+            "self.e = nn.Embedding(9, 4); self.l = nn.Linear(4, 2)",
+            "y = self.l(self.e(x).mean(1));return F.cross_entropy(y, batch_label.view(x.size(0)))",
+            "x, batch_label",
+        ),
+        ("int64[8,32]", "int64[8]"),
+    ),
+    "a mask that selects": (
+        net(
+            "self.l = nn.Linear(4, 4)",
+            "y = self.l(x); return y.masked_select(mask.unsqueeze(-1).expand_as(y))",
+            "x, mask",
+        ),
+        ("float32[8,32,4]", "bool[8,32]"),
+    ),
     "a batch of graphs is copied, and its entries have a row for each node": (
         net(
             "self.l = nn.Linear(5, 3)",
