@@ -144,7 +144,7 @@ class Filling:
             or self.namespace(parameter, _SETTINGS)
             or self._by_name(parameter, usage, annotation)
             or self.namespace(parameter)
-            or ("None" if usage.optional else None)
+            or ("None" if usage.optional or self._read_of(parameter).usage.optional else None)
             or last_resort(annotation)
             or self._by_use(parameter, usage)
         )

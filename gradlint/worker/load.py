@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import linecache
@@ -30,6 +31,8 @@ from gradlint.worker.toplevel import (
     affordable,
     compile_file,
 )
+
+_DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,12 @@ def load(opened: OpenFile) -> Loaded:
 
 def _imported(opened: OpenFile, finder: _ProjectFinder, standins: StandInFinder) -> ModuleType:
     # Everything is caught, because what another file of the project does when it is imported (it
-    # reads data, compiles an extension) may be nothing that the models of this one need.
+    # reads data, compiles an extension) may be nothing that the models of this one need. Nor need
+    # these a class of the file whose base, say, was never imported.
     try:
         return _import(opened, finder, standins)
     except BaseException as error:
-        if not _fails_elsewhere(error, opened):
+        if not _fails_elsewhere(error, opened) and not _fails_defining(error, opened):
             raise
         finder.lenient = True
         try:
@@ -107,6 +111,19 @@ def _fails_elsewhere(error: BaseException, opened: OpenFile) -> bool:
     files += [error.filename] if isinstance(error, SyntaxError) and error.filename else []
     own = [file for file in files if _is_project(file, opened.root)]
     return bool(own) and not os.path.samefile(own[-1], opened.path)
+
+
+def _fails_defining(error: BaseException, opened: OpenFile) -> bool:
+    """Whether one definition of the linted file fails, of which others may know nothing."""
+    steps = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in steps if frame.f_code.co_filename == opened.path]
+    if not lines or not isinstance(error, Exception):
+        return False
+    text = (
+        opened.text if opened.text is not None else Path(opened.path).read_text("utf-8", "replace")
+    )
+    definitions = (node for node in ast.parse(text).body if isinstance(node, _DEFINITIONS))
+    return any(node.lineno <= lines[0] <= (node.end_lineno or 0) for node in definitions)
 
 
 def _is_project(file: str, root: str) -> bool:
@@ -213,7 +230,7 @@ def _import_in_package(opened: OpenFile, finder: _ProjectFinder) -> ModuleType:
         return module
     parent, _, last = opened.module.rpartition(".")
     private = f"{parent}._gradlint_{last}" if parent else f"_gradlint_{last}"
-    return _execute(finder.spec(private, opened.path, finder.journal))
+    return _execute(finder.spec(private, opened.path, finder.journal, tolerant=finder.lenient))
 
 
 def _execute(spec: ModuleSpec) -> ModuleType:

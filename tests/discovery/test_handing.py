@@ -203,6 +203,22 @@ def test_word_vectors_are_a_table_as_wide_as_the_words_of_the_model(
     assert wanted in program.models[0].candidates[0].constructor
 
 
+def test_what_a_method_compares_with_none_may_be_none(read: Read) -> None:
+    source = """
+    import torch.nn as nn
+
+    class Net(nn.Module):
+        def __init__(self, in_features, device_id):
+            super().__init__()
+            self.device_id = device_id
+            self.fc = nn.Linear(in_features, 5)
+
+        def forward(self, x):
+            return self.fc(x) if self.device_id == None else self.fc(x.cuda(self.device_id[0]))
+    """
+    assert read(source).models[0].candidates[0].constructor == "Net(64, None)"
+
+
 def test_an_argument_of_no_usual_name_that_may_be_none_is_none(read: Read) -> None:
     source = """
     import torch

@@ -317,6 +317,19 @@ class TestScripts:
         assert entry is not None
         assert entry.reason == "it took more than 0.05 s"
 
+    @pytest.mark.parametrize("package", ["", "pack_e"], ids=["plain", "in a package"])
+    def test_a_definition_that_fails_does_not_hide_the_others(
+        self, tmp_path: Path, package: str
+    ) -> None:
+        source = "class Net: pass\nclass Lost(Module): pass\nclass Other(Net): pass"
+        path = f"{package}/nets.py" if package else "nets.py"
+        write(tmp_path, {path: source} | ({f"{package}/__init__.py": ""} if package else {}))
+        given = load(request(tmp_path, path, f"{package}.nets" if package else ""))
+        assert issubclass(given.module.Other, given.module.Net)
+        lost = given.not_run("Lost")
+        assert lost is not None
+        assert lost.reason == "NameError: name 'Module' is not defined"
+
     def test_a_file_of_definitions_fails_as_it_would_elsewhere(self, tmp_path: Path) -> None:
         with pytest.raises(ZeroDivisionError):
             loaded(tmp_path, "x = 1 / 0\nclass Net: pass")
