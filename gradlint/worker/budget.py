@@ -42,7 +42,7 @@ class Budget:
     def enforced(self) -> Iterator[None]:
         """Within it, Python code is interrupted when the time is over; one torch call is not.
 
-        An import is left some seconds more to end in.
+        An import, and what enters or leaves a block, is left some seconds more to end in.
 
         Where there are no such timers, or outside of the main thread, nothing is interrupted. A
         budget around this one goes on afterwards.
@@ -70,8 +70,22 @@ def _interrupt(end: float, number: int, frame: FrameType | None) -> None:
     late = now() - end
     if late < 0.0:
         signal.setitimer(signal.ITIMER_REAL, 1e-3 - late, _AGAIN)
+    elif late < _IMPORTS and _is_on_the_way(frame):
+        signal.setitimer(signal.ITIMER_REAL, 1e-3, _AGAIN)
     elif late >= _IMPORTS or not _imports(frame):
         raise OutOfTimeError
+
+
+_WAYS = frozenset("__enter__ __exit__ _push_mode _pop_mode _pop_mode_temporarily".split())
+
+
+def _is_on_the_way(frame: FrameType | None) -> bool:
+    """Whether a block is just entered or left, which would stay half of what it is otherwise.
+
+    So with torch's stack of modes, on which every later pass rests.
+    """
+    innermost = (frame, frame.f_back) if frame is not None else ()
+    return any(each is not None and each.f_code.co_name in _WAYS for each in innermost)
 
 
 def _imports(frame: FrameType | None) -> bool:

@@ -46,6 +46,33 @@ def test_a_budget_goes_on_after_one_inside_of_it() -> None:
         inner_then_outer()
 
 
+class _Slow:
+    """A block that takes its time to be left."""
+
+    left = False
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            pass
+        self.left = True
+
+
+def test_a_block_is_left_wholly_before_the_code_is_interrupted() -> None:
+    slow = _Slow()
+
+    def leave_then_spin() -> None:
+        with slow:
+            pass
+        _spin()
+
+    with pytest.raises(OutOfTimeError), Budget(0.1).enforced():
+        leave_then_spin()
+    assert slow.left
+
+
 def test_nothing_is_left_of_a_budget_that_was_spent() -> None:
     spent = Budget(0.0)
     assert spent.left() == spent.half().left() == 0.0
