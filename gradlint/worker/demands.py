@@ -21,7 +21,7 @@ from gradlint.worker.usual import usual
 
 _DEMAND = re.compile(
     r"([Mm]ust|[Ss]hould|[Nn]eeds? to|[Hh]as to|[Hh]ave to) (also |either )?(be )?"
-    r"(passed|provide|provided|specif\w+|give|given|set|define|defined|pass)\b|required|"
+    r"(passed|provide|provided|supplied|specif\w+|give|given|set|define|defined|pass)\b|required|"
     r"cannot be None|not be None|missing|([Ee]xactly|[Aa]t least|[Ee]ither) one of"
 )
 _ADVICE = re.compile(r"\b([a-z]\w*) ?=+ ?(True|False|None|-?\d+(?:\.\d+)?|'\w+'|\"\w+\")")
@@ -41,9 +41,12 @@ def _demanded(case: Construction) -> Iterator[Candidate]:
     known = [n for n, p in case.parameters().items() if p.kind not in VARIADIC]
     quoted = re.findall(r"[`'\"](\w+)[`'\"]", case.text) if case.takes_all() else []
     named = [word for word in re.findall(r"\w+", case.text) if word in known]
-    for name in dict.fromkeys((*named, *quoted)):
-        if name not in case.given() and name.islower():
-            yield case.having(name, usual(name))
+    each = dict.fromkeys((*named, *quoted))
+    lacking = [name for name in each if name not in case.given() and name.islower()]
+    if len(lacking) > 1 and " or " not in case.text:
+        yield case.having_all({name: usual(name) for name in lacking})
+    for name in lacking:
+        yield case.having(name, usual(name))
 
 
 def _unset(case: Construction) -> Iterator[Candidate]:

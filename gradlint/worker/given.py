@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import collections
 import inspect
+import itertools
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import cast
@@ -18,17 +20,26 @@ from gradlint.worker.sources import evaluated
 def given_to(module: ModuleType, candidate: Candidate) -> Mapping[str, object]:
     """The arguments of a construction by name, defaults as well; {} where they cannot be told.
 
-    What is no literal is left out, because to evaluate it might take as long as to build the model.
+    Those of the constructions inside of it count where it has none of that name. What is no literal
+    is left out, because to evaluate it might take as long as to build the model.
     """
     parsed = tried(lambda: ast.parse(inlined(candidate).strip(), mode="eval").body)
     call = parsed.value
     if not isinstance(call, ast.Call):
         return {}
     callee = tried(evaluated, ast.unparse(call.func), namespace_of(module, candidate)).value
-    values = [_literal(item) for item in call.args]
-    words = {word.arg: _literal(word.value) for word in call.keywords if word.arg}
+    plain = itertools.takewhile(lambda item: not isinstance(item, ast.Starred), call.args)
+    values, words = list(map(_literal, plain)), _words(call)
     bound = tried(lambda: _bound(cast(Callable[..., object], callee), values, words)).value
-    return bound if isinstance(bound, dict) else {}
+    own = bound if isinstance(bound, dict) else {}
+    inner = (_words(node) for node in ast.walk(call) if isinstance(node, ast.Call))
+    return dict(collections.ChainMap(own, *inner))
+
+
+def _words(call: ast.Call) -> dict[str, object]:
+    """The keywords of a call whose values are literals."""
+    words = ((word.arg, _literal(word.value)) for word in call.keywords)
+    return {name: value for name, value in words if name and value is not _OPEN}
 
 
 def _bound(

@@ -31,10 +31,40 @@ def is_graph(role: Role) -> bool:
 
 def features(role: Role) -> Iterator[Spec]:
     """The features of the nodes, perhaps of several layers, where an argument should hold them."""
+    yield from _in_words(role)
     first = not role.index or _NODES.fullmatch(role.lower)
     if is_graph(role) and first and not is_wiring(role.lower):
         yield Normal(("nodes", _width(role)))
         yield Normal(("nodes", "time", _width(role)))
+
+
+_BETWEEN = re.compile(r"\bedges|between (\w+ )?(nodes|atoms)|distances")
+_AT = re.compile(r"\b(nodes|atoms)\b")
+_NUMBERS = re.compile(r"(distances|lengths|weights)\b")
+_SPACE = re.compile(r"unit vectors?|directions?|positions|coordinates")
+_AXES = 3
+
+
+def _in_words(role: Role) -> Iterator[Spec]:
+    """What the docstring says lies on the nodes or on the edges: numbers, vectors or features."""
+    named = any(pattern.fullmatch(role.lower) for pattern, _ in WIRING)
+    pattern = rf"^([ \t]*){role.name}\b[^:\n]*:(.*(?:\n\1[ \t]+.+)*)"
+    entry = re.search(pattern, role.forward.remarks, re.MULTILINE)
+    text = entry[2] if entry and not named else ""
+    place = next((name for name, at in _PLACES if at.search(text)), "")
+    if not place or re.search("ind(ex|ices)", text):
+        return
+    if _NUMBERS.search(text):
+        yield Normal((place,))
+    elif _SPACE.search(text):
+        yield Normal((place, _AXES))
+    elif "vector features" in text:
+        yield Normal((place, _AXES, _width(role)))
+    elif "features" in text:
+        yield Normal((place, _width(role)))
+
+
+_PLACES = (("edges", _BETWEEN), ("nodes", _AT))
 
 
 def graph(role: Role, parts: tuple[str, ...]) -> Group:

@@ -304,6 +304,11 @@ GUARDED = {
         "dim, loops=True",
         "Net(dim=64)",
     ),
+    "all arguments that the message demands": (
+        "if not (depth and heads): raise ValueError('depth and heads must be supplied')",
+        "dim, depth=None, heads=None",
+        "Net(dim=64)",
+    ),
     "an argument that the message demands": (
         "if depth is None: raise ValueError('`depth` must be passed in')",
         "dim, depth=None",

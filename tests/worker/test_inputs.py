@@ -814,6 +814,19 @@ class Part(nn.Module):
         ),
         ("float32[8,3,16,112,112]",),
     ),
+    "what a docstring says to lie on nodes and edges does": (
+        net(
+            "self.l = nn.Linear(6, 6)",
+            '"""x (Tensor): The scalar features of the nodes.;'
+            "v (Tensor): The vector features of the nodes.;"
+            "r_ij (Tensor): The distances between connected nodes.;"
+            'd_ij (Tensor): The unit vectors of the edges.; """; '
+            "row, col = edge_index; w = r_ij[:, None, None] * d_ij[:, :, None]; "
+            "return self.l(x)[row] + (self.l(v)[col] * w).sum(1)",
+            "x, v, edge_index, r_ij, d_ij",
+        ),
+        ("float32[32,6]", "float32[32,3,6]", "int64[2,96]", "float32[96]", "float32[96,3]"),
+    ),
     "a scale of each head has room for the places of a sequence": (
         net("self.g = nn.Parameter(torch.ones(4, 1, 6))", "return x * self.g"),
         ("float32[8,4,32,6]",),
@@ -1454,6 +1467,23 @@ def test_images_are_as_large_as_the_model_was_told_when_it_was_made(
     constructor: str, side: int
 ) -> None:
     assert found(_PATCHES, constructor) == (f"float32[8,3,{side},{side}]",)
+
+
+@pytest.mark.parametrize(
+    "constructor",
+    ["Wrapper(Net(image_size=40))", "Wrapper(net=Net(*(), image_size=40), **{})"],
+    ids=["by position", "beside what is spread"],
+)
+def test_images_are_as_large_as_a_part_was_told_when_it_was_made(constructor: str) -> None:
+    wrapper = """
+class Wrapper(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+    def forward(self, x):
+        return self.net(x)
+"""
+    assert found(_PATCHES + wrapper, constructor) == ("float32[8,3,40,40]",)
 
 
 def test_a_norm_without_sizes_takes_as_many_features_as_it_was_made_for() -> None:
