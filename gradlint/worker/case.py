@@ -258,6 +258,7 @@ def larger(case: Case) -> Iterator[Guess]:
         more = [step for step in (_GROWING if len(sides) > 1 else _LONG) if step > last][:3]
         for step in more if len(sides) == 1 else ():
             yield from reshape(case, item, (*shape[:2], step))
+            yield from reshape(case, item, (shape[0], step, *shape[2:]))  # as it is transposed
         for open_ in reshape(case, item, (*shape[:2], *sides)) if len(sides) > 1 else ():
             yield from (open_.sized(**dict.fromkeys(sides, step)) for step in more)
 

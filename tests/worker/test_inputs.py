@@ -31,6 +31,13 @@ def net(init: str, forward: str, arguments: str = "x") -> str:
 
 
 CASES = {
+    "a signal that is transposed and long enough": (
+        net(
+            "self.c = nn.Conv1d(68, 5, 9, 4); self.d = nn.Conv1d(5, 5, 9, 4)",
+            "return self.d(F.max_pool1d(self.c(x.transpose(1, 2).type(torch.FloatTensor)), 3))",
+        ),
+        ("float32[8,256,68]",),
+    ),
     "indices that stay below the size of what they point into": (
         net(
             "self.e = nn.Embedding(9, 4)",
