@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -42,16 +43,25 @@ class Closed:
     guessed: bool = False
 
 
+Abroad = Callable[[str, Scope], Closed | None]
+"""What another file gives a parameter of a function or constructor of this one, closed there."""
+
+
 def close(
-    tracer: Tracer, *wanted: Placed, guess: bool = False, models: Reading | None = None
+    tracer: Tracer,
+    *wanted: Placed,
+    guess: bool = False,
+    models: Reading | None = None,
+    abroad: Abroad | None = None,
 ) -> Closed | None:
     """The expressions as text with the bindings they need; None where one is not harmless.
 
     With `guess`, a parameter that nothing gives a value has the one that is usual for its name. Of
     a construction of one of the `models` it is enough that some of the arguments are in sight: the
-    others are left to their defaults or have the values that are usual for them.
+    others are left to their defaults or have the values that are usual for them. What nothing in
+    the file gives a parameter may be given `abroad`.
     """
-    closure = _Closure(tracer, guess, models)
+    closure = _Closure(tracer, guess, models, abroad)
     texts = [closure.add(placed, 0) for placed in wanted]
     if any(text is None for text in texts):
         return None
@@ -62,10 +72,13 @@ def close(
 class _Closure:
     """Bindings being collected; names of different scopes that collide are renamed."""
 
-    def __init__(self, tracer: Tracer, guess: bool, models: Reading | None) -> None:
+    def __init__(
+        self, tracer: Tracer, guess: bool, models: Reading | None, abroad: Abroad | None
+    ) -> None:
         self.tracer = tracer
         self.guess = guess
         self.models = models
+        self.abroad = abroad
         self.guessed = False
         self.bindings: list[tuple[str, str]] = []
         self.taken: set[str] = set()
@@ -149,6 +162,8 @@ class _Closure:
             added = self.add(given, depth + 1)
         elif nothing := _nothing_more(name, holder):
             added = nothing
+        elif (given_abroad := self._given_abroad(name, holder)) is not None:
+            added = given_abroad
         elif _OPTIONS.fullmatch(name) and namespace(self.tracer.outline):
             return self._bind_options(name)  # because another process calls the function with them
         else:
@@ -156,6 +171,17 @@ class _Closure:
             added = ast.parse(usual, mode="eval").body if usual else None
             self.guessed |= added is not None
         return self._store(key, name, added) if added is not None else None
+
+    def _given_abroad(self, name: str, holder: Scope) -> ast.expr | None:
+        """What another file gives a parameter; None where its names are taken here."""
+        closed = self.abroad(name, holder) if self.abroad is not None else None
+        own = dict(self.bindings)
+        if closed is None or any(own.get(key, text) != text for key, text in closed.bindings):
+            return None
+        new = [(key, text) for key, text in closed.bindings if key not in own]
+        self.taken.update(key for key, _ in new)
+        self.bindings += new
+        return ast.parse(closed.texts[0], mode="eval").body
 
     def _bind_options(self, name: str) -> str | None:
         key = "parsed arguments"

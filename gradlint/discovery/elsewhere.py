@@ -5,15 +5,21 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from gradlint.discovery.bindings import Placed
 from gradlint.discovery.closing import Closed, close
 from gradlint.discovery.finishing import free, steps
 from gradlint.discovery.frameworks import is_known
 from gradlint.discovery.neighbours import file_outline
-from gradlint.discovery.outline import Called
-from gradlint.discovery.parameters import Parameter, all_parameters, given_arguments
+from gradlint.discovery.outline import Called, Scope
+from gradlint.discovery.parameters import (
+    Parameter,
+    all_parameters,
+    given_arguments,
+    parameters_of,
+)
 from gradlint.discovery.project import OtherFile
 from gradlint.discovery.reading import Reading, read_outline
 from gradlint.discovery.signatures import Filling
@@ -87,11 +93,15 @@ def _with(candidate: Candidate, done: list[Closed], file: OtherFile) -> Candidat
 
 def _constructs(called: Called, name: str, file: OtherFile, reading: Reading) -> bool:
     """Whether a call in another file constructs the class `name` of this one."""
+    return _calls(called, name, file, reading, reading.source.path)
+
+
+def _calls(called: Called, name: str, file: OtherFile, reading: Reading, path: Path) -> bool:
+    """Whether a call in a file is of the class or function `name` of another, at `path`."""
     qualified = file.imports.qualified(called.node.func)
     module, _, last = qualified.rpartition(".")
     if last != name or name in file.outline.defined:
         return False
-    path = reading.source.path
     other = file_outline(file.path)
     found = reading.neighbourhood.find_class(qualified, other) if other else None
     if found is not None:
@@ -111,7 +121,7 @@ def _closed(
         if _in_sight(reading, file, Placed(value, called.scope, called.node.lineno))
     }
     placed = [Placed(value, called.scope, called.node.lineno) for value in seen.values()]
-    closed = close(file.tracer, *placed)
+    closed = close(file.tracer, *placed, abroad=_Callers(reading, file))
     if closed is None or not seen:
         return None
     texts = dict(zip(seen, closed.texts, strict=True))
@@ -125,12 +135,41 @@ def _closed(
     return Candidate(source, constructor, None, _imported(closed, file))
 
 
+@dataclass(frozen=True, slots=True)
+class _Callers:
+    """The files that construct a class, or call a function, of the file which makes the model.
+
+    As a script does with the trainer that is given all options and makes the model of some.
+    """
+
+    reading: Reading
+    file: OtherFile
+
+    def __call__(self, parameter: str, holder: Scope) -> Closed | None:
+        """What the nearest of them gives a parameter, closed for where the model is made."""
+        around = holder.parent
+        within = around is not None and around.is_class and holder.name.endswith(".__init__")
+        made = around.name if within and around is not None else holder.name
+        if holder.function is None or "." in made:
+            return None
+        parameters = parameters_of(holder.function.args, bound=within)
+        for file in self.reading.project.naming(rf"\b{made}\("):
+            for called in file.outline.calls if file is not self.file else ():
+                if _calls(called, made, file, self.reading, self.file.path):
+                    given = given_arguments(called.node, parameters).get(parameter)
+                    placed = Placed(given, called.scope, called.node.lineno) if given else None
+                    closed = close(file.tracer, placed) if placed is not None else None
+                    if closed is not None and _is_all_had(self.reading, file, closed):
+                        return replace(closed, bindings=_imported(closed, file))
+        return None
+
+
 def _in_sight(reading: Reading, file: OtherFile, placed: Placed) -> bool:
     """Whether a value of another file can be had here: its names are bound, built in or imported.
 
     What that file itself defines is not, because it is not imported for it.
     """
-    closed = close(file.tracer, placed)
+    closed = close(file.tracer, placed, abroad=_Callers(reading, file))
     if closed is None or _is_still_none(placed, closed):
         return False
     return _is_all_had(reading, file, closed)

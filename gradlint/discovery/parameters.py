@@ -61,14 +61,14 @@ def given_arguments(call: ast.Call, parameters: list[Parameter]) -> dict[str, as
     return given
 
 
-def parameters_of(arguments: ast.arguments) -> list[Parameter]:
-    """The parameters of a method but for the first (`self`)."""
+def parameters_of(arguments: ast.arguments, *, bound: bool = True) -> list[Parameter]:
+    """The parameters of a function; of a `bound` method without the first (`self`)."""
     positional = [*arguments.posonlyargs, *arguments.args]
     required = len(positional) - len(arguments.defaults)
     found = [
         Parameter(item.arg, item.annotation, optional=index >= required)
         for index, item in enumerate(positional)
-    ][1:]
+    ][1 if bound else 0 :]
     for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         found.append(Parameter(item.arg, item.annotation, True, default is not None))
     return found

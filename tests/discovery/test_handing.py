@@ -279,3 +279,64 @@ def test_what_else_a_function_hands_on_does_not_hide_the_arguments_in_sight(read
     program = read(_FAMILY.format(first="width, "))
     candidates = next(model for model in program.models if model.name == "Net").candidates
     assert candidates[0].constructor == "Net(width=64, block=Wide, layers=[3, 3])"
+
+
+_PART = """
+import torch.nn as nn
+
+class Net(nn.Module):
+    def __init__(self, plan, width):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(width, width) for kind, times in plan)
+
+    def forward(self, x):
+        return self.layers[0](x)
+"""
+_TRAINER = """
+from model import Net
+
+{maker}
+"""
+_OF_CLASS = """
+class Trainer:
+    def __init__(self, args, plan):
+        self.net = Net(plan, args.width)
+"""
+_OF_FUNCTION = """
+def train(args, plan):
+    net = Net(plan, args.width)
+"""
+_MAIN = """
+import argparse
+from trainer import {name}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--width", default=48)
+    args = parser.parse_args()
+    stages = [("conv", 2), ("pool", 1)]
+    {name}(args, stages)
+"""
+
+
+@pytest.mark.parametrize(
+    ("maker", "name"), [(_OF_CLASS, "Trainer"), (_OF_FUNCTION, "train")], ids=["class", "function"]
+)
+def test_what_a_script_hands_to_the_maker_of_a_model_reaches_the_model(
+    read: Read, maker: str, name: str
+) -> None:
+    others = {"trainer.py": _TRAINER.format(maker=maker), "main.py": _MAIN.format(name=name)}
+    candidate = read(_PART, others=others).models[0].candidates[0]
+    assert candidate.constructor == "Net(plan=stages, width=args.width)"
+    assert candidate.bindings == (
+        ("stages", "[('conv', 2), ('pool', 1)]"),
+        ("args", "__import__('types').SimpleNamespace(width=48)"),
+    )
+
+
+def test_names_of_two_files_are_kept_apart(read: Read) -> None:
+    main = _MAIN.format(name="Trainer").replace("stages", "width")
+    trainer = _TRAINER.format(maker=_OF_CLASS.replace("args.width", "width"))
+    trainer = trainer.replace("self.net", "width = 24\n        self.net")
+    candidates = read(_PART, others={"trainer.py": trainer, "main.py": main}).models[0].candidates
+    assert candidates[0].constructor == "Net(plan=width, width=width_2)"
