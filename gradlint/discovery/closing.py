@@ -167,7 +167,7 @@ class _Closure:
         elif _OPTIONS.fullmatch(name) and namespace(self.tracer.outline):
             return self._bind_options(name)  # because another process calls the function with them
         else:
-            usual = conventional(name) if self.guess else None
+            usual = self._usual(name, holder) if self.guess else None
             added = ast.parse(usual, mode="eval").body if usual else None
             self.guessed |= added is not None
         return self._store(key, name, added) if added is not None else None
@@ -182,6 +182,16 @@ class _Closure:
         self.taken.update(key for key, _ in new)
         self.bindings += new
         return ast.parse(closed.texts[0], mode="eval").body
+
+    def _usual(self, name: str, holder: Scope) -> str | None:
+        """The value that is usual for a parameter, of a model's constructor what fits its use."""
+        reading, owner = self.models, holder.parent.name if holder.parent else ""
+        constructs = holder.function is not None and holder.function.name == "__init__"
+        if reading is None or not constructs or owner not in reading.model_classes:
+            return conventional(name)
+        parameters = (item for item in all_parameters(reading, owner) if item.name == name)
+        values = (Filling(reading, owner, 1).value(parameter) for parameter in parameters)
+        return next(values, None) or conventional(name)
 
     def _bind_options(self, name: str) -> str | None:
         key = "parsed arguments"

@@ -37,6 +37,7 @@ _OF_FEATURES = frozenset(
 """What layers that see no images call their sizes, none of which is a number of colours."""
 _PLACE = re.compile(r"(path|file|filename|dir|folder|url)$")  # because a number opens any file
 _BLOCK = re.compile(r"block(s|_(type|class|cls|fn|func|layer))?\d*$")
+_DEPTH = re.compile(r"depths?|(n|num)?_?(\w+_)?(layers?|blocks?|stages?|cells?|stacks?)")
 _DEEPEST = 3
 """Models in models that a constructor is given: Seq2Seq(encoder, decoder) is 1."""
 
@@ -142,6 +143,7 @@ class Filling:
             or self._layer(parameter)
             or self._wrapped(parameter)
             or self.namespace(parameter, _SETTINGS)
+            or self._depth(parameter, usage)
             or self._by_name(parameter, usage, annotation)
             or self.namespace(parameter)
             or ("None" if usage.optional or self._read_of(parameter).usage.optional else None)
@@ -153,6 +155,19 @@ class Filling:
         if usage.options:
             return repr(usage.options[0])
         return self._vectors(usage) if usage.vectors else None
+
+    def _depth(self, parameter: Parameter, usage: Usage) -> str | None:
+        """How many layers the model has, where the project or the constructor's arithmetic says so.
+
+        Because that decides its gradients, whereas a width may be any.
+        """
+        if not _DEPTH.fullmatch(parameter.name.lower()):
+            return None
+        told = self.reading.project.value(parameter.name) or ""
+        lists = (conventional(parameter.name) or "").startswith("[")
+        if re.fullmatch(r"\[[\d, ]+\]" if lists else r"[1-9]\d*", told):
+            return told
+        return str(usage.parted) if usage.parted else None
 
     def _by_name(
         self, parameter: Parameter, usage: Usage, annotation: ast.expr | None

@@ -839,6 +839,33 @@ class Whole(nn.Module):
     assert _first(program).constructor == "Net(n_in=64, n_hidden=4)"
 
 
+_STAGES = """
+class Net(nn.Module):
+    def __init__(self, depth, num_classes):
+        super().__init__()
+        assert (depth - 2) % 6 == 0
+        blocks = (depth - 2) // 6
+        self.stages = nn.Sequential(*[Stage(blocks) for _ in range(3)])
+    def forward(self, x): return self.stages(x)
+class Stage(nn.Module):
+    def __init__(self, blocks):
+        super().__init__()
+        self.layers = nn.Sequential(*[nn.Linear(4, 4) for _ in range(blocks)])
+    def forward(self, x): return self.layers(x)
+"""
+
+
+def test_a_depth_is_the_one_that_an_option_of_the_project_has(read: Read) -> None:
+    others = {"train.py": "parser.add_argument('--depth', default=110)"}
+    assert _first(read(_IMPORTS + _STAGES, others=others)).constructor == "Net(110, 10)"
+
+
+def test_a_depth_that_is_parted_into_stages_leaves_blocks_to_each(read: Read) -> None:
+    program = read(_IMPORTS + _STAGES)
+    assert _first(program).constructor == "Net(20, 10)"
+    assert ("depth", "20") in _first(program, "Stage").bindings
+
+
 _TRAINING = "from model import Net\nwidth = 48\nnet = Net({arguments})\n"
 
 
