@@ -24,8 +24,8 @@ class Usage:
     passed on with `**`. `optional`: it is compared with None. `options` are the texts that it is
     compared with. `keys` are the attributes or items read from it. `roles` are the parameters of
     torch's layers that it is passed to. `vectors` is how a table of word vectors is had of it, ""
-    where it holds none. `sizes` are its methods that tell how large it is. `parted` is a number that
-    parts evenly as the constructor parts it: 6 n + 2 layers for n = 3 blocks in each stage, else 0.
+    where it holds none. `sizes` are its methods that tell how large it is. `parted` is a number
+    that the constructor can part, as 6 n + 2 layers into stages of n = 3 blocks, or 0.
     """
 
     called: bool = False
