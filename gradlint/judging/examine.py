@@ -335,12 +335,12 @@ def _no_model(failure: UserFailure) -> str:
             return "has no trainable parameters beside those of the modules that it is given"
         case "NoParametersError":
             return "has no trainable parameters, so there is nothing to train"
-        case "AbstractError":
+        case "AbstractError" if failure.stage == "build":
             return "is abstract: its constructor calls what is not implemented"
+        case "AbstractError":
+            return "is abstract: its forward is not implemented"
         case "NoForwardError":
             return f"has no forward of its own {failure.message}".strip()
-        case "NotImplementedError" if failure.stage == "forward" and not failure.message:
-            return "is abstract: its forward is not implemented"
         case "TypeError" if failure.message.startswith("Can't instantiate abstract class"):
             return "is abstract"
         case _:
@@ -351,7 +351,7 @@ def _reason(reply: object) -> str:
     match reply:
         case UserFailure(stage, error, message, span):
             where = f" at {span}" if span else ""
-            return f"{stage}{where}: {error}: {message}"
+            return f"{stage}{where}: {error}" + (f": {message}" if message else "")
         case Lost():
             return reply.reason
     return f"unexpected reply {type(reply).__name__}"

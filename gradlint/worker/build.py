@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import cast
 
 import torch
@@ -79,7 +79,7 @@ class NoParametersError(Exception):
 
 
 class AbstractError(Exception):
-    """The constructor calls a method that subclasses are to write."""
+    """The constructor calls a method that subclasses are to write, or the forward is or does so."""
 
 
 def build(module: ModuleType, request: TraceModel) -> Built:
@@ -285,10 +285,23 @@ def _is_left_open(error: BaseException) -> bool:
     """Whether all that the method does which raised this is to raise it."""
     if not isinstance(error, NotImplementedError):
         return False
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    parsed = tried(lambda: ast.parse(textwrap.dedent(inspect.getsource(frame.f_code))).body[0])
+    code = _raising(error)
+    parsed = tried(lambda: ast.parse(textwrap.dedent(inspect.getsource(code))).body[0])
     body = [part for part in getattr(parsed.value, "body", ()) if not isinstance(part, ast.Expr)]
     return len(body) == 1 and isinstance(body[0], ast.Raise)
+
+
+def _is_method(error: BaseException, owner: type) -> bool:
+    """Whether what raised this is a method of a class of the user's own, and not of a part."""
+    code = _raising(error)
+    bases = (vars(base) for base in owner.__mro__ if not base.__module__.startswith("torch."))
+    return any(getattr(each.get(code.co_name), "__code__", None) is code for each in bases)
+
+
+def _raising(error: BaseException) -> CodeType:
+    """The function in which an error was raised."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code
 
 
 def _is_trained(parameter: nn.Parameter) -> bool:
@@ -393,6 +406,8 @@ def _with_inputs(
     except UserError as error:
         if isinstance(given, UserError) and given.stage == "forward":
             raise given from error  # because inputs of the source say more than guessed ones
+        if _is_left_open(error.error) and _is_method(error.error, type(model)):
+            raise UserError("forward", AbstractError(request.name)) from error
         raise
     args, kwargs = guess.drawn()
     return Built(candidate, described_inputs(args, kwargs), module, guess)

@@ -22,6 +22,7 @@ from gradlint.worker.specs import (
     Size,
     Spec,
     Whole,
+    reshaped,
 )
 from gradlint.worker.states import own_states
 from gradlint.worker.vision import CELLS, IMAGES, KINDS, VISION, packed_patches
@@ -76,8 +77,27 @@ def by_name(role: Role) -> Iterator[Spec]:
             yield from ideas(role)
     if is_wiring(role.lower):
         return
+    yield from _told(role, main)
     yield main
     yield from others(role.facts, main)
+
+
+_ALIKE = {
+    "action": ("action", "act"),
+    "state": ("state", "obs", "observation", "input"),
+}
+_NAMED = {"act": "action", "a": "action", "obs": "state", "observation": "state", "s": "state"}
+_SIZES = ("{}_dim", "{}_size", "{}_features", "dim_{}", "num_{}s", "n_{}s")
+
+
+def _told(role: Role, main: Spec) -> Iterator[Spec]:
+    """What no layer takes directly has the features that a size named after it says."""
+    stem = role.lower.removesuffix("s")
+    stem = _NAMED.get(stem, stem)
+    names = (form.format(name) for name in _ALIKE.get(stem, (stem,)) for form in _SIZES)
+    size = role.facts.number(*names) if stem and role.consumer() is None else None
+    if size and isinstance(main, Normal) and isinstance(main.shape[-1], int):
+        yield reshaped(main, (*main.shape[:-1], size))
 
 
 def _looked_up(role: Role, main: Whole) -> Iterator[Spec]:

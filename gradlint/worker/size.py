@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
@@ -92,23 +93,30 @@ def limited(limit: int = 0) -> Iterator[None]:
     """Within it, what grows beyond `limit` parameters, 0 for `parameter_limit`, is abandoned.
 
     Parameters are counted as modules register them, before they are initialised, so that the memory
-    of a huge model is reserved but never touched.
+    of a huge model is reserved but never touched. Those that are given up for others, as where a
+    weight is normalised, count no longer.
 
     Raises:
         TooLargeError: the limit was reached.
     """
     limit = limit or parameter_limit()
-    seen: set[int] = set()
+    alive: dict[int, weakref.ref[nn.Parameter]] = {}
     total = 0
+
+    def forget(key: int, elements: int) -> None:
+        nonlocal total
+        total -= elements
+        alive.pop(key, None)
 
     def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal total
-        if parameter is None or id(parameter) in seen or parameter.is_meta:
+        if parameter is None or id(parameter) in alive or parameter.is_meta:
             return
         if isinstance(parameter, UninitializedParameter):
             return
-        seen.add(id(parameter))
-        total += parameter.numel()
+        key, elements = id(parameter), parameter.numel()
+        alive[key] = weakref.ref(parameter, lambda _: forget(key, elements))
+        total += elements
         if total > limit:
             raise _LimitReached
 

@@ -631,6 +631,52 @@ class TestConstructorErrors:
             build(module_of(source), request("Net()"))
         assert type(caught.value.error).__name__ == error
 
+    @pytest.mark.parametrize(
+        ("body", "error"),
+        [
+            ("return self.l(self.encode(x))", "AbstractError"),
+            ("return self.part(self.l(x))", "NotImplementedError"),
+            ("if x.dim() > 9: return x\n        raise NotImplementedError", "NotImplementedError"),
+        ],
+        ids=["left to subclasses", "left open by a part", "not for these inputs"],
+    )
+    def test_a_model_is_abstract_where_it_leaves_a_method_of_its_own_open(
+        self, body: str, error: str
+    ) -> None:
+        source = f"""
+class Part(nn.Module):
+    def forward(self, x):
+        raise NotImplementedError
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(4, 4)
+        self.part = Part()
+
+    def encode(self, x):
+        raise NotImplementedError
+
+    def forward(self, x):
+        {body}
+"""
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), request("Net()"))
+        assert (caught.value.stage, type(caught.value.error).__name__) == ("forward", error)
+
+    def test_what_is_joined_has_the_sizes_that_the_constructor_was_given(self) -> None:
+        source = """
+class Critic(nn.Module):
+    def __init__(self, state_dim, action_dim, hidden=16):
+        super().__init__()
+        self.value = nn.Linear(state_dim + action_dim, 1)
+
+    def forward(self, state, action):
+        return self.value(torch.cat([state, action], 1))
+"""
+        asked = TraceModel("Critic", (Candidate(BuiltFrom.NAMES, "Critic(8, 10)"),), 0)
+        assert build(module_of(source), asked).described == ("float32[8,8]", "float32[8,10]")
+
     def test_arguments_of_the_user_are_not_corrected(self) -> None:
         source = LINEAR.replace("super()", "assert width == 8, 'width must be 8'; super()")
         with pytest.raises(UserError) as caught:
@@ -651,6 +697,13 @@ class TestSize:
     def test_a_model_below_the_limit_is_built(self) -> None:
         with limited(1000):
             assert isinstance(nn.Linear(20, 20), nn.Module)
+
+    def test_a_weight_that_is_given_up_for_another_counts_once(self) -> None:
+        with limited(1300):
+            layers = [nn.Linear(20, 20, bias=False) for _ in range(2)]
+            for layer in layers:
+                layer.weight = nn.Parameter(layer.weight.detach().clone())
+            layers.append(nn.Linear(20, 20, bias=False))
 
     def test_a_huge_model_is_built_without_values(self) -> None:
         source = LINEAR.replace("nn.Linear(3, width)", "nn.Linear(1 << 20, 1 << 20)")
