@@ -57,6 +57,15 @@ class Parts:
             self.inner.setdefault(name, Parts()).add(part)
 
 
+def _instance(callee: ast.expr) -> ast.expr:
+    """What is called, be it by its `forward`."""
+    match callee:
+        case ast.Attribute(value=instance, attr="forward"):
+            return instance
+        case _:
+            return callee
+
+
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """One parameter of a constructor and the attributes that hold it; () if none does."""
@@ -77,7 +86,7 @@ class Keeping:
     def is_run(self) -> bool:
         """Whether a method calls what is kept, as with a module, or what `name` itself means."""
         return any(
-            isinstance(node, ast.Call) and self._means(node.func)
+            isinstance(node, ast.Call) and self._means(_instance(node.func))
             for method in self.owner.children
             if method.function is not None
             for node in walk(method.node)

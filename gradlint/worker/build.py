@@ -172,10 +172,14 @@ def _handy(candidate: Candidate) -> int:
     return limit if candidate.built_from in _GIVEN else min(_HANDY, limit)
 
 
-def _how_far(failure: UserError) -> tuple[int, bool]:
-    """How far an attempt came; what has no parameters beside those given to it was built."""
+def _how_far(failure: UserError) -> tuple[int, bool, bool]:
+    """How far an attempt came; what has no parameters beside those given to it was built.
+
+    What lacks a package came further than what had the wrong arguments.
+    """
     nothing = isinstance(failure.error, NoParametersError)
-    return _STAGES.index(failure.stage), nothing and "PassThrough" in failure.constructor
+    stage, lacking = _STAGES.index(failure.stage), isinstance(failure.error, ImportError)
+    return stage, nothing and "PassThrough" in failure.constructor, lacking
 
 
 def _latest(failures: list[UserError], name: str, target: object) -> UserError:

@@ -159,6 +159,14 @@ class TestCandidates:
             build(module_of(source), TraceModel("Net", (), 0))
         assert "[[tool.gradlint.model]]" in str(caught.value.error)
 
+    def test_a_package_that_is_not_there_is_told_of_before_wrong_arguments(self) -> None:
+        source = LINEAR.replace("super()", "int(width); import not_there; super()")
+        wrong = Candidate(BuiltFrom.FACTORY, "Net(None)")
+        asked = TraceModel("Net", (wrong, Candidate(BuiltFrom.NAMES, "Net(3)")), 0)
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), asked)
+        assert isinstance(caught.value.error, ModuleNotFoundError)
+
     def test_the_failure_that_came_furthest_is_reported(self) -> None:
         source = LINEAR.replace("return self.layer(x)", "raise KeyError('lost')")
         with pytest.raises(UserError) as caught:
