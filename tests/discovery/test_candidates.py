@@ -762,7 +762,7 @@ def test_a_module_that_is_called_in_forward_is_passed_through(read: Read) -> Non
 
 def test_a_module_that_is_called_by_its_forward_is_passed_through(read: Read) -> None:
     source = _WRAPPER.format(name="fn").replace("self.inner(", "self.inner.forward(")
-    assert _first(read(_IMPORTS + source)).constructor == "Wrapper(PassThrough(), 64)"
+    assert _first(read(_IMPORTS + source), "Wrapper").constructor == "Wrapper(PassThrough(), 64)"
 
 
 def test_a_module_that_is_called_in_forward_is_the_one_of_the_file_named_alike(read: Read) -> None:
