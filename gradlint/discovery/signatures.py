@@ -141,6 +141,7 @@ class Filling:
             or self._class(parameter, usage, annotation)
             or self._part(parameter)
             or self._layer(parameter)
+            or self._having_parts(parameter)
             or self._wrapped(parameter)
             or self.namespace(parameter, _SETTINGS)
             or self._depth(parameter, usage)
@@ -244,6 +245,39 @@ class Filling:
         sizes = ", ".join(str(conventional(name)) for name in REQUIRED[kind]) if kind else ""
         return f"{torch_nn(self.reading)}.{kind}({sizes})" if kind else None
 
+    def _having_parts(self, parameter: Parameter) -> str | None:
+        """An instance of the model class in reach that sets all the attributes the class reads.
+
+        Because a model which is taken apart, as an encoder's embedding of patches is, must have
+        them; that class stands in this file or beside what this file imports.
+        """
+        if self.scope is None or parameter.annotation is not None or self.depth >= _DEEPEST:
+            return None
+        parts = self._read_of(parameter)
+        read = frozenset(parts.inner)
+        if parts.as_mapping or len(read) < _SHARED or CONFIGURATION.fullmatch(parameter.name):
+            return None
+        for home in self._in_reach():
+            for kind in home.classes.values():
+                if read <= kind.attributes and (home, kind.name) != (
+                    self.reading.module,
+                    self.name,
+                ):
+                    own = home is self.reading.module
+                    return self._imported_part(kind.name, home, kind.name if own else "", 1)
+        return None
+
+    def _in_reach(self) -> Iterator[ModuleOutline]:
+        """This file and those of the project from which it imports classes."""
+        around, module = self.reading.neighbourhood, self.reading.module
+        seen = {module.path}
+        yield module
+        for meaning in module.imports.names.values():
+            found = around.find_class(meaning, module)
+            if found is not None and found[1].path not in seen:
+                seen.add(found[1].path)
+                yield found[1]
+
     def _is_visible(self) -> bool:
         """Whether the constructor stands in this file, so that its annotations are in scope."""
         return self.scope is not None
@@ -321,6 +355,10 @@ class Filling:
         """What stands for a module that the model is given and calls: a part, or nothing at all."""
         if self.scope is None or not (self._is_run(parameter) or self._is_kept(parameter)):
             return None
+        if (partner := _LEARNERS.get(parameter.name)) and self.depth < _DEEPEST:
+            taught = (item for item in all_parameters(self.reading, self.name))
+            student = next((item for item in taught if item.name == partner), None)
+            return self.value(student) if student else None
         wanted = parameter.name.replace("_", "").lower()
         for name in self.reading.model_classes:
             alike = len(wanted) >= _TELLING and wanted in name.lower()
@@ -458,5 +496,9 @@ _ATTRIBUTES = "type('Settings', (dict,), {'__getattr__': dict.get})"
 """A mapping whose items are attributes, too."""
 _SETTINGS = 2
 """Things that are read from a parameter from which on it holds settings, whatever its name is."""
+_SHARED = 2
+"""Attributes of one part that a class reads from which on they tell the class of the part."""
+_LEARNERS = {"teacher": "student", "teacher_model": "student_model"}
+"""What is given a model that answers as another one should; without that, none stands for it."""
 _TELLING = 5
 """Letters of a parameter's name from which on it says which class it takes an instance of."""

@@ -39,6 +39,8 @@ def _demanded(case: Construction) -> Iterator[Candidate]:
     if not _DEMAND.search(case.text):
         return
     known = [n for n, p in case.parameters().items() if p.kind not in VARIADIC]
+    if case.takes_all():
+        known += _handed_on(case)
     quoted = re.findall(r"[`'\"](\w+)[`'\"]", case.text) if case.takes_all() else []
     named = [word for word in re.findall(r"\w+", case.text) if word in known]
     each = dict.fromkeys((*named, *quoted))
@@ -47,6 +49,12 @@ def _demanded(case: Construction) -> Iterator[Candidate]:
         yield case.having_all({name: usual(name) for name in lacking})
     for name in lacking:
         yield case.having(name, usual(name))
+
+
+def _handed_on(case: Construction) -> Iterator[str]:
+    """The parameters of the constructors that a construction hands its keywords on to."""
+    frames = frames_of(case.error)
+    return (n for f in frames if f.users and f.function == "__init__" for n in f.parameters[1:])
 
 
 def _unset(case: Construction) -> Iterator[Candidate]:
@@ -89,6 +97,18 @@ def _floating(case: Construction) -> Iterator[Candidate]:
             text = ast.unparse(case.given()[name]) if name in case.given() else ""
             if re.fullmatch(r"[\[\]\d, ()]+", text):
                 yield case.having(name, re.sub(r"\d+", "1.0", text))
+
+
+_BETWEEN = re.compile(r"between (-?\d+(?:\.\d+)?) and (-?\d+(?:\.\d+)?)")
+
+
+def _within(case: Construction) -> Iterator[Candidate]:
+    """A number is outside of the range that the message names: the middle of it."""
+    found = _BETWEEN.search(case.text)
+    if found:
+        middle = (float(found[1]) + float(found[2])) / 2.0
+        for name in mentioned(case):
+            yield case.having(name, f"{middle:g}")
 
 
 _TOO_SMALL = re.compile(
@@ -204,6 +224,7 @@ DEMANDS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _particular,
     _unset,
     _floating,
+    _within,
     _matching,
 )
 """The repairs, the most specific first."""

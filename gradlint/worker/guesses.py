@@ -103,6 +103,8 @@ def first_guess(facts: Facts, sequence_length: int) -> Guess:
     if sides:
         names = SPATIAL[min(len(sides), 3) - 1] if len(sides) > 1 else ("height", "width")
         sizes |= dict(zip(names, sides[-len(names) :] * 2, strict=False))
+    if frames := facts.number("num_frames", "n_frames", "frames"):
+        sizes["depth"] = frames
     guess = Guess(arguments, tuple(sizes.items()))
     if arguments or not forward.optional:
         return guess

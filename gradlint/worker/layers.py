@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from collections.abc import Collection, Iterator
 
@@ -21,14 +23,26 @@ def last_size(main: Spec) -> Dim:
 def main_spec(facts: Facts, without: Collection[int] = ()) -> Spec:
     """What the model's first layer takes, those whose `id` is in `without` left out."""
     layer = facts.layer(without)
-    known = _of_layer(facts, layer) if layer is not None else None
-    return known or _from_attributes(facts)
+    return (_taken(facts, layer) if layer is not None else None) or _from_attributes(facts)
 
 
 def spec_of(facts: Facts) -> Spec | None:
     """What a submodule takes, None where it has no layer whose input is known."""
     layer = facts.layer()
-    return _of_layer(facts, layer) if layer is not None else None
+    return _taken(facts, layer) if layer is not None else None
+
+
+def _taken(facts: Facts, layer: nn.Module) -> Spec | None:
+    """What the first layer takes, or the image whose patches an unfolding before it cuts."""
+    known = _of_layer(facts, layer)
+    before = itertools.takewhile(lambda module: module is not layer, facts.model.modules())
+    cut = next((module for module in before if isinstance(module, nn.Unfold)), None)
+    if cut is None or not isinstance(known, Normal):
+        return known
+    size = cut.kernel_size
+    area = math.prod(size) if isinstance(size, tuple) else size * size
+    channels, rest = divmod(int(last_size(known)), area)
+    return known if rest else Normal(("batch", channels, *SPATIAL[1]))
 
 
 def _of_layer(facts: Facts, layer: nn.Module) -> Spec | None:

@@ -939,6 +939,52 @@ class Net(nn.Module):
     assert _first(program).constructor == "Net(64)"
 
 
+_TAKEN_APART = """
+class Wrapper(nn.Module):
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+        self.first = encoder.cut[0]
+        self.last = nn.Linear(encoder.places.shape[-1], 2)
+    def forward(self, x):
+        return self.last(self.encoder.layers(self.first(x)))
+"""
+_WITH_PARTS = """
+class Layers(nn.Module):
+    def forward(self, x): return x
+class Net(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.cut = nn.Sequential(nn.Linear(dim, dim))
+        self.places = nn.Parameter(torch.zeros(1, dim))
+        self.layers = Layers()
+    def forward(self, x): return self.layers(self.cut(x) + self.places)
+"""
+
+
+def test_what_is_taken_apart_is_of_the_class_in_reach_that_has_such_parts(read: Read) -> None:
+    source = f"{_IMPORTS}from parts import Layers\n{_TAKEN_APART}"
+    program = read(source, others={"parts.py": _IMPORTS + _WITH_PARTS})
+    net = "__import__('importlib').import_module('parts').Net(dim=64)"
+    assert _first(program, "Wrapper").constructor == f"Wrapper({net})"
+    assert _first(read(_IMPORTS + _WITH_PARTS + _TAKEN_APART), "Wrapper").constructor == (
+        "Wrapper(Net(dim=64))"
+    )
+
+
+def test_a_teacher_is_a_model_as_its_student_is(read: Read) -> None:
+    program = read(f"""{_IMPORTS}{_NET}
+class Wrapper(nn.Module):
+    def __init__(self, teacher, student: Net):
+        super().__init__()
+        self.teacher, self.student = teacher, student
+        self.teacher = teacher
+    def forward(self, x):
+        return self.student(x) - self.teacher(x)
+""")
+    assert _first(program, "Wrapper").constructor == "Wrapper(Net(64), Net(64))"
+
+
 def test_channels_that_a_recurrence_takes_are_no_colours(read: Read) -> None:
     program = read(f"""{_IMPORTS}
 class Net(nn.Module):

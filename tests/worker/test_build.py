@@ -312,6 +312,11 @@ GUARDED = {
         "dim, loops=True",
         "Net(dim=64)",
     ),
+    "a number within the range that the message names": (
+        "assert 0 < size < 1, 'size must be kept between 0 and 1'",
+        "size",
+        "Net(size=64)",
+    ),
     "all arguments that the message demands": (
         "if not (depth and heads): raise ValueError('depth and heads must be supplied')",
         "dim, depth=None, heads=None",

@@ -834,6 +834,13 @@ class Part(nn.Module):
         ),
         ("float32[32,6]", "float32[32,3,6]", "int64[2,96]", "float32[96]", "float32[96,3]"),
     ),
+    "patches that are unfolded are those of an image": (
+        net(
+            "self.u = nn.Unfold(4, stride=2); self.n = nn.LayerNorm(48); self.l = nn.Linear(48, 5)",
+            "return self.l(self.n(self.u(x).transpose(1, 2)))",
+        ),
+        ("float32[8,3,32,32]",),
+    ),
     "a scale of each head has room for the places of a sequence": (
         net("self.g = nn.Parameter(torch.ones(4, 1, 6))", "return x * self.g"),
         ("float32[8,4,32,6]",),
@@ -1491,6 +1498,18 @@ class Wrapper(nn.Module):
         return self.net(x)
 """
     assert found(_PATCHES + wrapper, constructor) == ("float32[8,3,40,40]",)
+
+
+def test_a_video_has_as_many_frames_as_the_model_was_made_for() -> None:
+    source = """
+class Net(nn.Module):
+    def __init__(self, frames):
+        super().__init__()
+        self.cut = nn.Conv3d(3, 6, (2, 4, 4), (2, 4, 4))
+    def forward(self, video):
+        return self.cut(video)
+"""
+    assert found(source, "Net(frames=10)") == ("float32[8,3,10,32,32]",)
 
 
 def test_a_norm_without_sizes_takes_as_many_features_as_it_was_made_for() -> None:
