@@ -26,6 +26,8 @@ from gradlint.discovery.reading import Reading
 from gradlint.discovery.usage import Usage, usages
 
 _COLOURS = "3"
+_FEW = "2"
+"""How many layers or blocks there usually are."""
 _KERNEL = re.compile(r"kernel|k_?size|filter")
 _INNER = re.compile(
     "Norm|Block|Bottleneck|Layer|Attention|Attn|Unit|Cell|Residual|Head|Decoder|Fusion|Neck"
@@ -178,6 +180,8 @@ class Filling:
         usual = by_role if len(parameter.name) == 1 and by_role else conventional(parameter.name)
         if usual is None and usage.counted:
             usual = "2"
+        if usual == _FEW and by_role and not usage.counted:
+            usual = by_role  # because a `depth` may be one of features, too
         usual = usual or by_role
         if usual and usual.startswith("'") and by_role:
             usual = by_role

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from gradlint.worker.refitting import beyond_inputs
 from gradlint.worker.repairs import mismatch, repairs
 from gradlint.worker.restoring import Remembered
 from gradlint.worker.room import Narrow, doubled
-from gradlint.worker.specs import described
+from gradlint.worker.specs import Filled, described
 from gradlint.worker.unset import left_unset
 
 BATCH = 8
@@ -194,7 +195,9 @@ class Search:
                 if not isinstance(confirmed, Failure):
                     if confirmed[1]:
                         return confirmed[0]
-                    agenda.add_all((0, True, 0.0), () if fallback else further(guess, facts))
+                    # because a model whose numbers are lost has seldom lost them by itself
+                    agenda.add_all((-sys.maxsize, False, 0.0), _inverted(fallback or guess))
+                    agenda.add_all((0, True, 0.0), further(fallback or guess, facts))
                     fallback = fallback or confirmed[0]
                     continue
                 failure = confirmed
@@ -222,7 +225,7 @@ class Search:
             return attempted(self.model, guess)[0]
 
     def _confirmed(self, guess: Guess, seconds: float) -> tuple[Guess, bool] | Failure:
-        """The guess with a batch that is large enough, and whether its output carries a gradient.
+        """The guess with a batch that is large enough, and whether its output is sound.
 
         A failure where it runs with no batch once gradients are wanted, as for lack of memory.
         `seconds` is what the pass took with the guess as it is.
@@ -240,10 +243,24 @@ class Search:
             larger = guess.sized(batch=batch)
             failure, output = attempted(self.model, larger)
             if failure is None:
-                return larger, bool(tensors_of(output))
+                return larger, _is_sound(output)
             released(failure.error)
         assert failure is not None  # because the last batch is always tried
         return failure
+
+
+def _is_sound(output: object) -> bool:
+    """Whether an output carries a gradient, and its numbers are such."""
+    tensors = tensors_of(output)
+    finite = (tried(lambda t: bool(torch.isfinite(t).all()), tensor).value for tensor in tensors)
+    return bool(tensors) and False not in finite
+
+
+def _inverted(guess: Guess) -> Iterator[Guess]:
+    """The same guess with masks that keep what they hid, because nothing is left of all hidden."""
+    for item in guess.arguments:
+        if isinstance(item.spec, Filled) and item.spec.value in (0.0, 1.0):
+            yield guess.having(item.name, replace(item.spec, value=1.0 - item.spec.value))
 
 
 def attempted(model: nn.Module, guess: Guess) -> tuple[Failure | None, object]:

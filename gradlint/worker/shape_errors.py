@@ -31,7 +31,7 @@ from gradlint.worker.case import (
 from gradlint.worker.convolutions import convolution, ranked
 from gradlint.worker.einsums import einsum
 from gradlint.worker.guesses import Argument, Guess
-from gradlint.worker.indices import indices
+from gradlint.worker.indices import indices, pointers
 from gradlint.worker.layers import recurrent
 from gradlint.worker.specs import SPATIAL, Group, Normal, Shape, Spec, Whole, reshaped
 
@@ -359,6 +359,7 @@ def _last_wanted(case: Case) -> int:
 CALLS: tuple[Repair, ...] = (
     _embedding,
     indices,
+    pointers,
     convolution,
     _state,
     _hidden,

@@ -340,3 +340,18 @@ def test_names_of_two_files_are_kept_apart(read: Read) -> None:
     trainer = trainer.replace("self.net", "width = 24\n        self.net")
     candidates = read(_PART, others={"trainer.py": trainer, "main.py": main}).models[0].candidates
     assert candidates[0].constructor == "Net(plan=width, width=width_2)"
+
+
+def test_a_depth_that_a_layer_has_for_its_features_is_as_large_as_they_are(read: Read) -> None:
+    source = """
+    import torch.nn as nn
+
+    class Unit(nn.Module):
+        def __init__(self, in_channel, depth, stride):
+            super().__init__()
+            self.conv = nn.Conv2d(in_channel, depth, 3, stride)
+
+        def forward(self, x):
+            return self.conv(x)
+    """
+    assert read(source).models[0].candidates[0].constructor == "Unit(64, 64, 1)"

@@ -31,6 +31,15 @@ def net(init: str, forward: str, arguments: str = "x") -> str:
 
 
 CASES = {
+    "the places of a vocabulary that attention adds to": (
+        net(
+            "self.l = nn.Linear(6, 50); self.a = nn.Linear(6, 1)",
+            "words = self.l(x.mean(1)).softmax(1);"
+            "return words.scatter_add(1, extended_vocab, self.a(x).squeeze(2).softmax(1))",
+            "x, extended_vocab",
+        ),
+        ("float32[8,32,6]", "int64[8,32]"),
+    ),
     "a signal that is transposed and long enough": (
         net(
             "self.c = nn.Conv1d(68, 5, 9, 4); self.d = nn.Conv1d(5, 5, 9, 4)",
@@ -1523,3 +1532,16 @@ class Norm(nn.Module):
         return nn.functional.normalize(x, dim=-1) * self.scale * self.g
 """
     assert found(source, "Norm(24)") == ("float32[8,24]",)
+
+
+def test_a_mask_of_which_nothing_is_left_hides_nothing() -> None:
+    source = net(
+        "self.l = nn.Linear(6, 6)",
+        "a = self.l(x).mean(2).softmax(1); a = self.kept(a, padding_mask);"
+        "return a / a.sum(1, keepdim=True)",
+        "x, padding_mask",
+    )
+    kept = "    def kept(self, a, keep): return a * keep.float()\n"
+    built = build(module_of(source + kept), request("Net()"))
+    args, kwargs = built.inputs()
+    assert tensors_of(built.make()(*args, **kwargs))[0].isfinite().all()
