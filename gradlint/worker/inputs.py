@@ -27,7 +27,7 @@ from gradlint.worker.refitting import beyond_inputs
 from gradlint.worker.repairs import mismatch, repairs
 from gradlint.worker.restoring import Remembered
 from gradlint.worker.room import Narrow, doubled
-from gradlint.worker.specs import Filled, described
+from gradlint.worker.specs import Filled, described, volume
 from gradlint.worker.unset import left_unset
 
 BATCH = 8
@@ -102,7 +102,7 @@ class Search:
             OutOfTimeError: the time was over before the first guess had failed.
         """
         budget, facts = Budget(self.limit), Facts(self.model, self.given)
-        found = self._from(first_guess(facts, self.sequence_length))
+        found = self._from(_affordable(first_guess(facts, self.sequence_length)))
         forward = Forward.of(self.model)
         for modality in MODALITIES:
             beside = modality.beside(found, facts, forward)
@@ -254,6 +254,15 @@ def _is_sound(output: object) -> bool:
     tensors = tensors_of(output)
     finite = (tried(lambda t: bool(torch.isfinite(t).all()), tensor).value for tensor in tensors)
     return bool(tensors) and False not in finite
+
+
+def _affordable(guess: Guess) -> Guess:
+    """The guess with other ideas for what is too large to be tried, as a remark may say it is."""
+    for item in guess.arguments:
+        if volume(item.spec, guess.size) > _VOLUME:
+            smaller = (idea for idea in item.others if volume(idea, guess.size) <= _VOLUME)
+            guess = guess.having(item.name, next(smaller, item.spec))
+    return guess
 
 
 def _inverted(guess: Guess) -> Iterator[Guess]:

@@ -1042,6 +1042,18 @@ class Net(nn.Module):
         """,
         ("int64[8,7]",),
     ),
+    "a remark of a size that is too large to be tried tells nothing": (
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.c = nn.Conv2d(384, 4, 1)
+
+            def forward(self, x):  # x: (batch, 384, 248, 216)
+                return self.c(x)
+        """,
+        ("float32[8,384,32,32]",),
+    ),
     "a remark that is not true is corrected": (
         """
         class Net(nn.Module):
