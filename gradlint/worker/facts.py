@@ -110,13 +110,13 @@ class Facts:
         side = self.number("image_size")
         return (side,) if side else None
 
-    def is_of_patches(self, layer: nn.Linear) -> bool:
-        """Whether a layer takes the pixels of a patch, in three colours, as the model cuts them."""
-        for module in self.model.modules():
-            size = vars(module).get("patch_size")
+    def is_of_patches(self, features: int) -> bool:
+        """Whether so many are the pixels of a patch, in three colours, as the model cuts them."""
+        for holder in (*map(vars, self.model.modules()), self.given):
+            size = holder.get("patch_size")
             sides = size if isinstance(size, tuple) else (size, size)
             if all(type(side) is int for side in sides):
-                return layer.in_features == 3 * math.prod(sides)
+                return features == _RGB * math.prod(sides)
         return False
 
     def published(self) -> int | None:

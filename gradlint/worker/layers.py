@@ -53,7 +53,9 @@ def _of_layer(facts: Facts, layer: nn.Module) -> Spec | None:
             return recurrent(layer)
         case nn.RNNCellBase():
             return Normal(("batch", layer.input_size))
-        case nn.Linear() if facts.is_of_patches(layer):
+        case nn.Linear(in_features=int(pixels)) | nn.LayerNorm(normalized_shape=(int(pixels),)) if (
+            facts.is_of_patches(pixels)
+        ):
             return Normal(("batch", _COLOURS, "height", "width"))
         case nn.Linear() | nn.Bilinear():
             # because attention and layer norms stand over sequences

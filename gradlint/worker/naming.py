@@ -165,7 +165,7 @@ def _masked(role: Role) -> Spec:
     names = (*role.forward.required, *role.forward.optional)
     stem = _OF_MASKS.sub("", role.name)
     others = (name for name in names if stem and stem in name and "mask" not in name)
-    owner = next(others, next(iter(role.forward.required), ""))
+    owner = next(others, next(iter(role.forward.required), role.forward.main))
     if owner in role.forward.optional:
         return next(by_name(Role(role.facts, role.forward, owner, 1)))
     main = Role(role.facts, role.forward, owner, 0)

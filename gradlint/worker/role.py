@@ -53,7 +53,8 @@ class Role:
     def main(self) -> Spec:
         """What the layer takes that this argument meets first, as far as that is known."""
         consumer = self.consumer()
-        known = spec_of(Facts(consumer)) if consumer is not None else None
+        given = self.facts.given
+        known = spec_of(Facts(consumer, given)) if consumer is not None else None
         known = known or self._unconsumed()
         beside = any(map(_OF_SEQUENCES.fullmatch, self.forward.required))
         sequence = self.lower == "hidden_states" or beside or asks(self.facts, consumer)

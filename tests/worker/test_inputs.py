@@ -5,10 +5,13 @@ import torch
 from torch import nn
 
 from gradlint.worker.build import build
+from gradlint.worker.facts import Facts
 from gradlint.worker.failure import UserError
+from gradlint.worker.forwards import Forward
+from gradlint.worker.guesses import argument_for
 from gradlint.worker.inputs import Search
 from gradlint.worker.outputs import tensors_of
-from gradlint.worker.specs import described
+from gradlint.worker.specs import Filled, described
 from tests.worker.models import module_of, request
 
 
@@ -1531,6 +1534,48 @@ class Net(nn.Module):
         return self.cut(video)
 """
     assert found(source, "Net(frames=10)") == ("float32[8,3,10,32,32]",)
+
+
+class Patches(nn.Module):
+    """Cuts images to patches of 4 pixels by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.LayerNorm(48), nn.Linear(48, 6))
+
+    def forward(self, img: torch.Tensor) -> torch.Tensor:
+        batch, colours, height, width = img.shape
+        cut = img.reshape(batch, colours, height // 4, 4, width // 4, 4)
+        patches = cut.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, 16 * colours)
+        output: torch.Tensor = self.layers(patches)
+        return output
+
+
+def test_what_is_as_wide_as_a_patch_takes_images_that_are_cut_to_patches() -> None:
+    search = Search(Patches(), given={"patch_size": 4}, attempts=1)
+    assert described(search.found().drawn()[0][0]) == "float32[8,3,32,32]"
+
+
+class Heard(nn.Module):
+    """Hears a sound beside a text, the sound first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ears = nn.Conv1d(6, 4, 3)
+        self.table = nn.Embedding(9, 4)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+    ) -> None: ...
+
+
+def test_a_mask_of_nothing_in_particular_is_that_of_the_main_input() -> None:
+    model = Heard()
+    mask = argument_for(Facts(model), Forward.of(model), "attention_mask", 1).spec
+    assert mask == Filled(("batch", "time"), 1.0, "int64")
 
 
 def test_a_norm_without_sizes_takes_as_many_features_as_it_was_made_for() -> None:
