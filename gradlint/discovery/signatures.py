@@ -195,7 +195,9 @@ class Filling:
         """Whether the class runs on the edges of a graph, whose nodes have features, no colours."""
         forward = self.scope.method("forward") if self.scope else None
         arguments = forward.function.args.args if forward and forward.function else []
-        return any("edge" in item.arg or "adj" in item.arg for item in arguments)
+        names = [item.arg for item in arguments]
+        # because what adds up the nodes of each graph is told where these begin
+        return "ptr" in names or any("edge" in name or "adj" in name for name in names)
 
     def _class(self, parameter: Parameter, usage: Usage, annotation: ast.expr | None) -> str | None:
         """A class or module for a parameter that takes one."""

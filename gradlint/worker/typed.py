@@ -51,7 +51,7 @@ def _takes_graph(target: object) -> bool:
     forward = getattr(target, "forward", None)
     signature = tried(lambda: inspect.signature(cast(Callable[..., object], forward))).value
     names = signature.parameters if isinstance(signature, inspect.Signature) else ()
-    return any("edge" in name or "adj" in name for name in names)
+    return "ptr" in names or any("edge" in name or "adj" in name for name in names)
 
 
 _NUMBERS = frozenset({int, float, bool})

@@ -985,6 +985,18 @@ class Wrapper(nn.Module):
     assert _first(program, "Wrapper").constructor == "Wrapper(Net(64), Net(64))"
 
 
+def test_what_adds_up_the_nodes_of_each_graph_takes_features(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Sum(nn.Module):
+    def __init__(self, in_channels):
+        super().__init__()
+        self.layer = nn.Linear(2 * in_channels, 2)
+    def forward(self, x, index=None, ptr=None):
+        return self.layer(x).sum(0)
+""")
+    assert _first(program, "Sum").constructor == "Sum(64)"
+
+
 def test_channels_that_a_recurrence_takes_are_no_colours(read: Read) -> None:
     program = read(f"""{_IMPORTS}
 class Net(nn.Module):
