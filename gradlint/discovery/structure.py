@@ -128,7 +128,7 @@ def _is_able(reading: Reading, name: str) -> bool:
         return False
     if Base.LIGHTNING in lineage.kinds and lineage.defines("training_step"):
         return True
-    return lineage.has_forward or (not lineage.defines("forward") and _has_passes(reading, name))
+    return lineage.has_forward or _has_passes(reading, name)
 
 
 def _has_passes(reading: Reading, name: str) -> bool:
@@ -136,11 +136,10 @@ def _has_passes(reading: Reading, name: str) -> bool:
     lineages = (lineage for other, lineage in reading.lineages.items() if other != name)
     if any(name == base.name for lineage in lineages for base, _ in lineage.classes):
         return False
+    hollow = {method for base, _ in reading.lineages[name].classes for method in base.hollow}
     functions = (scope.function for scope in reading.model_classes[name].children)
-    return any(
-        function is not None and function.name[0] != "_" and len(function.args.args) > 1
-        for function in functions
-    )
+    passes = (item for item in functions if item is not None and item.name not in hollow)
+    return any(item.name[0] != "_" and len(item.args.args) > 1 for item in passes)
 
 
 def _passed(reading: Reading) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _passes(reading: Reading, name: str, construction: Called) -> Iterator[_Pass
     for called in reading.instance_calls.get(construction.node, ()):
         yield _Pass(called, "forward")
     lineage = reading.lineages[name]
-    if lineage.has_forward or lineage.defines("forward"):
+    if lineage.has_forward:
         return
     for called in reading.method_calls.get(construction.node, ()):
         callee = called.node.func

@@ -30,7 +30,7 @@ from gradlint.worker.constructors import (
     repaired,
 )
 from gradlint.worker.cpu import on_cpu
-from gradlint.worker.entries import entries, has_forward, losses
+from gradlint.worker.entries import entries, has_forward, leaves_forward_open, losses
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.given import given_to
 from gradlint.worker.imagined import Imagination
@@ -239,7 +239,7 @@ def _from(
             nothing.constructor = form.constructor
             raise nothing
         if form.method == "forward" and not has_forward(model):
-            first = UserError("build", NoForwardError())
+            first = _without_forward(model)
             queue = [(replace(form, method=name), "") for name in entries(model)]
             continue
         if candidate.method != "forward" and candidate.method not in entries(model)[:1]:
@@ -263,6 +263,12 @@ def _from(
             late = fitted >= _FITS or (fitted > 1 and time.process_time() > deadline)
             queue = [] if late else [*((item, "") for item in fits[:_FITS]), *queue]
     raise first or UserError("build", ValueError(f"{candidate.constructor} gives no model"))
+
+
+def _without_forward(model: nn.Module) -> UserError:
+    if leaves_forward_open(model):
+        return UserError("forward", AbstractError())
+    return UserError("build", NoForwardError())
 
 
 def _written(candidate: Candidate) -> tuple[object, ...]:

@@ -29,13 +29,34 @@ _WITHOUT_GRADIENT = re.compile(r"\b(no_grad|inference_mode)\b")
 
 
 def has_forward(model: nn.Module) -> bool:
-    """Whether some class of the model defines a forward that does more than to ask its base's."""
+    """Whether the model has a forward that does more than to ask its base's or to refuse."""
+    forward = _forward(model)
+    return forward is not None and not _refuses(forward)
+
+
+def leaves_forward_open(model: nn.Module) -> bool:
+    """Whether the forward of the model only says that it is not implemented."""
+    forward = _forward(model)
+    return forward is not None and _refuses(forward)
+
+
+def _forward(model: nn.Module) -> object | None:
     for kind in type(model).__mro__:
         if kind is nn.Module:
-            return False
+            return None
         if "forward" in vars(kind) and not _hands_on(_tree(vars(kind)["forward"])):
-            return True
-    return False
+            return cast(object, vars(kind)["forward"])
+    return None
+
+
+def _refuses(forward: object) -> bool:
+    tree = _tree(forward)
+    body = [part for part in tree.body if not isinstance(part, ast.Expr)] if tree else []
+    match body:
+        case [ast.Raise(exc=error)] if error is not None:
+            return ast.unparse(error).startswith("NotImplementedError")
+        case _:
+            return False
 
 
 def entries(model: nn.Module) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ _SIDES = (
     "resolution",
     "image_resolution",
 )
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _COLOURS = 4
 """Channels of an image, at most; what has more of them than this is a side."""
 _NEST = 3
@@ -96,7 +97,9 @@ class Facts:
 
     def sides(self) -> tuple[int, ...] | None:
         """The size of the images the model was made for, as an attribute of any module says."""
-        for holder in (*map(vars, self.model.modules()), self.given):
+        # because what a recurrent layer calls its input size is a number of features
+        modules = (m for m in self.model.modules() if not isinstance(m, _RECURRENT))
+        for holder in (*map(vars, modules), self.given):
             for name in _SIDES:
                 value = holder.get(name)
                 if (

@@ -87,7 +87,7 @@ class Service(Protocol):
         """Measure claims on the model traced last."""
 
 
-MakeService = Callable[[ModuleType, OpenFile, Mapping[str, int]], Service]
+MakeService = Callable[[ModuleType, OpenFile, Mapping[str, object]], Service]
 
 
 class Pipes:

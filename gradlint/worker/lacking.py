@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import cast
 
 from gradlint.protocol.wire import Candidate
 from gradlint.worker.attempt import tried
-from gradlint.worker.usual import usual, usual_size
+from gradlint.worker.usual import known, usual
 
 HOLDER = re.compile(r"(__import__\('types'\)\.)?(SimpleNamespace|PassThrough)\(")
 """The beginning of an expression for an object that has attributes."""
@@ -32,7 +33,7 @@ def supplied(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
     if isinstance(error, NameError) and error.name:
         parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval"))
         if isinstance(parsed.value, ast.Expression):
-            changed = _Sizes(error.name).visit(parsed.value)
+            changed = with_usual_sizes(parsed.value.body, {error.name})
             yield replace(candidate, constructor=ast.unparse(changed))
 
 
@@ -42,22 +43,43 @@ def extended(call: str, names: list[str]) -> str:
     return f"{call[:-1]}{', ' if call[-2] != '(' else ''}{more})"
 
 
+def with_usual_sizes(expression: ast.expr, lost: Collection[str], size: int = 64) -> ast.expr:
+    """A copy with usual values for the sizes of what any of the `lost` names is needed for.
+
+    What is not called after something that has a usual size has this `size`.
+    """
+    changed = _Sizes(lost, size).visit(copy.deepcopy(expression))
+    return cast(ast.expr, ast.fix_missing_locations(changed))
+
+
 class _Sizes(ast.NodeTransformer):
     """Puts the usual value in the place of each size of an object that is not there."""
 
-    def __init__(self, lost: str) -> None:
-        self.lost = lost
+    def __init__(self, lost: Collection[str], size: int) -> None:
+        self.lost, self.size = lost, size
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         match node:
-            case ast.Subscript(ast.Attribute(ast.Name(id=name), "shape")) if name == self.lost:
-                return ast.Constant(64)
+            case ast.Subscript(ast.Attribute(value=owner, attr="shape")) if self._is_lost(owner):
+                return ast.Constant(self.size)
         return cast(ast.expr, self.generic_visit(node))
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         match node:
-            case ast.Call(ast.Attribute(ast.Name(id=name), "size")) if name == self.lost:
-                return ast.Constant(64)
-            case ast.Call(ast.Name("len"), [ast.Name(id=name)]) if name == self.lost:
-                return ast.Constant(usual_size(name) or 64)
+            case ast.Call(ast.Attribute(owner, "size" | "nunique")) if self._is_lost(owner):
+                return ast.Constant(self.size)
+            case ast.Call(ast.Name("len"), [owner]) if self._is_lost(owner):
+                named = known(_last_name(owner)) or ""
+                return ast.Constant(int(named) if named.isdecimal() else self.size)
         return cast(ast.expr, self.generic_visit(node))
+
+    def _is_lost(self, owner: ast.expr) -> bool:
+        return any(isinstance(n, ast.Name) and n.id in self.lost for n in ast.walk(owner))
+
+
+def _last_name(owner: ast.expr) -> str:
+    match owner:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""

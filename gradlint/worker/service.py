@@ -15,8 +15,16 @@ import torch
 from torch import nn
 
 from gradlint.protocol.nodes import Edge
-from gradlint.protocol.wire import BuiltFrom, OpenFile, Probed, ProbeModel, Traced, TraceModel
-from gradlint.worker.attempt import released
+from gradlint.protocol.wire import (
+    BuiltFrom,
+    Candidate,
+    OpenFile,
+    Probed,
+    ProbeModel,
+    Traced,
+    TraceModel,
+)
+from gradlint.worker.attempt import released, tried
 from gradlint.worker.build import build
 from gradlint.worker.construction import watch_construction
 from gradlint.worker.describe import Newborn, edges_of, nodes_of
@@ -27,6 +35,7 @@ from gradlint.worker.lines import Source
 from gradlint.worker.parts import Parts
 from gradlint.worker.probe import probe
 from gradlint.worker.recipe import Built
+from gradlint.worker.sources import evaluated
 
 T = TypeVar("T")
 
@@ -38,7 +47,7 @@ class FileService:
     """
 
     def __init__(
-        self, module: ModuleType, opened: OpenFile, assumed: Mapping[str, int] | None = None
+        self, module: ModuleType, opened: OpenFile, assumed: Mapping[str, object] | None = None
     ) -> None:
         torch.backends.mha.set_fastpath_enabled(False)
         torch.set_num_threads(1)  # because sums depend on the number of threads, reports must not
@@ -80,7 +89,7 @@ class FileService:
             forward = run(built, model, source=self._source)
         edges = edges_of(forward)
         self._weights = _weights(edges, model)
-        constructor = inlined(built.candidate)
+        constructor = inlined(self._seen(built.candidate))
         assumed = sorted(self._assumed.keys() & _read(model, self._module, constructor))
         return Traced(
             built_from=BuiltFrom.NAMES if assumed else built.candidate.built_from,
@@ -96,6 +105,18 @@ class FileService:
             measurable=imagination is None,
             method=built.candidate.method,
         )
+
+    def _seen(self, candidate: Candidate) -> Candidate:
+        """The candidate without bindings that failed, whose names the module has assumed."""
+
+        def fails(text: str) -> bool:
+            return tried(evaluated, text, dict(vars(self._module))).error is not None
+
+        bindings = candidate.bindings
+        kept = (
+            (name, text) for name, text in bindings if name not in self._assumed or not fails(text)
+        )
+        return replace(candidate, bindings=tuple(kept))
 
     def probe(self, request: ProbeModel) -> Probed:
         """Measure claims on the model traced last.

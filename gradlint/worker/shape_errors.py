@@ -190,11 +190,20 @@ def _trailing(case: Case, value: torch.Tensor, shape: tuple[int, ...]) -> Iterat
         yield from _split(case, items, have[-1], shape[-1])
         yield from shifted(case, items, 0, have[-1], shape[-1])
         yield from in_steps(case)  # because joined in one row they may be rows one below the other
+        yield from _one_side(case, items, shape[-1] / have[-1])
     for item in items:
         rank = len(case.shape(item.spec)) - len(shape)
         lead = ("batch", "time", "source")[: max(rank, 1)]
         yield from reshape(case, item, (*lead, *shape))
         yield from reshape(case, item, ("batch", "time", *shape))
+
+
+def _one_side(case: Case, items: list[Argument], factor: float) -> Iterator[Guess]:
+    """One side of images whose rows or columns became features, as of spectrograms."""
+    for side in sorted(SIDES.intersection(*(dims_of(item.spec) for item in items))):
+        size = round(case.guess.size[side] * factor)
+        if size > 0:
+            yield case.guess.sized(**{side: size})
 
 
 def _recurrent(case: Case) -> Iterator[Guess]:

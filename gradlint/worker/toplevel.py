@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,9 +14,11 @@ from types import CodeType
 from typing import TypeVar
 
 from gradlint.protocol.span import Span
+from gradlint.worker.attempt import tried
 from gradlint.worker.branches import constants_of_branches
 from gradlint.worker.budget import Budget, OutOfTimeError
 from gradlint.worker.failure import brief
+from gradlint.worker.lacking import with_usual_sizes
 from gradlint.worker.mainblock import bound_names, is_main_guard, settings_of_main
 from gradlint.worker.standin import StandIn
 from gradlint.worker.usual import usual_size
@@ -53,7 +56,12 @@ _SIZE = re.compile(
     r"[a-z_]*(dim|size|features|hidden|width|units|channels|classes|actions|labels|length|len)s?",
     re.IGNORECASE,
 )
+_DEPTH = re.compile(r".*(depth|layers?|blocks?|epochs?)", re.IGNORECASE)
+"""What is never assumed, because it decides the gradients."""
 _FETCHING = ("download", "pretrained")
+
+_MOST_SIZES = 64
+"""Sizes in a list of sizes: what has more of them is data."""
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
@@ -73,14 +81,15 @@ class Journal:
     """What of a file's top level did not run; `guard` runs one statement that may fail.
 
     `scope` are the variables of the module. `assumed` are sizes that depend on what is not there,
-    such as a table of data or a package, with the usual values that they have instead.
+    such as a table of data or a package, with the usual values that they have instead, and what is
+    computed from them.
     """
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
         self.lines: list[str] = []
         self.scope: dict[str, object] = {}
-        self.assumed: dict[str, int] = {}
+        self.assumed: dict[str, object] = {}
         self._not_run: list[NotRun] = []
         self._unbound: dict[str, NotRun] = {}
         self._guarded: list[ast.stmt] = []
@@ -123,11 +132,27 @@ class Journal:
 
     def _assume(self, statement: ast.stmt) -> None:
         match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.expr()):
-                unknown = name not in self.scope or isinstance(self.scope[name], StandIn)
-                size = usual_size(name) if unknown and _SIZE.fullmatch(name) else None
-                if size is not None:
-                    self.assumed[name] = self.scope[name] = size
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value):
+                if self._is_lost(name):
+                    size = usual_size(name) if _SIZE.fullmatch(name) else None
+                    counted = None if _DEPTH.fullmatch(name) else self._counted(value, size)
+                    found = size if counted is None else counted
+                    if found is not None:
+                        self.assumed[name] = self.scope[name] = found
+                elif _read(value) & self.assumed.keys() and _is_of_numbers(self.scope[name]):
+                    self.assumed[name] = self.scope[name]
+
+    def _is_lost(self, name: str) -> bool:
+        return name not in self.scope or isinstance(self.scope[name], StandIn)
+
+    def _counted(self, value: ast.expr, size: int | None) -> object:
+        """Sizes of what is lost, in the form that an expression gives them, None where it fails."""
+        lost = {name for name in _read(value) if self._is_lost(name) and name not in vars(builtins)}
+        sized = with_usual_sizes(value, lost, size or 64)
+        if not lost or ast.dump(sized) == ast.dump(value):
+            return None
+        found = tried(lambda: eval(ast.unparse(sized), self.scope)).value
+        return found if _is_of_numbers(found) else None
 
     def _note(self, statement: ast.stmt, reason: str) -> None:
         entry = NotRun(self._span(statement), reason)
@@ -144,6 +169,20 @@ class Journal:
         """The column, from 1, of a byte offset: the interpreter counts bytes of UTF-8."""
         text = self.lines[line - 1].encode("utf-8", "replace")
         return len(text[: offset or 0].decode("utf-8", "ignore")) + 1
+
+
+def _read(expression: ast.expr) -> set[str]:
+    """The variables that an expression reads, without those that it binds itself."""
+    names = [node for node in ast.walk(expression) if isinstance(node, ast.Name)]
+    bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    return {node.id for node in names} - bound
+
+
+def _is_of_numbers(value: object) -> bool:
+    """Whether a value is a number or a short sequence of such, however deep."""
+    if isinstance(value, (list, tuple)):
+        return 0 < len(value) <= _MOST_SIZES and all(map(_is_of_numbers, value))
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def compile_file(

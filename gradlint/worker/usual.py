@@ -18,7 +18,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r".*(theta|rope_base|base)", "10000.0"),
     (r"(hidden_act|activation\w*|act\w*|nonlinearity)", "'relu'"),
     (
-        r"(use|with|is|has|return|enable|tie|share|add|do|flash|output)_.*|.*(pretrained|bidirectional|skip)",
+        r"(use|with|is|has|return|enable|tie|share|add|do|flash|output(?!_(dim|size)s?$))_.*|.*(pretrained|bidirectional|skip)",
         "False",
     ),
     (r".*(bias|batch_first|affine)", "True"),

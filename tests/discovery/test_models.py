@@ -327,6 +327,17 @@ def test_what_cannot_run_or_learn_alone_is_no_root(read: Read, source: str) -> N
     assert _roots(program) == []
 
 
+def test_a_class_whose_forward_refuses_is_a_root_for_its_other_passes(read: Read) -> None:
+    program = read("""
+from torch import nn
+class Agent(nn.Module):
+    def __init__(self): self.l = nn.Linear(1, 1)
+    def forward(self): raise NotImplementedError
+    def evaluate(self, state, action): return self.l(state)
+""")
+    assert _roots(program) == ["Agent"]
+
+
 def test_a_class_that_implements_an_abstract_base_is_a_root(read: Read) -> None:
     program = read("""
 from torch import nn

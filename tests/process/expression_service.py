@@ -12,7 +12,7 @@ from gradlint.worker.failure import UserError
 class FileService:
     """`trace` evaluates the constructor of the first candidate; `probe` calls `probe()`."""
 
-    def __init__(self, module: ModuleType, opened: OpenFile, assumed: Mapping[str, int]) -> None:
+    def __init__(self, module: ModuleType, opened: OpenFile, assumed: Mapping[str, object]) -> None:
         self._names = vars(module)
 
     def trace(self, request: TraceModel) -> Traced:

@@ -34,6 +34,18 @@ def _entries(source: str) -> tuple[str, ...]:
     return entries(model)
 
 
+def test_a_model_whose_forward_refuses_runs_by_another_method() -> None:
+    refusing = (
+        AGENT
+        + """
+        def forward(self):
+            raise NotImplementedError("use act_and_judge")
+    """
+    )
+    built = build(module_of(refusing), request("Net()"))
+    assert (built.candidate.method, built.described) == ("act_and_judge", ("float32[8,4]",))
+
+
 def test_the_method_that_uses_most_parameters_comes_first() -> None:
     assert _entries(AGENT) == ("act_and_judge", "value")
 

@@ -981,6 +981,15 @@ class Part(nn.Module):
         ),
         ("float32[8,3,96,96]",),
     ),
+    "the rows of a spectrogram are features of a normalisation": (
+        net(
+            "self.c = nn.Conv2d(1, 4, 3, 2, 1); self.n = nn.LayerNorm(40); "
+            "self.rnn = nn.GRU(160, 512)",
+            "h = self.n(self.c(x).transpose(2, 3)); "
+            "return self.rnn(h.permute(2, 0, 1, 3).flatten(2))[0]",
+        ),
+        ("float32[8,1,80,32]",),
+    ),
     "columns whose tokens are moved to their parts of one table": (
         net(
             "self.e = nn.Embedding(96, 4); self.offsets = torch.tensor([0, 24, 48, 72])",

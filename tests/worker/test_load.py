@@ -228,10 +228,15 @@ class TestScripts:
             width = 7
             depth = len(data)
             n_layers = len(data)
+            columns = ["store", "day"]
+            sizes = [data[column].nunique() for column in columns]
+            pairs = [(size, min(50, size // 2)) for size in sizes]
+            words = len(data.vocab)
             print(data)
         """
         result = loaded(tmp_path, source)
-        known = {"n_features": 64, "n_classes": 10, "hidden_size": 64}
+        known: dict[str, object] = {"n_features": 64, "n_classes": 10, "hidden_size": 64}
+        known |= {"words": 1000, "sizes": [64, 64], "pairs": [(64, 32), (64, 32)]}
         assert result.journal.assumed == known
         assert vars(result.module).items() >= (known | {"width": 7}).items()
         assert not hasattr(result.module, "depth")

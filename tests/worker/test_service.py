@@ -67,7 +67,8 @@ def test_a_usual_value_in_place_of_one_that_was_lost_is_told_where_the_model_rea
     """
     opened = OpenFile("net.py", "net.py", ".", "", (), 0)
     assumed = {"n_features": 64, "n_classes": 10}
-    traced = FileService(module_of(source), opened, assumed).trace(request("Net()"))
+    asked = request("Net()", bindings=(("n_features", "len(lost)"),))
+    traced = FileService(module_of(source), opened, assumed).trace(asked)
     assert traced.assumed == ("n_features = 64",)
     assert traced.built_from is BuiltFrom.NAMES
 
