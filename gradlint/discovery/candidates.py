@@ -10,6 +10,7 @@ from functools import cached_property
 from gradlint.discovery.elsewhere import elsewhere, finished_elsewhere
 from gradlint.discovery.factories import alternatives, factories
 from gradlint.discovery.frameworks import Base, base_kind
+from gradlint.discovery.instantiated import instantiated
 from gradlint.discovery.outline import Scope
 from gradlint.discovery.parameters import required_parameters
 from gradlint.discovery.reading import Reading
@@ -49,7 +50,8 @@ class Candidates:
         )
         configured = tuple(_by_config_class(reading, name))
         if not configured and all(map(_is_guessed, others)) and required_parameters(reading, name):
-            others = tuple(sorted((*others, *elsewhere(reading, name)), key=_is_guessed))
+            abroad = (*elsewhere(reading, name), *instantiated(reading, name))
+            others = tuple(sorted((*others, *abroad), key=_is_guessed))
         building = (
             *configured,
             *others,

@@ -115,7 +115,7 @@ class Project:
             for path, text in self.texts().items()
             if path.suffix == ".py" and _SETTING_FILE.search(path.stem)
             for found in pattern.finditer(text)
-            if (value := _scalar(found[1].rstrip(" \t,}"))) not in (None, "0")
+            if (value := scalar(found[1].rstrip(" \t,}"))) not in (None, "0")
         ]
         return next((value for value in values if value != "1"), values[0] if values else None)
 
@@ -213,7 +213,7 @@ def _entries(path: Path, text: str) -> Iterator[tuple[str, str]]:
         yield from _of_json(text)
         return
     for found in _LINE.finditer(text):
-        if (value := _scalar(found[2])) is not None:
+        if (value := scalar(found[2])) is not None:
             yield found[1], value
 
 
@@ -239,7 +239,8 @@ def _is_numeric(value: object) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def _scalar(text: str) -> str | None:
+def scalar(text: str) -> str | None:
+    """A number, a flag, a word or a list of numbers in a settings file as an expression."""
     bare = text.strip("'\"")
     if _NUMBER.fullmatch(text) or re.fullmatch(r"[\[(][-\d., ]+[\])]", text):
         return text if _is_literal(text) else None

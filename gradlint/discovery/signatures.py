@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gradlint.discovery.annotations import by_type, is_text, last_resort, plain, shaped, takes_class
 from gradlint.discovery.configurations import CONFIGURATION, Configurations
+from gradlint.discovery.expressions import walk
 from gradlint.discovery.handing import parts_handed
 from gradlint.discovery.holding import held, holders
 from gradlint.discovery.keeping import Keeping, Parts
@@ -140,6 +141,7 @@ class Filling:
             or self.configurations.of(parameter)
             or self._annotated_part(annotation)
             or self._option(parameter, usage)
+            or self._key(parameter)
             or self._class(parameter, usage, annotation)
             or self._part(parameter)
             or self._layer(parameter)
@@ -158,6 +160,18 @@ class Filling:
         if usage.options:
             return repr(usage.options[0])
         return self._vectors(usage) if usage.vectors else None
+
+    def _key(self, parameter: Parameter) -> str | None:
+        """The first key of a table of the file in which the constructor looks the parameter up."""
+        init = self.scope.method("__init__") if self.scope else None
+        for node in walk(init.node) if init else ():
+            match node:
+                case ast.Subscript(ast.Name(id=table), ast.Name(id=key)) if key == parameter.name:
+                    bound = self.reading.outline.module.bindings.get(table, [])
+                    match bound[-1].value if bound else None:
+                        case ast.Dict(keys=[ast.Constant(value=str() | int() as first), *_]):
+                            return repr(first)
+        return None
 
     def _depth(self, parameter: Parameter, usage: Usage) -> str | None:
         """How many layers the model has, where the project or the constructor's arithmetic says so.

@@ -844,6 +844,46 @@ class Whole(nn.Module):
     assert _first(program).constructor == "Net(n_in=64, n_hidden=4)"
 
 
+_INSTANTIATED = """
+model:
+  # the smallest
+  _target_: models.model.Net
+  n_hidden: 48
+  n_in:
+    - 3
+    - 5
+  rate: ${other.rate}
+other:
+  n_hidden: 7
+"""
+
+
+def test_a_settings_file_names_the_class_of_a_model_beside_its_arguments(read: Read) -> None:
+    program = read(
+        _IMPORTS + _NET, others={"conf/base.yaml": _INSTANTIATED}, name="models/model.py"
+    )
+    found = Candidate(BuiltFrom.USE_IN_PROJECT, "Net(n_hidden=48, n_in=[3, 5])")
+    assert _first(program) == found
+
+
+def test_a_settings_file_that_names_another_class_says_nothing(read: Read) -> None:
+    others = {"conf/base.yaml": _INSTANTIATED.replace("models.model", "layers.other")}
+    program = read(_IMPORTS + _NET, others=others, name="models/model.py")
+    assert _model(program).candidates == (Candidate(BuiltFrom.NAMES, "Net(64)"),)
+
+
+def test_what_is_looked_up_in_a_table_is_one_of_its_keys(read: Read) -> None:
+    source = """
+ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+class Net(nn.Module):
+    def __init__(self, activation):
+        super().__init__()
+        self.layer = nn.Sequential(nn.Linear(4, 4), ACTIVATIONS[activation]())
+    def forward(self, x): return self.layer(x)
+"""
+    assert _first(read(_IMPORTS + source)).constructor == "Net('tanh')"
+
+
 _STAGES = """
 class Net(nn.Module):
     def __init__(self, depth, num_classes):
