@@ -11,6 +11,7 @@ from gradlint.discovery.closing import close
 from gradlint.discovery.expressions import unwrapped, walk
 from gradlint.discovery.finishing import finished
 from gradlint.discovery.frameworks import base_kind
+from gradlint.discovery.names import conventional
 from gradlint.discovery.outline import Binding, Called, Scope
 from gradlint.discovery.reading import Reading
 from gradlint.discovery.signatures import constructions
@@ -62,14 +63,19 @@ class Assembled:
                     yield candidate
                     break
         if self.maker:
-            source = BuiltFrom.FACTORY if self.maker.endswith(")") else BuiltFrom.USE_IN_FILE
-            yield Candidate(source, self.maker)
+            yield Candidate(self._made_from, self.maker)
         elif closed is not None:
             yield Candidate(BuiltFrom.USE_IN_FILE, closed.texts[0], None, closed.bindings)
         elif self.holder:
             yield from self._held(reading)
         elif guessed := close(reading.tracer, built, guess=True):
             yield Candidate(BuiltFrom.NAMES, guessed.texts[0], None, guessed.bindings)
+
+    @property
+    def _made_from(self) -> BuiltFrom:
+        if self.maker.endswith("()"):
+            return BuiltFrom.FACTORY
+        return BuiltFrom.NAMES if self.maker.endswith(")") else BuiltFrom.USE_IN_FILE
 
     def _held(self, reading: Reading) -> Iterator[Candidate]:
         """What an instance of its class keeps, made as in the file, then with usual values."""
@@ -182,22 +188,29 @@ def _finished(name: str, scope: Scope) -> str:
     if scope.is_module:
         return name
     gives = any(isinstance(value, ast.Name) and value.id == name for value in scope.returns)
-    return f"{scope.name}()" if gives and _is_callable(scope) else ""
+    return _calling(scope) if gives else ""
 
 
 def _returned(reading: Reading, scope: Scope) -> Iterator[Assembled]:
     """`def make(): return nn.Sequential(…)`, where the function needs no arguments."""
-    if not _is_callable(scope):
-        return
-    for value in scope.returns:
+    making = _calling(scope)
+    for value in scope.returns if making else ():
         call = unwrapped(value, reading.imports)
         if isinstance(call, ast.Call) and _is_model(reading, call, scope, trained=False):
-            yield Assembled(scope.name, call, scope, value.lineno, f"{scope.name}()")
+            yield Assembled(scope.name, call, scope, value.lineno, making)
 
 
-def _is_callable(scope: Scope) -> bool:
-    """Whether a scope is a function at the top level that can be called without arguments."""
-    return scope.needs_nothing and scope.parent is not None and scope.parent.is_module
+def _calling(scope: Scope) -> str:
+    """How a function at the top level is called, "" where it needs arguments.
+
+    A trial of a search for hyperparameters is to be had.
+    """
+    if scope.function is None or scope.parent is None or not scope.parent.is_module:
+        return ""
+    arguments = scope.function.args
+    if [item.arg for item in arguments.args] == ["trial"] and not arguments.defaults:
+        return f"{scope.name}({conventional('trial')})"
+    return f"{scope.name}()" if scope.needs_nothing else ""
 
 
 def _is_model(

@@ -99,6 +99,7 @@ _USUAL: dict[str, str] = {
         device dtype pretrained_path weights checkpoint_path attn_mask mask downsample tokenizer
         logger model_type embedding_pretrained pretrained_embedding pretrained_embeddings
         """,
+    "LargestTrial()": "trial",
     "__import__('torch').randn(1000, 64)": """
         embedding_matrix embeddings_matrix emb_matrix embedding_weights embed_weights weights_matrix
         weight_matrix word_vectors glove_vectors vocab_vectors pretrained_vectors

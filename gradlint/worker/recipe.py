@@ -24,7 +24,7 @@ from gradlint.worker.failure import UserError
 from gradlint.worker.guesses import Guess
 from gradlint.worker.imagined import Imagination
 from gradlint.worker.offline import without_weights
-from gradlint.worker.passing import PassThrough
+from gradlint.worker.passing import LargestTrial, PassThrough
 from gradlint.worker.size import limited, parameter_limit
 from gradlint.worker.sources import Arguments, arguments, evaluated, larger
 from gradlint.worker.specs import described
@@ -118,8 +118,9 @@ def described_inputs(args: tuple[object, ...], kwargs: dict[str, object]) -> tup
 
 def namespace_of(module: ModuleType, candidate: Candidate) -> dict[str, object]:
     """What the expressions of a candidate see: the module's names and the bindings that work."""
-    helpers = {"SimpleNamespace": SimpleNamespace, "PassThrough": PassThrough}
-    namespace = {**helpers, **vars(module)}
+    stand_ins = (SimpleNamespace, PassThrough, LargestTrial)
+    helpers: dict[str, object] = {each.__name__: each for each in stand_ins}
+    namespace = helpers | vars(module)
     with on_cpu():
         for name, text in candidate.bindings:
             outcome = tried(evaluated, text, namespace)

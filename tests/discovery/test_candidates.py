@@ -884,6 +884,19 @@ class Net(nn.Module):
     assert _first(read(_IMPORTS + source)).constructor == "Net('tanh')"
 
 
+def test_a_network_of_a_search_for_hyperparameters_is_made_with_a_trial(read: Read) -> None:
+    program = read(
+        _IMPORTS
+        + """
+def define(trial):
+    layers = [nn.Linear(4, 4) for _ in range(trial.suggest_int("depth", 1, 5))]
+    return nn.Sequential(*layers)
+"""
+    )
+    made = Candidate(BuiltFrom.NAMES, "define(LargestTrial())")
+    assert _model(program, "define").candidates == (made,)
+
+
 _STAGES = """
 class Net(nn.Module):
     def __init__(self, depth, num_classes):

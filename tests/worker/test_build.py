@@ -677,6 +677,18 @@ class Net(nn.Module):
             build(module_of(source), request("Net()"))
         assert (caught.value.stage, type(caught.value.error).__name__) == ("forward", error)
 
+    def test_a_trial_of_a_search_has_the_largest_sizes_and_the_first_choices(self) -> None:
+        source = """
+def define(trial):
+    kind = trial.suggest_categorical("kind", ["Tanh", "ReLU"])
+    dropout = nn.Dropout(trial.suggest_float("dropout", 0.1, 0.5))
+    layers = [nn.Linear(4, 4) for _ in range(trial.suggest_int("depth", 1, 5))]
+    return nn.Sequential(*layers, getattr(nn, kind)(), dropout)
+"""
+        asked = TraceModel("define", (Candidate(BuiltFrom.NAMES, "define(LargestTrial())"),), 0)
+        layers = list(build(module_of(source), asked).make().children())
+        assert [type(layer).__name__ for layer in layers] == ["Linear"] * 5 + ["Tanh", "Dropout"]
+
     def test_what_is_joined_has_the_sizes_that_the_constructor_was_given(self) -> None:
         source = """
 class Critic(nn.Module):
