@@ -499,7 +499,9 @@ def _told(name: str, usage: Usage) -> str | None:
     if usage.sizes and _COUNTED.search(name):
         words = (f"{key}=lambda: {conventional(f'{name}_size') or 64}" for key in usage.sizes)
         return f"{_NAMESPACE}({', '.join(words)})"
-    return "None" if usage.optional and conventional(name) is None else None
+    if conventional(name) is not None:
+        return None
+    return "None" if usage.optional else "''" if _PLACE.search(name) else None
 
 
 _WORD_WIDTH = re.compile(r"(\w+_)?(words?|emb|embed|embedding|vectors?)_?(dim|size|width)s?")

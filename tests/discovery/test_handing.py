@@ -355,3 +355,21 @@ def test_a_depth_that_a_layer_has_for_its_features_is_as_large_as_they_are(read:
             return self.conv(x)
     """
     assert read(source).models[0].candidates[0].constructor == "Unit(64, 64, 1)"
+
+
+def test_a_place_among_settings_is_no_number_by_which_a_file_could_be_opened(read: Read) -> None:
+    source = """
+    import os
+    import torch.nn as nn
+
+    class Net(nn.Module):
+        def __init__(self, config):
+            super().__init__()
+            self.lines = open(os.path.join(config["path"]["statistics_path"], "all.txt")).read()
+            self.fc = nn.Linear(config["hidden_size"], len(self.lines))
+
+        def forward(self, x):
+            return self.fc(x)
+    """
+    constructor = read(source).models[0].candidates[0].constructor
+    assert "path=dict(statistics_path='')" in constructor
