@@ -54,10 +54,10 @@ def test_no_name_is_listed_twice() -> None:
     assert len(names) == len(set(names))
 
 
-def test_every_value_is_a_literal_or_a_table_of_word_vectors() -> None:
-    for value in _USUAL:
-        if value != "__import__('torch').randn(1000, 64)":
-            ast.literal_eval(value)
+def test_every_value_is_a_literal_or_stands_for_an_object() -> None:
+    objects = {"__import__('torch').randn(1000, 64)", "LargestTrial()"}
+    for value in _USUAL.keys() - objects:
+        ast.literal_eval(value)
 
 
 def test_sizes_divide_each_other_so_that_attention_and_patches_fit() -> None:
