@@ -70,7 +70,9 @@ class _Sizes(ast.NodeTransformer):
                 return ast.Constant(self.size)
             case ast.Call(ast.Name("len"), [owner]) if self._is_lost(owner):
                 named = known(_last_name(owner)) or ""
-                return ast.Constant(int(named) if named.isdecimal() else self.size)
+                return ast.Constant(
+                    int(named) if named.isdecimal() and int(named) > 1 else self.size
+                )
         return cast(ast.expr, self.generic_visit(node))
 
     def _is_lost(self, owner: ast.expr) -> bool:

@@ -232,11 +232,12 @@ class TestScripts:
             sizes = [data[column].nunique() for column in columns]
             pairs = [(size, min(50, size // 2)) for size in sizes]
             words = len(data.vocab)
+            n_words = len(data.word2idx)
             print(data)
         """
         result = loaded(tmp_path, source)
         known: dict[str, object] = {"n_features": 64, "n_classes": 10, "hidden_size": 64}
-        known |= {"words": 1000, "sizes": [64, 64], "pairs": [(64, 32), (64, 32)]}
+        known |= {"words": 1000, "n_words": 1000, "sizes": [64, 64], "pairs": [(64, 32), (64, 32)]}
         assert result.journal.assumed == known
         assert vars(result.module).items() >= (known | {"width": 7}).items()
         assert not hasattr(result.module, "depth")
