@@ -7,18 +7,17 @@ import builtins
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import decode_source
 from types import CodeType
 from typing import TypeVar
 
 from gradlint.protocol.span import Span
-from gradlint.worker.attempt import tried
 from gradlint.worker.branches import constants_of_branches
 from gradlint.worker.budget import Budget, OutOfTimeError
 from gradlint.worker.failure import brief
-from gradlint.worker.lacking import with_usual_sizes
+from gradlint.worker.lost import with_usual_sizes
 from gradlint.worker.mainblock import bound_names, is_main_guard, settings_of_main
 from gradlint.worker.standin import StandIn
 from gradlint.worker.usual import usual_size
@@ -151,7 +150,9 @@ class Journal:
         sized = with_usual_sizes(value, lost, size or 64)
         if not lost or ast.dump(sized) == ast.dump(value):
             return None
-        found = tried(lambda: eval(ast.unparse(sized), self.scope)).value
+        found: object = None
+        with suppress(Exception, OutOfTimeError), Budget(STATEMENT_SECONDS).enforced():
+            found = eval(ast.unparse(sized), self.scope)
         return found if _is_of_numbers(found) else None
 
     def _note(self, statement: ast.stmt, reason: str) -> None:
