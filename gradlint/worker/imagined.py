@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import _disable_current_modes
 
+from gradlint.worker.dispatch import DispatchMode
 from gradlint.worker.shadows import Entries, Shadows, shadowed
 
 _PASSED_ON = frozenset("clone _to_copy lift_fresh".split())
@@ -84,7 +85,7 @@ class Imagination:
         return self._known.get(_storage(tensor)) or _values_of(shadowed(tensor))
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(DispatchMode):
     """Sees the operations that fill tensors, below the functions of `torch.nn.init`."""
 
     def __init__(self, known: dict[int, Values]) -> None:

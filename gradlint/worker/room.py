@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from gradlint.worker.case import SIDES, uses
+from gradlint.worker.dispatch import DispatchMode
 from gradlint.worker.facts import Facts
 from gradlint.worker.guesses import Guess
 
@@ -30,7 +30,7 @@ def doubled(guess: Guess, facts: Facts) -> Guess | None:
     return guess.sized(**{name: 2 * guess.size[name] for name in names})
 
 
-class Narrow(TorchDispatchMode):
+class Narrow(DispatchMode):
     """Counts the calls of a pass that have one place where they are made for several.
 
     These are convolutions of one pixel by more, attention to one token, and padding around one

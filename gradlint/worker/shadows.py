@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import _disable_current_modes
 
 from gradlint.worker.attempt import tried
+from gradlint.worker.dispatch import DispatchMode
 from gradlint.worker.selections import of_all
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _is_entry(tensor: object, index: object, number: object) -> bool:
     return single and hasattr(tensor, _VALUE)
 
 
-class Shadows(TorchDispatchMode):
+class Shadows(DispatchMode):
     """Computes beside `mode` what is small and does not depend on a large tensor.
 
     Schedules, position indices, masks and lengths are such tensors: constructors read numbers from
