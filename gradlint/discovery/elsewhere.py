@@ -12,6 +12,7 @@ from gradlint.discovery.bindings import Placed
 from gradlint.discovery.closing import Closed, close
 from gradlint.discovery.finishing import free, steps
 from gradlint.discovery.frameworks import is_known
+from gradlint.discovery.imports import may_mean
 from gradlint.discovery.neighbours import file_outline
 from gradlint.discovery.outline import Called, Scope
 from gradlint.discovery.parameters import (
@@ -106,8 +107,7 @@ def _calls(called: Called, name: str, file: OtherFile, reading: Reading, path: P
     found = reading.neighbourhood.find_class(qualified, other) if other else None
     if found is not None:
         return found[1].path.resolve() == path.resolve()
-    around = {path.stem, *(folder.name for folder in path.parents)}
-    return module.rpartition(".")[2] in around or (not module and bool(file.imports.stars))
+    return may_mean(module, path) or (not module and bool(file.imports.stars))
 
 
 def _closed(

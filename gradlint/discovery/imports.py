@@ -137,3 +137,8 @@ def package_of(path: Path) -> tuple[str, Path]:
         parts.append(directory.name)
         directory = directory.parent
     return ".".join(reversed(parts)), directory
+
+
+def may_mean(module: str, path: Path) -> bool:
+    """Whether a dotted name may be that of a file, by its last part: the file's or a folder's."""
+    return module.rpartition(".")[2] in {path.stem, *(folder.name for folder in path.parents)}

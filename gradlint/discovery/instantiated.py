@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
 
+from gradlint.discovery.imports import may_mean
 from gradlint.discovery.parameters import all_parameters
 from gradlint.discovery.project import scalar
 from gradlint.discovery.reading import Reading
@@ -37,13 +38,11 @@ def instantiated(reading: Reading, name: str) -> Iterator[Candidate]:
 
 def _described(text: str, name: str, reading: Reading) -> Iterator[Mapping[str, str]]:
     """The arguments beside each `_target_` of a settings file that leads to the class."""
-    path = reading.source.path
-    around = {path.stem, *(folder.name for folder in path.parents)}
     lines = [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
     for number, line in enumerate(lines):
         found = _TARGET.match(line)
         module, _, last = found[2].rpartition(".") if found else ("", "", "")
-        if found and last == name and module.rpartition(".")[2] in around:
+        if found and last == name and may_mean(module, reading.source.path):
             yield dict(_beside(lines, number, len(found[1])))
 
 
@@ -57,9 +56,8 @@ def _beside(lines: list[str], number: int, indent: int) -> Iterator[tuple[str, s
         entry = _ENTRY.fullmatch(line)
         if entry is None or len(entry[1]) != indent:
             continue
-        items = [
-            *filter(None, map(_ITEM.fullmatch, takewhile(_ITEM.fullmatch, block[place + 1 :])))
-        ]
-        values = [scalar(item[1]) for item in items] if not entry[3] else [scalar(entry[3])]
-        if values and all(value is not None for value in values):
-            yield entry[2], f"[{', '.join(map(str, values))}]" if not entry[3] else str(values[0])
+        items = takewhile(bool, map(_ITEM.fullmatch, block[place + 1 :]))
+        texts = [entry[3]] if entry[3] else [item[1] for item in items if item]
+        values = [value for value in map(scalar, texts) if value is not None]
+        if values and len(values) == len(texts):
+            yield entry[2], values[0] if entry[3] else f"[{', '.join(values)}]"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import itertools
 import math
 import sys
-import textwrap
 import time
 import traceback
 from collections.abc import Iterator
@@ -30,7 +27,13 @@ from gradlint.worker.constructors import (
     repaired,
 )
 from gradlint.worker.cpu import on_cpu
-from gradlint.worker.entries import entries, has_forward, leaves_forward_open, losses
+from gradlint.worker.entries import (
+    entries,
+    has_forward,
+    leaves_forward_open,
+    losses,
+    raised_by,
+)
 from gradlint.worker.failure import UserError, ran_out_of_memory
 from gradlint.worker.given import given_to
 from gradlint.worker.imagined import Imagination
@@ -293,12 +296,7 @@ def _is_narrowed(first: UserError | None) -> bool:
 
 def _is_left_open(error: BaseException) -> bool:
     """Whether all that the method does which raised this is to raise it."""
-    if not isinstance(error, NotImplementedError):
-        return False
-    code = _raising(error)
-    parsed = tried(lambda: ast.parse(textwrap.dedent(inspect.getsource(code))).body[0])
-    body = [part for part in getattr(parsed.value, "body", ()) if not isinstance(part, ast.Expr)]
-    return len(body) == 1 and isinstance(body[0], ast.Raise)
+    return isinstance(error, NotImplementedError) and raised_by(_raising(error)) is not None
 
 
 def _is_method(error: BaseException, owner: type) -> bool:

@@ -50,13 +50,22 @@ def _forward(model: nn.Module) -> object | None:
 
 
 def _refuses(forward: object) -> bool:
-    tree = _tree(forward)
-    body = [part for part in tree.body if not isinstance(part, ast.Expr)] if tree else []
-    match body:
-        case [ast.Raise(exc=error)] if error is not None:
+    match raised_by(forward):
+        case ast.Raise(exc=ast.expr() as error):
             return ast.unparse(error).startswith("NotImplementedError")
         case _:
             return False
+
+
+def raised_by(function: object) -> ast.Raise | None:
+    """The statement by which a function, or its code, raises where it does nothing else."""
+    tree = _tree(function)
+    body = [part for part in tree.body if not isinstance(part, ast.Expr)] if tree else []
+    match body:
+        case [ast.Raise() as only]:
+            return only
+        case _:
+            return None
 
 
 def entries(model: nn.Module) -> tuple[str, ...]:

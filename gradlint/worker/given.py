@@ -13,7 +13,6 @@ from typing import cast
 from gradlint.protocol.wire import Candidate
 from gradlint.worker.attempt import tried
 from gradlint.worker.inlining import inlined
-from gradlint.worker.recipe import namespace_of
 from gradlint.worker.sources import evaluated
 
 
@@ -27,7 +26,8 @@ def given_to(module: ModuleType, candidate: Candidate) -> Mapping[str, object]:
     call = parsed.value
     if not isinstance(call, ast.Call):
         return {}
-    callee = tried(evaluated, ast.unparse(call.func), namespace_of(module, candidate)).value
+    # the bindings stand in the text already: to evaluate them would build parts of the model again
+    callee = tried(evaluated, ast.unparse(call.func), dict(vars(module))).value
     plain = itertools.takewhile(lambda item: not isinstance(item, ast.Starred), call.args)
     values, words = list(map(_literal, plain)), _words(call)
     bound = tried(lambda: _bound(cast(Callable[..., object], callee), values, words)).value

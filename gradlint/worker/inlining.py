@@ -64,6 +64,7 @@ def _known(node: ast.expr) -> ast.expr | None:
     parts = (ast.Subscript, *_LITERAL)
     if not all(isinstance(part, parts) for part in ast.walk(node)):
         return None
-    with warnings.catch_warnings(action="ignore"):  # because `32 is not None` is one now
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # because `32 is not None` is worth a warning to Python
         outcome = tried(eval, ast.unparse(node), {})
     return ast.parse(repr(outcome.value), mode="eval").body if outcome.error is None else None
