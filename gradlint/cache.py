@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from gradlint import __version__
-from gradlint.discovery.files import FoundFile
+from gradlint.discovery.text.files import FoundFile
 from gradlint.protocol.plain import plain, typed
 from gradlint.report import Linted
 from gradlint.settings.config import Config

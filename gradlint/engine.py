@@ -15,7 +15,7 @@ from gradlint import __version__
 from gradlint.baseline import Baseline, accepting, read_baseline
 from gradlint.cache import FOLDER, Cache
 from gradlint.cells import Cells
-from gradlint.discovery.files import FoundFile, find_files, shown_path
+from gradlint.discovery.text.files import FoundFile, find_files, shown_path
 from gradlint.process.interpreter import choose_interpreter
 from gradlint.program import Program, Unreadable
 from gradlint.progress import Step, Watch

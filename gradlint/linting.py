@@ -10,10 +10,10 @@ from pathlib import Path
 
 from gradlint.cells import in_cells
 from gradlint.discovery import discover
-from gradlint.discovery.files import FoundFile
-from gradlint.discovery.lookups import Lookups
-from gradlint.discovery.optimizers import family_of
-from gradlint.discovery.trainers import family_elsewhere
+from gradlint.discovery.knowledge.optimizers import family_of
+from gradlint.discovery.text.files import FoundFile
+from gradlint.discovery.text.lookups import Lookups
+from gradlint.discovery.training.trainers import family_elsewhere
 from gradlint.discovery.wholes import Surroundings
 from gradlint.judging.evidence import Severity, Verdict
 from gradlint.judging.examine import Asked, Examined, Settings, examine

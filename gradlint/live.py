@@ -16,10 +16,10 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 from gradlint import __version__
-from gradlint.discovery.files import shown_path
-from gradlint.discovery.optimizers import family_of
-from gradlint.discovery.source import Source, parse
-from gradlint.discovery.suppressions import read_suppressions
+from gradlint.discovery.knowledge.optimizers import family_of
+from gradlint.discovery.text.files import shown_path
+from gradlint.discovery.text.source import Source, parse
+from gradlint.discovery.text.suppressions import read_suppressions
 from gradlint.judging.examine import Examined, Settings, examine
 from gradlint.loader import rules
 from gradlint.program import ModelDefinition, Suppression, Unreadable

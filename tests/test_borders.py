@@ -60,14 +60,14 @@ def test_the_poison_works(poisoned: Path) -> None:
 
 
 def test_the_poison_reaches_the_worker(poisoned: Path) -> None:
-    done = python(poisoned, "-c", "import gradlint.worker.trace")
+    done = python(poisoned, "-c", "import gradlint.worker.tracing.trace")
     assert "torch was imported where it must not be" in done.stderr
 
 
 def test_the_walk_sees_the_modules_that_matter() -> None:
     assert {
         *("gradlint.cli", "gradlint.engine", "gradlint.process.session", "gradlint.layers.graph"),
-        *("gradlint.discovery.files", "gradlint.reporters.text", "gradlint.rules.init_scale"),
+        *("gradlint.discovery.text.files", "gradlint.reporters.text", "gradlint.rules.init_scale"),
     } <= set(MODULES)
 
 
@@ -159,17 +159,19 @@ class TestContracts:
             pytest.param("engine.py", "import torch", "Only the worker imports torch", id="torch"),
             pytest.param(
                 "engine.py",
-                "import gradlint.worker.trace",
+                "import gradlint.worker.tracing.trace",
                 "Nothing imports the worker",
                 id="worker",
             ),
             pytest.param(
-                "worker/trace.py",
+                "worker/tracing/trace.py",
                 "import gradlint.layers.graph",
                 "The worker imports",
                 id="graph in it",
             ),
-            pytest.param("worker/trace.py", "import numpy", "The worker imports", id="numpy in it"),
+            pytest.param(
+                "worker/tracing/trace.py", "import numpy", "The worker imports", id="numpy in it"
+            ),
             pytest.param(
                 "protocol/span.py",
                 "import gradlint.report",

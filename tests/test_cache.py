@@ -16,7 +16,7 @@ import pytest
 from gradlint import cache as cache_module
 from gradlint import linting
 from gradlint.cache import Cache, clean
-from gradlint.discovery.files import FoundFile
+from gradlint.discovery.text.files import FoundFile
 from gradlint.engine import lint
 from gradlint.judging.evidence import Verdict
 from gradlint.progress import Step

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gradlint.discovery import discover
-from gradlint.discovery.files import FoundFile
+from gradlint.discovery.text.files import FoundFile
 from gradlint.linting import open_request
 from gradlint.program import Program
 from gradlint.settings.config import Config

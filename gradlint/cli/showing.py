@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gradlint.discovery.files import FoundFile
+    from gradlint.discovery.text.files import FoundFile
     from gradlint.program import Unreadable
     from gradlint.settings.config import Config, ModelSettings
 
@@ -20,7 +20,7 @@ _TABLES = ("per_file_ignores", "per_module_ignores", "severity")
 
 def files_text(found: tuple[FoundFile | Unreadable, ...]) -> str:
     """The paths of files, one a line, as they are found from the working directory."""
-    from gradlint.discovery.files import FoundFile
+    from gradlint.discovery.text.files import FoundFile
 
     paths = (os.path.relpath(file.path) for file in found if isinstance(file, FoundFile))
     return "".join(f"{path}\n" for path in paths)

@@ -6,11 +6,11 @@ import ast
 from dataclasses import replace
 from pathlib import Path
 
-from gradlint.discovery.lookups import Lookups
-from gradlint.discovery.notebooks import needed_text
-from gradlint.discovery.prefilter import may_train
-from gradlint.discovery.source import Source, parse, read, syntax_error
-from gradlint.discovery.suppressions import read_suppressions
+from gradlint.discovery.text.lookups import Lookups
+from gradlint.discovery.text.notebooks import needed_text
+from gradlint.discovery.text.prefilter import may_train
+from gradlint.discovery.text.source import Source, parse, read, syntax_error
+from gradlint.discovery.text.suppressions import read_suppressions
 from gradlint.program import Program, Unreadable
 from gradlint.protocol.span import Span
 
@@ -80,10 +80,10 @@ def _without_models(source: Source) -> Program | Unreadable:
 
 def _read(source: Source, tree: ast.Module, root: Path, lookups: Lookups) -> Program:
     # Because most files of most projects hold no model, and a run over those alone starts sooner.
-    from gradlint.discovery.loops import read_loops
-    from gradlint.discovery.losses import read_losses
-    from gradlint.discovery.models import read_models
-    from gradlint.discovery.reading import read_outline
+    from gradlint.discovery.construction.models import read_models
+    from gradlint.discovery.project.reading import read_outline
+    from gradlint.discovery.training.loops import read_loops
+    from gradlint.discovery.training.losses import read_losses
 
     reading = read_outline(source, tree, root, lookups)
     models = read_models(reading)

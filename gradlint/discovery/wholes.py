@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gradlint.discovery.imports import package_of
-from gradlint.discovery.lookups import Lookups
-from gradlint.discovery.outline import Scope
-from gradlint.discovery.project import Project
+from gradlint.discovery.project.evidence import Project
+from gradlint.discovery.text.imports import package_of
+from gradlint.discovery.text.lookups import Lookups
+from gradlint.discovery.text.outline import Scope
 from gradlint.program import ModelDefinition, Program
 from gradlint.protocol.wire import BuiltFrom, Whole
 

@@ -8,7 +8,7 @@ from enum import Enum
 class Quantity(str, Enum):
     """A measurable property of a live model; the value is its name in reports and its file name.
 
-    How each is computed stands in `gradlint/worker/quantities/`, one file for each member.
+    How each is computed stands in `gradlint/worker/probing/quantities/`, one file for each member.
     """
 
     GRADIENT_DECADES = "gradient-decades"
@@ -55,7 +55,7 @@ class Quantity(str, Enum):
 
     @property
     def module(self) -> str:
-        """The name of the file in `worker/quantities/` that measures this quantity."""
+        """The name of the file in `worker/probing/quantities/` that measures this quantity."""
         return self.value.replace("-", "_")
 
 

@@ -47,12 +47,12 @@ from gradlint.protocol.wire import (
     decode,
     encode,
 )
-from gradlint.worker.dependencies import Dependencies
-from gradlint.worker.failure import brief, chain, describe
-from gradlint.worker.limits import adopt_orphans, confine, die_with_parent, seed_generators
-from gradlint.worker.load import Loaded, load
-from gradlint.worker.standin import StandIn
-from gradlint.worker.toplevel import late
+from gradlint.worker.loading.dependencies import Dependencies
+from gradlint.worker.loading.load import Loaded, load
+from gradlint.worker.loading.standin import StandIn
+from gradlint.worker.loading.toplevel import late
+from gradlint.worker.running.failure import brief, chain, describe
+from gradlint.worker.running.limits import adopt_orphans, confine, die_with_parent, seed_generators
 
 OLDEST_TORCH = (2, 4)
 

@@ -23,10 +23,10 @@ from gradlint.protocol.wire import (
     TraceModel,
     UserFailure,
 )
-from gradlint.worker.attempt import tried
-from gradlint.worker.failure import describe
+from gradlint.worker.building.sources import Arguments
+from gradlint.worker.running.attempt import tried
+from gradlint.worker.running.failure import describe
 from gradlint.worker.service import FileService
-from gradlint.worker.sources import Arguments
 
 CANDIDATE = Candidate(BuiltFrom.CALLER, "make()", ("*arguments()", "**keywords()"))
 """How the model is built out of the names that `LiveSession` offers."""

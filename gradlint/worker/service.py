@@ -24,18 +24,18 @@ from gradlint.protocol.wire import (
     Traced,
     TraceModel,
 )
-from gradlint.worker.attempt import released, tried
-from gradlint.worker.build import build
-from gradlint.worker.construction import watch_construction
-from gradlint.worker.describe import Newborn, edges_of, nodes_of
-from gradlint.worker.failure import UserError, ran_out_of_memory
-from gradlint.worker.forward import run, seed_everything
-from gradlint.worker.inlining import inlined
-from gradlint.worker.lines import Source
-from gradlint.worker.parts import Parts
-from gradlint.worker.probe import probe
-from gradlint.worker.recipe import Built
-from gradlint.worker.sources import evaluated
+from gradlint.worker.building.build import build
+from gradlint.worker.building.inlining import inlined
+from gradlint.worker.building.parts import Parts
+from gradlint.worker.building.recipe import Built
+from gradlint.worker.building.sources import evaluated
+from gradlint.worker.probing.probe import probe
+from gradlint.worker.running.attempt import released, tried
+from gradlint.worker.running.failure import UserError, ran_out_of_memory
+from gradlint.worker.tracing.construction import watch_construction
+from gradlint.worker.tracing.describe import Newborn, edges_of, nodes_of
+from gradlint.worker.tracing.forward import run, seed_everything
+from gradlint.worker.tracing.lines import Source
 
 T = TypeVar("T")
 

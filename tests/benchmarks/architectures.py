@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gradlint.worker.forward import Built
-from gradlint.worker.guesses import Guess
-from gradlint.worker.inputs import Search
-from gradlint.worker.widths import narrower
+from gradlint.worker.building.widths import narrower
+from gradlint.worker.inputs.guesses import Guess
+from gradlint.worker.inputs.search import Search
+from gradlint.worker.tracing.forward import Built
 from tests.theory.measured import Network, network
 
 TIMM = (

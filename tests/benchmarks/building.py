@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gradlint.discovery import discover
-from gradlint.discovery.files import FoundFile
+from gradlint.discovery.text.files import FoundFile
 from gradlint.linting import open_request
 from gradlint.process.session import Session
 from gradlint.process.worker import Worker

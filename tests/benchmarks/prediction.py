@@ -42,8 +42,8 @@ from torch import nn
 
 from gradlint.layers.graph import LayerGraph
 from gradlint.theory import predict
-from gradlint.worker.attempt import tried
-from gradlint.worker.forward import Built
+from gradlint.worker.running.attempt import tried
+from gradlint.worker.tracing.forward import Built
 from tests.benchmarks.architectures import architectures, drawn
 from tests.theory.measured import Network, decades, imagined, network, traced
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradlint import __version__
-from gradlint.discovery.files import find_files
+from gradlint.discovery.text.files import find_files
 from gradlint.judging.examine import Asked, Examined
 from gradlint.linting import Linter
 from gradlint.process.session import Lost

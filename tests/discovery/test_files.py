@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gradlint.discovery.files import FoundFile, find_files
+from gradlint.discovery.text.files import FoundFile, find_files
 from gradlint.program import Unreadable
 
 

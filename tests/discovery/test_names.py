@@ -7,7 +7,7 @@ import ast
 import pytest
 from torch import nn
 
-from gradlint.discovery.names import _CLASSES, _USUAL, REQUIRED, conventional
+from gradlint.discovery.knowledge.names import _CLASSES, _USUAL, REQUIRED, conventional
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from gradlint.cells import in_cells
 from gradlint.discovery import discover
-from gradlint.discovery.files import find_files
+from gradlint.discovery.text.files import find_files
 from gradlint.engine import layer_graphs, lint
 from gradlint.program import Program, Unreadable
 from gradlint.protocol.span import Span

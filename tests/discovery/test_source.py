@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gradlint.discovery import discover
-from gradlint.discovery.source import LARGEST
+from gradlint.discovery.text.source import LARGEST
 from gradlint.program import Program, Unreadable
 
 _MODEL = b"import torch\n"
@@ -170,7 +170,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_importing_discovery_imports_neither_torch_nor_libcst_nor_pathspec() -> None:
     code = (
-        "import sys, gradlint.discovery, gradlint.discovery.files;"
+        "import sys, gradlint.discovery, gradlint.discovery.text.files;"
         "print(sorted({'torch', 'libcst', 'pathspec', 'networkx', 'click'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gradlint.discovery.lookups import Lookups
-from gradlint.discovery.trainers import family_elsewhere
+from gradlint.discovery.text.lookups import Lookups
+from gradlint.discovery.training.trainers import family_elsewhere
 from gradlint.protocol.training import OptimizerFamily
 
 TRAIN = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gradlint.discovery.lookups import Lookups
+from gradlint.discovery.text.lookups import Lookups
 from gradlint.discovery.wholes import Surroundings
 from gradlint.protocol.wire import Whole
 from tests.discovery.conftest import Read

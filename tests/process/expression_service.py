@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from gradlint.protocol.wire import OpenFile, Probed, ProbeModel, Traced, TraceModel
-from gradlint.worker.failure import UserError
+from gradlint.worker.running.failure import UserError
 
 
 class FileService:

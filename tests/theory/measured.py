@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from gradlint.layers.graph import LayerGraph
-from gradlint.worker.construction import watch_construction
-from gradlint.worker.describe import Newborn, edges_of, nodes_of
-from gradlint.worker.forward import Built, forward, gradients, run, seed_everything
-from gradlint.worker.imagined import Imagination
-from gradlint.worker.lines import Source
-from gradlint.worker.recording import Forward
+from gradlint.worker.running.imagined import Imagination
+from gradlint.worker.tracing.construction import watch_construction
+from gradlint.worker.tracing.describe import Newborn, edges_of, nodes_of
+from gradlint.worker.tracing.forward import Built, forward, gradients, run, seed_everything
+from gradlint.worker.tracing.lines import Source
+from gradlint.worker.tracing.recording import Forward
 
 Inputs = Callable[[], tuple[object, ...]]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from torch import nn
 
 from gradlint.layers.graph import LayerGraph
-from gradlint.worker.construction import watch_construction
-from gradlint.worker.describe import Newborn, edges_of, nodes_of
-from gradlint.worker.forward import run, seed_everything
-from gradlint.worker.lines import Source
-from gradlint.worker.quantities import Example
-from gradlint.worker.recording import Forward
+from gradlint.worker.probing.quantities import Example
+from gradlint.worker.tracing.construction import watch_construction
+from gradlint.worker.tracing.describe import Newborn, edges_of, nodes_of
+from gradlint.worker.tracing.forward import run, seed_everything
+from gradlint.worker.tracing.lines import Source
+from gradlint.worker.tracing.recording import Forward
 
 
 def traced(

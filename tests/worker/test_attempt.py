@@ -5,7 +5,7 @@ import weakref
 import torch
 from torch import nn
 
-from gradlint.worker.attempt import Failure, released, watched
+from gradlint.worker.running.attempt import Failure, released, watched
 
 
 class Refusing(nn.Module):

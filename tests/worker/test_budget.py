@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gradlint.worker.budget import Budget, OutOfTimeError
+from gradlint.worker.running.budget import Budget, OutOfTimeError
 
 # Because what interrupts a destructor is lost, which Python only warns of.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

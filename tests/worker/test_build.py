@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
-from gradlint.worker.build import build
-from gradlint.worker.construction import watch_construction
-from gradlint.worker.cpu import on_cpu
-from gradlint.worker.failure import UserError
-from gradlint.worker.lines import Source
-from gradlint.worker.size import TooLargeError, limited
-from gradlint.worker.widths import narrower, with_heads
+from gradlint.worker.building.build import build
+from gradlint.worker.building.widths import narrower, with_heads
+from gradlint.worker.running.cpu import on_cpu
+from gradlint.worker.running.failure import UserError
+from gradlint.worker.running.size import TooLargeError, limited
+from gradlint.worker.tracing.construction import watch_construction
+from gradlint.worker.tracing.lines import Source
 from tests.worker.models import module_of, request
 
 LINEAR = """
@@ -70,7 +70,7 @@ class TestCandidates:
         assert "cannot be multiplied" in str(caught.value.error)
 
     def test_a_pass_that_takes_too_long_is_imagined(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("gradlint.worker.build._PATIENCE", 0.2)
+        monkeypatch.setattr("gradlint.worker.building.trial._PATIENCE", 0.2)
         slow = "while x.untyped_storage().device.type == 'cpu': x = x + 0\n            return self"
         source = LINEAR.replace("return self", slow)
         built = build(module_of(source), replace(request("Net()"), seconds=60.0))
@@ -750,7 +750,7 @@ class TestSize:
     def test_a_model_that_does_not_run_when_it_is_narrower_is_run_as_it_is(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("gradlint.worker.build._HANDY", 200_000)
+        monkeypatch.setattr("gradlint.worker.building.build._HANDY", 200_000)
         source = """
             class Config:
                 def __init__(self, hidden_size=768):

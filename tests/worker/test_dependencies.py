@@ -14,7 +14,7 @@ from tests.command import ROOT
 LISTEN = """
 import sys
 from gradlint.protocol.wire import OpenFile
-from gradlint.worker.dependencies import Dependencies
+from gradlint.worker.loading.dependencies import Dependencies
 root = sys.argv[1]
 dependencies = Dependencies(OpenFile(root + "/models/net.py", "net.py", root, "", (), 0))
 sys.path.insert(0, root)

@@ -8,9 +8,9 @@ import pytest
 from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
-from gradlint.worker.build import build
-from gradlint.worker.entries import entries
-from gradlint.worker.failure import UserError
+from gradlint.worker.building.build import build
+from gradlint.worker.building.entries import entries
+from gradlint.worker.running.failure import UserError
 from tests.worker.models import module_of, request
 
 AGENT = """

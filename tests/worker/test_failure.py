@@ -10,7 +10,7 @@ import pytest
 
 from gradlint.protocol.span import Span
 from gradlint.protocol.wire import OpenFile
-from gradlint.worker.failure import LONGEST_MESSAGE, UserError, brief, clean, describe
+from gradlint.worker.running.failure import LONGEST_MESSAGE, UserError, brief, clean, describe
 
 Raised = Callable[[str], tuple[BaseException, OpenFile]]
 

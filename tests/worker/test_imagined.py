@@ -16,7 +16,7 @@ from gradlint.engine import lint
 from gradlint.judging.evidence import Severity, Verdict
 from gradlint.report import ModelStatus
 from gradlint.settings.config import Config
-from gradlint.worker.imagined import Imagination
+from gradlint.worker.running.imagined import Imagination
 
 
 def scaled() -> nn.Module:

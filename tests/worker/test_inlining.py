@@ -3,7 +3,7 @@
 import pytest
 
 from gradlint.protocol.wire import BuiltFrom, Candidate
-from gradlint.worker.inlining import inlined
+from gradlint.worker.building.inlining import inlined
 
 WRITTEN = {
     "a variable becomes its value": ("Net(width)", [("width", "48")], "Net(48)"),

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.worker.build import build
-from gradlint.worker.facts import Facts
-from gradlint.worker.failure import UserError
-from gradlint.worker.forwards import Forward
-from gradlint.worker.guesses import argument_for
-from gradlint.worker.inputs import Search
-from gradlint.worker.outputs import tensors_of
-from gradlint.worker.specs import Filled, described
+from gradlint.worker.building.build import build
+from gradlint.worker.inputs.facts import Facts
+from gradlint.worker.inputs.forwards import Forward
+from gradlint.worker.inputs.guesses import argument_for
+from gradlint.worker.inputs.search import Search
+from gradlint.worker.inputs.specs import Filled, described
+from gradlint.worker.running.failure import UserError
+from gradlint.worker.running.outputs import tensors_of
 from tests.worker.models import module_of, request
 
 

@@ -11,10 +11,11 @@ from torch import nn
 from gradlint.protocol.claim import Bound, Claim
 from gradlint.protocol.quantity import Quantity
 from gradlint.protocol.training import OptimizerFamily, Training
-from gradlint.worker.learning import learning
-from gradlint.worker.lesson import Lesson
-from gradlint.worker.quantities import Example, measure
-from gradlint.worker.run import Run, UnmeasurableError
+from gradlint.worker.probing.learning import learning
+from gradlint.worker.probing.lesson import Lesson
+from gradlint.worker.probing.quantities import Example, measure
+from gradlint.worker.probing.run import Run
+from gradlint.worker.running.failure import UnmeasurableError
 
 STEPS = 5
 UNLEARNED = Claim(Quantity.UNLEARNED_SHARE, "loss()", Bound(at_most=0.6), steps=STEPS, batch=16)

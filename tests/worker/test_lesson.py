@@ -13,10 +13,11 @@ from torch import nn
 from gradlint.protocol.claim import Bound, Claim
 from gradlint.protocol.quantity import Quantity
 from gradlint.protocol.training import Training
-from gradlint.worker.lesson import Lesson
-from gradlint.worker.quantities import Example, measure
-from gradlint.worker.rehearsal import Rehearsal
-from gradlint.worker.run import Run, UnmeasurableError
+from gradlint.worker.probing.lesson import Lesson
+from gradlint.worker.probing.quantities import Example, measure
+from gradlint.worker.probing.rehearsal import Rehearsal
+from gradlint.worker.probing.run import Run
+from gradlint.worker.running.failure import UnmeasurableError
 
 ADAM = Training(optimizer="Adam", learning_rate=3e-3, loss="cross_entropy")
 

@@ -16,9 +16,9 @@ import torch
 
 from gradlint.protocol.span import Span
 from gradlint.protocol.wire import OpenFile
-from gradlint.worker import toplevel
-from gradlint.worker.failure import MissingPackageError, describe
-from gradlint.worker.load import Loaded, load
+from gradlint.worker.loading import toplevel
+from gradlint.worker.loading.load import Loaded, load
+from gradlint.worker.running.failure import MissingPackageError, describe
 
 
 @pytest.fixture(autouse=True)

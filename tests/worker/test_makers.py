@@ -8,9 +8,10 @@ from types import ModuleType
 import pytest
 
 from gradlint.protocol.wire import TraceModel
-from gradlint.worker.build import NoParametersError, build
-from gradlint.worker.failure import UserError
-from gradlint.worker.makers import may_train
+from gradlint.worker.building.build import build
+from gradlint.worker.building.makers import may_train
+from gradlint.worker.building.unrunnable import NoParametersError
+from gradlint.worker.running.failure import UserError
 from tests.worker.models import module_of
 
 _RESIZE = """

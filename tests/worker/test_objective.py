@@ -12,10 +12,11 @@ from gradlint.protocol.claim import Bound, Claim
 from gradlint.protocol.quantity import Quantity
 from gradlint.protocol.remedy import Bypass, Remedy, ReplaceLoss
 from gradlint.protocol.training import LOSS_FUNCTIONS, Objective
-from gradlint.worker.objective import fed_by, value_of
-from gradlint.worker.quantities import Example, measure
-from gradlint.worker.remedy import apply
-from gradlint.worker.run import Run, UnmeasurableError
+from gradlint.worker.probing.objective import fed_by, value_of
+from gradlint.worker.probing.quantities import Example, measure
+from gradlint.worker.probing.remedy import apply
+from gradlint.worker.probing.run import Run
+from gradlint.worker.running.failure import UnmeasurableError
 
 
 @pytest.mark.parametrize("function", sorted(LOSS_FUNCTIONS))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.worker.offline import unfetched, without_weights
+from gradlint.worker.running.offline import unfetched, without_weights
 
 
 def _waiting(model: nn.Module) -> set[str]:

@@ -8,8 +8,8 @@ import torch
 from torch import distributions
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from gradlint.worker.failure import UserError
-from gradlint.worker.outputs import loss_of, tensors_of
+from gradlint.worker.running.failure import UserError
+from gradlint.worker.running.outputs import loss_of, tensors_of
 
 
 def leaf(*shape: int) -> torch.Tensor:

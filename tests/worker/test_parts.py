@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel, Whole
-from gradlint.worker.build import build
-from gradlint.worker.parts import Parts
-from gradlint.worker.written import NotWrittenError, Writer
+from gradlint.worker.building.build import build
+from gradlint.worker.building.parts import Parts
+from gradlint.worker.building.written import NotWrittenError, Writer
 from tests.worker.models import module_of
 
 PYRAMID = """

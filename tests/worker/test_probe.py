@@ -11,10 +11,10 @@ from gradlint.protocol.claim import Bound, Claim
 from gradlint.protocol.quantity import Quantity
 from gradlint.protocol.training import Training
 from gradlint.protocol.wire import ProbeModel
-from gradlint.worker import probe as probing
-from gradlint.worker.probe import probe
-from gradlint.worker.quantities import Example
-from gradlint.worker.run import Run
+from gradlint.worker.probing import probe as probing
+from gradlint.worker.probing.probe import probe
+from gradlint.worker.probing.quantities import Example
+from gradlint.worker.probing.run import Run
 
 
 def network() -> nn.Module:

@@ -13,14 +13,14 @@ from torch import nn
 from gradlint.protocol.claim import Bound, Claim
 from gradlint.protocol.quantity import Quantity
 from gradlint.protocol.training import Training
-from gradlint.worker.outputs import loss_of
-from gradlint.worker.quantities import Example, measure
-from gradlint.worker.run import Run
+from gradlint.worker.probing.quantities import Example, measure
+from gradlint.worker.probing.run import Run
+from gradlint.worker.running.outputs import loss_of
 
 
 @pytest.mark.parametrize("quantity", list(Quantity), ids=lambda quantity: quantity.value)
 def test_the_example_in_the_docstring_of_each_quantity_holds(quantity: Quantity) -> None:
-    module = importlib.import_module(f"gradlint.worker.quantities.{quantity.module}")
+    module = importlib.import_module(f"gradlint.worker.probing.quantities.{quantity.module}")
     result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0

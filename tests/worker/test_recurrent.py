@@ -22,10 +22,10 @@ from gradlint.protocol.remedy import (
 )
 from gradlint.protocol.training import Training
 from gradlint.protocol.wire import ProbeModel
-from gradlint.worker.probe import probe
-from gradlint.worker.quantities import Example
-from gradlint.worker.remedy import Weights, apply
-from gradlint.worker.run import UnmeasurableError
+from gradlint.worker.probing.probe import probe
+from gradlint.worker.probing.quantities import Example
+from gradlint.worker.probing.remedy import Weights, apply
+from gradlint.worker.running.failure import UnmeasurableError
 
 
 def remedied(model: nn.Module, *actions: Action, weights: Weights | None = None) -> nn.Module:

@@ -6,9 +6,10 @@ import pytest
 from torch import nn
 
 from gradlint.protocol.training import Training
-from gradlint.worker import rehearsal
-from gradlint.worker.quantities import Example
-from gradlint.worker.run import Run, UnmeasurableError
+from gradlint.worker.probing import rehearsal
+from gradlint.worker.probing.quantities import Example
+from gradlint.worker.probing.run import Run
+from gradlint.worker.running.failure import UnmeasurableError
 
 
 def test_training_that_takes_too_long_has_no_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,10 @@ from gradlint.protocol.remedy import (
 )
 from gradlint.protocol.training import Training
 from gradlint.protocol.wire import ProbeModel
-from gradlint.worker.probe import probe
-from gradlint.worker.quantities import Example
-from gradlint.worker.recurrent import REPLACEMENT
-from gradlint.worker.remedy import apply
+from gradlint.worker.probing.probe import probe
+from gradlint.worker.probing.quantities import Example
+from gradlint.worker.probing.recurrent import REPLACEMENT
+from gradlint.worker.probing.remedy import apply
 
 DEPTH = 10
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.worker.inputs import Search
-from gradlint.worker.room import Narrow
-from gradlint.worker.specs import described
+from gradlint.worker.inputs.room import Narrow
+from gradlint.worker.inputs.search import Search
+from gradlint.worker.inputs.specs import described
 
 
 class Halving(nn.Module):

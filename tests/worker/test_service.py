@@ -4,7 +4,7 @@ import pytest
 
 from gradlint.protocol.nodes import Parameter
 from gradlint.protocol.wire import BuiltFrom, OpenFile
-from gradlint.worker.failure import UserError
+from gradlint.worker.running.failure import UserError
 from gradlint.worker.service import FileService
 from tests.worker.models import module_of, request
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.worker.forward import gradients
+from gradlint.worker.tracing.forward import gradients
 from tests.worker.live import of_chain, traced
 
 SOURCE = """\

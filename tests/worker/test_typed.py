@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from gradlint.worker.passing import PassThrough
-from gradlint.worker.typed import annotations_of, of_argument, of_type, options_of
+from gradlint.worker.building.typed import annotations_of, of_argument, of_type, options_of
+from gradlint.worker.inputs.passing import PassThrough
 
 Edge = tuple[str, str, str]
 Metadata = tuple[list[str], list[Edge]]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradlint.worker.usual import usual
+from gradlint.worker.loading.usual import usual
 
 NAMES = {
     "a momentum": ("batch_norm_momentum", "0.1"),

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from gradlint.worker.imagined import Imagination
-from gradlint.worker.wording import worded
+from gradlint.worker.running.imagined import Imagination
+from gradlint.worker.running.wording import worded
 
 DISAGREEING: dict[str, Callable[[], torch.Tensor]] = {
     "a product": lambda: torch.zeros(2, 3) @ torch.zeros(4, 5),

@@ -1,0 +1,1 @@
+"""How each model of a file can be constructed."""

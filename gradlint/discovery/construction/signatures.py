@@ -1,0 +1,533 @@
+"""How a class can be constructed by its signature: defaults, annotations, usual names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+
+from gradlint.discovery.construction.annotations import (
+    by_type,
+    is_text,
+    last_resort,
+    plain,
+    shaped,
+    takes_class,
+)
+from gradlint.discovery.construction.configurations import CONFIGURATION, Configurations
+from gradlint.discovery.construction.handing import parts_handed
+from gradlint.discovery.construction.holding import held, holders
+from gradlint.discovery.construction.keeping import Keeping, Parts
+from gradlint.discovery.construction.parameters import (
+    Parameter,
+    all_parameters,
+    hands_on,
+    required_parameters,
+    without_defaults,
+)
+from gradlint.discovery.construction.usage import Usage, usages
+from gradlint.discovery.knowledge.names import REQUIRED, conventional, conventional_class
+from gradlint.discovery.project.neighbours import ClassOutline, ModuleOutline
+from gradlint.discovery.project.reading import Reading
+from gradlint.discovery.text.expressions import walk
+from gradlint.discovery.text.outline import Scope
+
+_COLOURS = "3"
+_FEW = "2"
+"""How many layers or blocks there usually are."""
+_KERNEL = re.compile(r"kernel|k_?size|filter")
+_INNER = re.compile(
+    "Norm|Block|Bottleneck|Layer|Attention|Attn|Unit|Cell|Residual|Head|Decoder|Fusion|Neck"
+)
+"""Classes of this name take what other layers made, whose channels are no colours."""
+_OF_FEATURES = frozenset(
+    "in_features hidden_features input_size hidden_size embedding_dim embed_dim d_model".split()
+)
+"""What layers that see no images call their sizes, none of which is a number of colours."""
+_PLACE = re.compile(r"(path|file|filename|dir|folder|url)$")  # because a number opens any file
+_BLOCK = re.compile(r"block(s|_(type|class|cls|fn|func|layer))?\d*$")
+_DEPTH = re.compile(r"depths?|(n|num)?_?(\w+_)?(layers?|blocks?|stages?|cells?|stacks?)")
+_DEEPEST = 3
+"""Models in models that a constructor is given: Seq2Seq(encoder, decoder) is 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Construction:
+    """A way to construct a class; `guessed` is true where usual names gave values."""
+
+    text: str
+    guessed: bool
+
+
+def constructions(reading: Reading, name: str, depth: int = 0) -> Iterator[Construction]:
+    """The ways to construct a model class, best first; none where a parameter says nothing."""
+    required = required_parameters(reading, name)
+    if required is None:
+        yield Construction(f"{name}()", guessed=False)
+        return
+    if not required:
+        yield Construction(f"{name}()", guessed=False)
+        return
+    filling = Filling(reading, name, depth)
+    only_configured = all(filling.is_configuration(parameter) for parameter in required)
+    values = [filling.value(parameter) for parameter in required]
+    if all(value is not None for value in values):
+        yield Construction(_written(name, required, values), guessed=not only_configured)
+    namespaces = [filling.namespace(parameter) for parameter in required]
+    if any(map(filling.is_configuration, required)) and any(namespaces):
+        # Because a configuration class may need more than is at hand: files, a command line.
+        mixed = [inner or value for inner, value in zip(namespaces, values, strict=True)]
+        if all(value is not None for value in mixed):
+            yield Construction(_written(name, required, mixed), guessed=True)
+
+
+def _written(name: str, parameters: list[Parameter], values: list[str | None]) -> str:
+    texts = [
+        f"{parameter.name}={value}" if parameter.keyword_only else str(value)
+        for parameter, value in zip(parameters, values, strict=True)
+    ]
+    return f"{name}({', '.join(texts)})"
+
+
+def _count(name: str, texts: list[str]) -> int:
+    """How often a class of this name is built in some sources."""
+    pattern = re.compile(rf"(?<!class )\b{name}\(")
+    return sum(len(pattern.findall(text)) for text in texts)
+
+
+def torch_nn(reading: Reading) -> str:
+    """How `torch.nn` is written in the namespace of the file."""
+    imports = reading.imports
+    if nn := imports.alias("torch.nn"):
+        return nn
+    torch = imports.alias("torch")
+    return f"{torch}.nn" if torch else "__import__('torch').nn"
+
+
+class Filling:
+    """Values for the parameters of one constructor."""
+
+    def __init__(self, reading: Reading, name: str, depth: int) -> None:
+        self.reading = reading
+        self.name = name
+        self.depth = depth
+        outlined = reading.lineages[name].constructor
+        scope = reading.model_classes.get(outlined.name) if outlined else None
+        init = scope.method("__init__") if scope else None
+        self.scope = scope
+        self.configurations = Configurations(reading, name, visible=scope is not None)
+        body = init.function.body if init and init.function else []
+        self.usages = usages(body, reading.imports)
+        self._known: dict[str, Parts] = {}
+        for parameter in all_parameters(reading, name):
+            if scope is not None and (length := Keeping.of(scope, parameter.name).length):
+                usage = self.usages.setdefault(parameter.name, Usage())
+                usage.listed, usage.longest = True, max(usage.longest, length)
+
+    def is_configuration(self, parameter: Parameter) -> bool:
+        """Whether the parameter takes an object of a configuration class that is in sight."""
+        return self.configurations.of(parameter) is not None
+
+    def lacking(self, known: Container[str]) -> dict[str, str] | None:
+        """Values for the parameters that must be given and are not known; None if one has none."""
+        values = {
+            parameter.name: self.value(parameter)
+            for parameter in all_parameters(self.reading, self.name)
+            if not parameter.optional and parameter.name not in known
+        }
+        found = {name: value for name, value in values.items() if value is not None}
+        return found if len(found) == len(values) else None
+
+    def value(self, parameter: Parameter) -> str | None:
+        """An expression for a parameter, None where nothing about it says enough."""
+        usage = self.usages.get(parameter.name, Usage())
+        annotation = plain(parameter.annotation)
+        return (
+            by_type(annotation)
+            or self.configurations.of(parameter)
+            or self._annotated_part(annotation)
+            or self._option(parameter, usage)
+            or self._key(parameter)
+            or self._class(parameter, usage, annotation)
+            or self._part(parameter)
+            or self._layer(parameter)
+            or self._having_parts(parameter)
+            or self._wrapped(parameter)
+            or self.namespace(parameter, _SETTINGS)
+            or self._depth(parameter, usage)
+            or self._by_name(parameter, usage, annotation)
+            or self.namespace(parameter)
+            or ("None" if usage.optional or self._read_of(parameter).usage.optional else None)
+            or last_resort(annotation)
+            or self._by_use(parameter, usage)
+        )
+
+    def _option(self, parameter: Parameter, usage: Usage) -> str | None:
+        if usage.options:
+            return repr(usage.options[0])
+        return self._vectors(usage) if usage.vectors else None
+
+    def _key(self, parameter: Parameter) -> str | None:
+        """The first key of a table of the file in which the constructor looks the parameter up."""
+        init = self.scope.method("__init__") if self.scope else None
+        for node in walk(init.node) if init else ():
+            match node:
+                case ast.Subscript(ast.Name(id=table), ast.Name(id=key)) if key == parameter.name:
+                    bound = self.reading.outline.module.bindings.get(table, [])
+                    match bound[-1].value if bound else None:
+                        case ast.Dict(keys=[ast.Constant(value=str() | int() as first), *_]):
+                            return repr(first)
+        return None
+
+    def _depth(self, parameter: Parameter, usage: Usage) -> str | None:
+        """How many layers the model has, where the project or the constructor's arithmetic says so.
+
+        Because that decides its gradients, whereas a width may be any.
+        """
+        if not _DEPTH.fullmatch(parameter.name.lower()):
+            return None
+        told = self.reading.project.value(parameter.name) or ""
+        lists = (conventional(parameter.name) or "").startswith("[")
+        if re.fullmatch(r"\[[\d, ]+\]" if lists else r"[1-9]\d*", told):
+            return told
+        return str(usage.parted) if usage.parted else None
+
+    def _by_name(
+        self, parameter: Parameter, usage: Usage, annotation: ast.expr | None
+    ) -> str | None:
+        by_role = next((value for role in usage.roles if (value := conventional(role))), None)
+        # Because a single letter says less than where it goes: `H` is a height or a hidden size.
+        usual = by_role if len(parameter.name) == 1 and by_role else conventional(parameter.name)
+        if usual is None and usage.counted:
+            usual = "2"
+        if usual == _FEW and by_role and not usage.counted:
+            usual = by_role  # because a `depth` may be one of features, too
+        usual = usual or by_role
+        if usual and usual.startswith("'") and by_role:
+            usual = by_role
+        channels = usual == _COLOURS and not _KERNEL.search(parameter.name)
+        features = not _OF_FEATURES.isdisjoint(usage.roles)
+        if channels and (features or _INNER.search(self.name) or self._takes_graph()):
+            usual = "64"
+        return shaped(usual, usage, annotation) if usual else None
+
+    def _takes_graph(self) -> bool:
+        """Whether the class runs on the edges of a graph, whose nodes have features, no colours."""
+        forward = self.scope.method("forward") if self.scope else None
+        arguments = forward.function.args.args if forward and forward.function else []
+        names = [item.arg for item in arguments]
+        # because what adds up the nodes of each graph is told where these begin
+        return "ptr" in names or any("edge" in name or "adj" in name for name in names)
+
+    def _class(self, parameter: Parameter, usage: Usage, annotation: ast.expr | None) -> str | None:
+        """A class or module for a parameter that takes one."""
+        nn = torch_nn(self.reading)
+        counts = usage.roles or usage.counted
+        takes = usage.called or (takes_class(annotation) and not counts)
+        if takes and _BLOCK.search(parameter.name.lower()):
+            return self._block()
+        usual = None if counts else conventional_class(parameter.name)
+        if usual and is_text(annotation):
+            return repr(usual.lower()) if usual in ("GELU", "ReLU") else None
+        if usual and (usage.called or re.search("_(layer|fn|func)$", parameter.name)):
+            return f"{nn}.{usual}"
+        if usual and annotation is None and not usage.options:
+            return f"{nn}.{usual}()" if "norm" not in parameter.name else None
+        named = self.reading.imports.qualified(annotation) if annotation is not None else ""
+        return self._stand_in(parameter) if named == "torch.nn.Module" else None
+
+    def _block(self) -> str | None:
+        """The first class of the file that looks like a residual block."""
+        for name in self.reading.model_classes:
+            last = name.split(".")[-1]
+            if name == self.name or not re.search("Block|Bottleneck|Layer|Unit|Cell", last):
+                continue
+            if len(required_parameters(self.reading, name) or ()) >= 2:
+                return name
+        return None
+
+    def _part(self, parameter: Parameter) -> str | None:
+        """An instance of the model class of this file that the parameter is named after."""
+        if conventional(parameter.name) and not self._is_run(parameter):
+            return (
+                None  # because a `scale` that is not called is a number, be there a class `Scale`
+            )
+        wanted = parameter.name.replace("_", "").lower()
+        for name in self.reading.model_classes:
+            if name.lower() == wanted and name != self.name and self.depth < _DEEPEST:
+                built = next(constructions(self.reading, name, self.depth + 1), None)
+                return built.text if built else None
+        return None
+
+    def _layer(self, parameter: Parameter) -> str | None:
+        """A layer of torch for a parameter whose weight or sizes the class reads."""
+        if self.scope is None or CONFIGURATION.fullmatch(parameter.name):
+            return None
+        parts = Keeping.of(self.scope, parameter.name).parts()
+        if parts.as_mapping:
+            return None
+        kinds = (kind for kind, read in _READ_OF_LAYERS.items() if read & parts.inner.keys())
+        kind = next(kinds, None)
+        sizes = ", ".join(str(conventional(name)) for name in REQUIRED[kind]) if kind else ""
+        return f"{torch_nn(self.reading)}.{kind}({sizes})" if kind else None
+
+    def _having_parts(self, parameter: Parameter) -> str | None:
+        """An instance of the model class in reach that sets all the attributes the class reads.
+
+        Because a model which is taken apart, as an encoder's embedding of patches is, must have
+        them; that class stands in this file or beside what this file imports.
+        """
+        if self.scope is None or parameter.annotation is not None or self.depth >= _DEEPEST:
+            return None
+        parts = self._read_of(parameter)
+        read = frozenset(parts.inner)
+        if parts.as_mapping or len(read) < _SHARED or CONFIGURATION.fullmatch(parameter.name):
+            return None
+        for home in self._in_reach():
+            for kind in home.classes.values():
+                if read <= kind.attributes and (home, kind.name) != (
+                    self.reading.module,
+                    self.name,
+                ):
+                    own = home is self.reading.module
+                    return self._imported_part(kind.name, home, kind.name if own else "", 1)
+        return None
+
+    def _in_reach(self) -> Iterator[ModuleOutline]:
+        """This file and those of the project from which it imports classes."""
+        around, module = self.reading.neighbourhood, self.reading.module
+        seen = {module.path}
+        yield module
+        for meaning in module.imports.names.values():
+            found = around.find_class(meaning, module)
+            if found is not None and found[1].path not in seen:
+                seen.add(found[1].path)
+                yield found[1]
+
+    def _is_visible(self) -> bool:
+        """Whether the constructor stands in this file, so that its annotations are in scope."""
+        return self.scope is not None
+
+    def _annotated_part(self, annotation: ast.expr | None) -> str | None:
+        """An instance of the model class of the project that the parameter is annotated with."""
+        match annotation:
+            case ast.BinOp(op=ast.BitOr(), left=left):
+                return self._annotated_part(plain(left))
+            case ast.Name(id=written) if self._is_visible() and self.depth < _DEEPEST:
+                pass
+            case _:
+                return None
+        if written in self.reading.model_classes:
+            built = next(constructions(self.reading, written, self.depth + 1), None)
+            return built.text if built and written != self.name else None
+        if written not in self.reading.imports.names:
+            return None
+        reading = self.reading
+        return self._imported_part(reading.imports.names[written], reading.module, written)
+
+    def _imported_part(
+        self, name: str, origin: ModuleOutline, written: str = "", depth: int = 0
+    ) -> str | None:
+        """An instance of the class that `name` means in `origin`; `written` is its name here."""
+        lineage = self.reading.neighbourhood.lineage(name, origin)
+        outlined = lineage.constructor
+        if not (lineage.classes and lineage.is_module and outlined and outlined.init):
+            return None
+        kind, home = lineage.classes[0]
+        meant = self._heir(kind, home) or kind.name
+        if meant != kind.name or not written:
+            written = f"__import__('importlib').import_module('{home.dotted}').{meant}"
+        needed = without_defaults(outlined.init)
+        values = [self._value_of(item, home, depth) for item in needed]
+        words = [f"{item.name}={value}" for item, value in zip(needed, values, strict=True)]
+        return f"{written}({', '.join(words)})" if all(values) else None
+
+    def _value_of(self, parameter: Parameter, origin: ModuleOutline, depth: int) -> str | None:
+        """A value for a parameter of a constructor that stands in another file."""
+        annotation = plain(parameter.annotation)
+        known = by_type(annotation)
+        if known is None and isinstance(annotation, ast.Name) and depth < _DEEPEST:
+            name = origin.imports.names.get(annotation.id, annotation.id)
+            known = self._imported_part(name, origin, depth=depth + 1)
+        return known or conventional(parameter.name)
+
+    def _heir(self, kind: ClassOutline, home: ModuleOutline) -> str | None:
+        """The subclass that is built where its base never is: the one that is built most often.
+
+        None for a base that the project builds itself, or without a subclass that takes the same.
+        """
+        heirs = [
+            other.name
+            for other in home.classes.values()
+            if kind.name in other.bases and (other.init is None or hands_on(other.init))
+        ]
+        texts = [*self.reading.project.texts().values(), self.reading.source.text] if heirs else []
+        counts = {name: _count(name, texts) for name in (*heirs, kind.name)}
+        most = max(heirs, key=lambda name: counts[name], default="")
+        return most if counts.get(most) and not counts[kind.name] else None
+
+    def _is_run(self, parameter: Parameter) -> bool:
+        """Whether the class, as far as it is in sight, calls what it is given."""
+        return self.scope is None or Keeping.of(self.scope, parameter.name).is_run
+
+    def _is_kept(self, parameter: Parameter) -> bool:
+        """Whether the parameter is annotated as what can be called, and not called at once."""
+        annotation = plain(parameter.annotation)
+        written = ast.unparse(annotation) if annotation is not None else ""
+        called = self.usages.get(parameter.name, Usage()).called
+        return re.match(r"(\w+\.)*Callable\b", written) is not None and not called
+
+    def _wrapped(self, parameter: Parameter) -> str | None:
+        """What stands for a module that the model is given and calls: a part, or nothing at all."""
+        if self.scope is None or not (self._is_run(parameter) or self._is_kept(parameter)):
+            return None
+        if (partner := _LEARNERS.get(parameter.name)) and self.depth < _DEEPEST:
+            taught = (item for item in all_parameters(self.reading, self.name))
+            student = next((item for item in taught if item.name == partner), None)
+            return self.value(student) if student else None
+        wanted = parameter.name.replace("_", "").lower()
+        for name in self.reading.model_classes:
+            alike = len(wanted) >= _TELLING and wanted in name.lower()
+            if alike and name != self.name and self.depth < _DEEPEST:
+                built = next(constructions(self.reading, name, self.depth + 1), None)
+                if built is not None:
+                    return built.text
+        return self._stand_in(parameter)
+
+    def _stand_in(self, parameter: Parameter) -> str:
+        """A module that hands on what it is given, with what the class reads of the parameter."""
+        parts = Keeping.of(self.scope, parameter.name).parts() if self.scope else Parts()
+        return f"PassThrough({self._words(parts)})"
+
+    def _by_use(self, parameter: Parameter, usage: Usage) -> str | None:
+        """A value for a parameter whose name says nothing, by what the constructor does with it."""
+        if parameter.annotation is not None or self.scope is None or _PLACE.search(parameter.name):
+            return None
+        if usage.called:
+            return f"{torch_nn(self.reading)}.Identity"
+        return "dict()" if usage.spread else shaped("64", usage, None)
+
+    def namespace(self, parameter: Parameter, least: int = 1) -> str | None:
+        """A namespace or mapping with everything that is read from the parameter in this class.
+
+        None where that is less than `least` things.
+        """
+        if parameter.annotation is not None and not CONFIGURATION.fullmatch(parameter.name):
+            return None
+        if self.scope is None:
+            return None
+        parts = Parts()
+        parts.add(self._read_of(parameter))
+        usage = self.usages.get(parameter.name, Usage())
+        is_tensor = "shape" in parts.inner and not _SPACE.search(parameter.name)
+        if usage.listed or is_tensor:
+            return None
+        if len(parts.inner) >= least or CONFIGURATION.fullmatch(parameter.name):
+            for other in self._handed_on(parameter.name):
+                parts.add(other)
+        if len(parts.inner) < least:
+            return None
+        return self._filled(parts)
+
+    def _filled(self, parts: Parts, within: str = "") -> str:
+        """An expression for an object of these parts, each with the value the project gives it."""
+        words = self._words(parts, within)
+        if not parts.as_mapping:
+            return f"{_NAMESPACE}({words})"
+        return f"{_ATTRIBUTES}({words})" if parts.as_object else f"dict({words})"
+
+    def _words(self, parts: Parts, within: str = "") -> str:
+        classes = holders(self.reading, parts.inner)
+        values = {
+            name: self._filled(inner, name)
+            if inner.inner
+            else self._setting(name, inner.usage, within, classes)
+            for name, inner in parts.inner.items()
+        }
+        return ", ".join(f"{name}={value}" for name, value in values.items())
+
+    def _setting(
+        self, name: str, usage: Usage, within: str = "", classes: tuple[Scope, ...] = ()
+    ) -> str:
+        """The value of a setting: of the `classes` that hold it, the project's, or the usual one.
+
+        `within` is the name of the part of the configuration in which it stands, "" at the top.
+        """
+        said = next((text for scope in classes if (text := held(scope, name, usage))), None)
+        if said is None and usage.vectors:
+            return self._vectors(usage)
+        if name == "shape" and said is None:
+            return "(3, 32, 32)" if usage.longest == 3 else f"({'64,' * max(usage.longest, 1)})"
+        said = said or self.reading.project.value(name, within)
+        if usage.options and said is not None and said.strip("'") not in usage.options:
+            said = None  # because another program of the project has an option of this name
+        usual = conventional(name) or ("2" if usage.counted else None)
+        return said or _told(name, usage) or shaped(usual or "64", usage, None)
+
+    def _vectors(self, usage: Usage) -> str:
+        """A table of word vectors as wide as the model says, or none where that is as well."""
+        if usage.optional:
+            return "None"
+        table = f"__import__('torch').randn(1000, {self._width_of_words()})"
+        return f"{table}.numpy()" if usage.vectors == "array" else table
+
+    def _width_of_words(self) -> str:
+        """The size of a word vector, by the name of an argument or of a setting."""
+        for parameter in all_parameters(self.reading, self.name):
+            if _WORD_WIDTH.fullmatch(parameter.name):
+                return conventional(parameter.name) or "64"
+            for name, inner in self._read_of(parameter).inner.items():
+                if _WORD_WIDTH.fullmatch(name):
+                    return self._setting(name, inner.usage)
+        return "64"
+
+    def _read_of(self, parameter: Parameter) -> Parts:
+        """What the class, and those that it hands the parameter on to, read of it."""
+        if parameter.name not in self._known and self.scope is not None:
+            read = parts_handed(self.reading, self.scope, parameter.name)
+            self._known[parameter.name] = read
+        return self._known.get(parameter.name, Parts())
+
+    def _handed_on(self, name: str) -> Iterator[Parts]:
+        """What other model classes of the file read from a configuration of the same name."""
+        for other, scope in self.reading.model_classes.items():
+            init = scope.method("__init__")
+            if other == self.name or init is None or init.function is None:
+                continue
+            if any(item.arg == name for item in init.function.args.args):
+                yield Keeping.of(scope, name).parts()
+
+
+def _told(name: str, usage: Usage) -> str | None:
+    """A value by what is done with a setting: how it is compared, or asked for its size."""
+    if usage.options:
+        return repr(usage.options[0])
+    if usage.sizes and _COUNTED.search(name):
+        words = (f"{key}=lambda: {conventional(f'{name}_size') or 64}" for key in usage.sizes)
+        return f"{_NAMESPACE}({', '.join(words)})"
+    if conventional(name) is not None:
+        return None
+    return "None" if usage.optional else "''" if _PLACE.search(name) else None
+
+
+_WORD_WIDTH = re.compile(r"(\w+_)?(words?|emb|embed|embedding|vectors?)_?(dim|size|width)s?")
+_COUNTED = re.compile(r"vocab|alphabet|dict|token|word|label|tag|class|char|entit|relation|item")
+_READ_OF_LAYERS = {
+    "Embedding": {"num_embeddings", "embedding_dim"},
+    "Conv2d": {"in_channels", "out_channels", "kernel_size"},
+    "Linear": {"in_features", "out_features", "weight"},
+}
+"""What only these layers have, or the last of all."""
+_SPACE = re.compile(r"space$|^envs?$")  # of actions or observations
+_NAMESPACE = "__import__('types').SimpleNamespace"
+_ATTRIBUTES = "type('Settings', (dict,), {'__getattr__': dict.get})"
+"""A mapping whose items are attributes, too."""
+_SETTINGS = 2
+"""Things that are read from a parameter from which on it holds settings, whatever its name is."""
+_SHARED = 2
+"""Attributes of one part that a class reads from which on they tell the class of the part."""
+_LEARNERS = {"teacher": "student", "teacher_model": "student_model"}
+"""What is given a model that answers as another one should; without that, none stands for it."""
+_TELLING = 5
+"""Letters of a parameter's name from which on it says which class it takes an instance of."""

@@ -1,0 +1,1 @@
+"""What is known of the field before any file is read: its libraries, optimizers, usual names."""

@@ -1,0 +1,259 @@
+"""What the other files of a project say about its models: options, settings and constructions."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from gradlint.discovery.text.arguments import is_conversion, namespace
+from gradlint.discovery.text.bindings import THE_END, Placed, Tracer
+from gradlint.discovery.text.constants import number
+from gradlint.discovery.text.files import EXCLUDED
+from gradlint.discovery.text.imports import Imports, package_of, read_imports
+from gradlint.discovery.text.lookups import Lookups
+from gradlint.discovery.text.outline import Outline, outline
+from gradlint.discovery.text.source import parse, read
+from gradlint.program import Unreadable
+
+_MOST = 250
+"""Files that are looked at, the nearest first; few projects of one's own have more."""
+_MOST_PARSED = 12
+_LARGEST = 400_000
+_SETTINGS = (".yaml", ".yml", ".json")
+_SETTING_FILE = re.compile(r"config|cfg|conf$|params|settings|options?$|args|defaults?$|^opts?$")
+_LINE = re.compile(r"^[ \t-]*([A-Za-z_]\w*)[ \t]*:[ \t]*([^#\n]+?)[ \t]*(?:#.*)?$", re.MULTILINE)
+_NUMBER = re.compile(r"-?\d+|-?\d*\.\d+(?:e-?\d+)?|-?\d+(?:\.\d*)?e-?\d+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OtherFile:
+    """A parsed file of the project: its outline, its imports and a tracer for its names."""
+
+    path: Path
+    outline: Outline
+    imports: Imports
+    tracer: Tracer
+
+
+@dataclass(slots=True)
+class Project:
+    """The files around the one at `own`, below `root`; what was read is remembered."""
+
+    root: Path
+    own: Path
+    lookups: Lookups
+    _texts: dict[Path, str] | None = None
+    _options: dict[str, str] | None = None
+    _settings: dict[str, str] | None = None
+    _parsed: dict[Path, OtherFile | None] = field(default_factory=dict)
+
+    def texts(self) -> Mapping[Path, str]:
+        """The text of each Python and settings file of the project, the nearest first."""
+        texts = self._unnoted()
+        self.lookups.read.update(map(str, texts))
+        return texts
+
+    def _unnoted(self) -> Mapping[Path, str]:
+        if self._texts is None:
+            found = ((path, _text(path)) for path in self._near())
+            self._texts = {path: text for path, text in found if text is not None}
+        return self._texts
+
+    def naming(self, pattern: str, *, all_count: bool = True) -> Iterator[OtherFile]:
+        """The files with a match of `pattern` in their text, parsed, the nearest first.
+
+        What is read from a file rests on all others if `all_count`, else on those that match: what
+        is looked for on the chance that it is there would make every file rest on every other.
+        """
+        wanted, left = re.compile(pattern, re.MULTILINE), _MOST_PARSED
+        for path, text in (self.texts() if all_count else self._unnoted()).items():
+            if left and path.suffix == ".py" and wanted.search(text):
+                left -= 1
+                self.lookups.read.add(str(path))
+                if (found := self.parsed(path)) is not None:
+                    yield found
+
+    def parsed(self, path: Path) -> OtherFile | None:
+        """A file of the project, None where it cannot be read."""
+        if path not in self._parsed:
+            self._parsed[path] = _read(path)
+        return self._parsed[path]
+
+    def value(self, name: str, within: str = "") -> str | None:
+        """What an option or a setting of this name has as its value anywhere in the project.
+
+        What is assigned to it as an attribute of `within` counts most, as in `cfg.model.depth`.
+        """
+        if self._options is None:
+            self._options = {}
+            for file in self.naming(r"\.add_argument\("):
+                for option, value in namespace(file.outline).items():
+                    text = ast.unparse(value) if is_conversion(value) else _literal(value, file)
+                    if text is not None:
+                        self._options.setdefault(option, text)
+        particular = self._assigned(rf"{within}\.{name}") if within else None
+        found = particular or self._options.get(name) or self._setting(name)
+        return found or self._assigned(name)
+
+    def _assigned(self, name: str) -> str | None:
+        """What a Python file that is called after settings gives the name, as in `hparams.py`.
+
+        The first value of several, though not 1, which is what tests take for a size.
+        """
+        pattern = re.compile(
+            rf"\b{name}[\"']?[ \t]*(?::[ \t]*\w+[ \t]*)?[=:][ \t]*"
+            r"([\[(][-\d., ]+[\])]|[^#\n=][^#\n]*)"
+        )
+        values = [
+            value
+            for path, text in self.texts().items()
+            if path.suffix == ".py" and _SETTING_FILE.search(path.stem)
+            for found in pattern.finditer(text)
+            if (value := scalar(found[1].rstrip(" \t,}"))) not in (None, "0")
+        ]
+        return next((value for value in values if value != "1"), values[0] if values else None)
+
+    def _setting(self, name: str) -> str | None:
+        if self._settings is None:
+            self._settings = {}
+            for path, text in self.texts().items():
+                if path.suffix in _SETTINGS:
+                    for key, value in _entries(path, text):
+                        self._settings.setdefault(key, value)
+        return self._settings.get(name)
+
+    def _near(self) -> Iterator[Path]:
+        """Python and settings files, from the folder of the file outward to the project's root."""
+        seen: set[Path] = {self.own}
+        count = 0
+        for folder in self._outward():
+            for path in _walked(folder):
+                if path not in seen:
+                    seen.add(path)
+                    count += 1
+                    if count > _MOST:
+                        return
+                    yield path
+
+    def _outward(self) -> Iterator[Path]:
+        """The folder of the file and those around it; those of a package that is installed end it.
+
+        A file outside the root is alone: what lies beside it is somebody else's.
+        """
+        package, folder = package_of(self.own)
+        installed = "site-packages" in self.own.parts or "dist-packages" in self.own.parts
+        last = folder / package.split(".")[0] if package and installed else self.root
+        inside = last in self.own.parents
+        for around in self.own.parents if inside else ():
+            yield around
+            if around == last:
+                return
+
+
+def _walked(folder: Path) -> Iterator[Path]:
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name for name in folders if name not in EXCLUDED and not name.startswith(".")
+        )
+        for name in sorted(files):
+            if name.endswith((".py", *_SETTINGS)):
+                yield Path(here, name)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        if path.stat().st_size > _LARGEST:
+            return None
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def _read(path: Path) -> OtherFile | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return _outlined(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _outlined(path: Path, modified: int, size: int) -> OtherFile | None:
+    source = read(path, path.name)
+    tree = None if isinstance(source, Unreadable) else parse(source)
+    if not isinstance(tree, ast.Module):
+        return None
+    try:
+        outlined = outline(tree)
+        imports = read_imports(outlined.imports, package_of(path)[0], tree.body, outlined.late)
+    except RecursionError:
+        return None
+    return OtherFile(path, outlined, imports, Tracer(outlined, imports))
+
+
+def _literal(value: ast.expr, file: OtherFile) -> str | None:
+    """A literal or a computed number that tells something; None and the empty text do not."""
+    found: object
+    try:
+        found = ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        found = number(Placed(value, file.outline.module, THE_END), file.tracer)
+    return None if found is None or found == "" else repr(found)
+
+
+def _entries(path: Path, text: str) -> Iterator[tuple[str, str]]:
+    """The keys of a settings file that have a number, a flag, a word or lists of numbers."""
+    if path.suffix == ".json":
+        yield from _of_json(text)
+        return
+    for found in _LINE.finditer(text):
+        if (value := scalar(found[2])) is not None:
+            yield found[1], value
+
+
+def _of_json(text: str) -> Iterator[tuple[str, str]]:
+    try:
+        waiting = [json.loads(text)]
+    except (ValueError, RecursionError):
+        return
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+            for key, value in item.items():
+                word = isinstance(value, str) and re.fullmatch(r"[\w-]{1,30}", value)
+                if isinstance(key, str) and (word or _is_numeric(value)):
+                    yield key, repr(value)
+
+
+def _is_numeric(value: object) -> bool:
+    """Whether a value is a number, a flag or a list of such, however deep."""
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_numeric, value))
+    return isinstance(value, bool | int | float)
+
+
+def scalar(text: str) -> str | None:
+    """A number, a flag, a word or a list of numbers in a settings file as an expression."""
+    bare = text.strip("'\"")
+    if _NUMBER.fullmatch(text) or re.fullmatch(r"[\[(][-\d., ]+[\])]", text):
+        return text if _is_literal(text) else None
+    if bare.lower() in ("true", "false"):
+        return bare.capitalize()
+    if bare.lower() in ("none", "null"):
+        return None
+    return repr(bare) if re.fullmatch(r"[A-Za-z][\w-]{1,30}", bare) else None
+
+
+def _is_literal(text: str) -> bool:
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return False
+    return True

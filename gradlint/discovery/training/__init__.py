@@ -1,0 +1,1 @@
+"""How the models of a file are trained."""

@@ -1,0 +1,1 @@
+"""How a model is constructed, until it runs."""

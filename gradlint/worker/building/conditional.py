@@ -1,0 +1,65 @@
+"""Attributes that a constructor sets only under a condition on its arguments."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+
+from torch import nn
+
+from gradlint.protocol.wire import Candidate
+from gradlint.worker.building.constructors import GUESSED
+from gradlint.worker.building.refusals import Construction
+from gradlint.worker.building.sources import evaluated
+from gradlint.worker.loading.usual import usual
+from gradlint.worker.running.attempt import tried
+
+_LACKING = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
+
+
+def conditioned(
+    candidate: Candidate, model: nn.Module, error: BaseException, namespace: dict[str, object]
+) -> Iterator[Candidate]:
+    """The candidate with an argument without which the attribute that `forward` reads is not set.
+
+    As in `if context_dim is not None: self.cross = Attention(…)`; only where values are guessed,
+    and where the class is the model's own, because a part is constructed by other code.
+    """
+    found = _LACKING.search(str(error))
+    parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body).value
+    if (
+        not found
+        or found[1] != type(model).__name__
+        or candidate.built_from not in GUESSED
+        or not isinstance(parsed, ast.Call)
+    ):
+        return
+    target = tried(evaluated, ast.unparse(parsed.func), namespace).value
+    case = Construction(candidate, parsed, target, error, namespace)
+    for name in _conditions(type(model), found[2]):
+        if name in case.parameters() and name not in case.given():
+            flag = case.parameters()[name].default is False
+            yield case.having(name, "True" if flag else usual(name))
+
+
+def _conditions(kind: type, attribute: str) -> Iterator[str]:
+    """The names in the tests under which the constructor of a class sets an attribute."""
+    constructor = kind.__init__  # type: ignore[misc]
+    source = tried(lambda: textwrap.dedent(inspect.getsource(constructor))).value
+    tree = tried(lambda: ast.parse(str(source))).value
+    for node in ast.walk(tree) if isinstance(tree, ast.AST) else ():
+        if isinstance(node, ast.If) and any(_sets(part, attribute) for part in node.body):
+            names = (part.id for part in ast.walk(node.test) if isinstance(part, ast.Name))
+            yield from dict.fromkeys(names)
+
+
+def _sets(statement: ast.stmt, attribute: str) -> bool:
+    return any(
+        isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and node.attr == attribute
+        for node in ast.walk(statement)
+    )

@@ -1,0 +1,1 @@
+"""How inputs are found with which a model runs."""

@@ -1,0 +1,207 @@
+"""What an argument of `forward` is, as annotations and remarks tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from torch import nn
+
+from gradlint.worker.inputs.docstrings import Documented, documented
+from gradlint.worker.inputs.facts import channels_of
+from gradlint.worker.inputs.naming import by_name, whole_number
+from gradlint.worker.inputs.role import Role
+from gradlint.worker.inputs.specs import (
+    SPATIAL,
+    Boxes,
+    Cells,
+    Constant,
+    Dim,
+    Extents,
+    Filled,
+    Grid,
+    Group,
+    Key,
+    Kinds,
+    Normal,
+    Shape,
+    Size,
+    Spec,
+    Whole,
+    reshaped,
+)
+from gradlint.worker.inputs.vision import is_image
+from gradlint.worker.inputs.wiring import features
+
+_JAXTYPING = re.compile(r"^\s*(?:jaxtyping\.)?(\w+)\[[^\"']*[\"']([^\"']*)[\"']\]")
+_PREFIX = re.compile(r"\b(torch|typing|t|nn|jaxtyping|collections\.abc)\.")
+_OPTIONAL = re.compile(r"(Optional\[|None\s*\|)|.*\|\s*None$|Union\[.*None")
+_LITERAL = re.compile(r"Literal\[\s*(?:'([^']*)'|\"([^\"]*)\"|(-?\d+))")
+
+
+def annotated(role: Role, annotation: str) -> Iterator[Spec]:
+    """What an annotation in its source form says, with shapes where it is one of jaxtyping."""
+    jaxtyping = _JAXTYPING.match(annotation)
+    if jaxtyping and jaxtyping[1] != "Literal":
+        yield _jaxtyped(role, jaxtyping[1], jaxtyping[2].split())
+        return
+    bare = _PREFIX.sub("", annotation).strip()
+    inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
+    if literal := _LITERAL.match(bare):
+        yield Constant(int(literal[3]) if literal[3] else literal[1] or literal[2])
+    if _OPTIONAL.match(bare) and role.index and role.name in role.forward.required:
+        yield Constant(None)
+    if inside in _SCALARS and not role.forward.choices(role.name):
+        yield _SCALARS[inside] if inside != "int" else whole_number(role)
+    if "LongTensor" in bare or "IntTensor" in bare:
+        ideas = (idea for idea in by_name(role) if isinstance(idea, _WHOLE))
+        yield next(ideas, Whole(("batch", "time"), role.facts.tokens() or 2))
+    if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
+        yield from _grouped(role, group[1].lower(), group[2])
+    elif _SETTINGS.match(inside):
+        keys = role.forward.keys(role.name) or (role.name,)
+        entries = (Role(role.facts, role.forward, key, 0) for key in keys)
+        yield Group("dict", tuple(next(by_name(entry)) for entry in entries), keys)
+    elif mapping := _MAPPING.match(inside):
+        yield Group("dict", (_of_group(role),) * len(_KEYS), _keys(mapping[1]))
+
+
+_MAPPING = re.compile(
+    r"(?:ordered|default)?dict\[(str|tuple\[str(?:, *str)*\]), *(?:Tensor|Union\[Tensor\b.*\])\]$",
+    re.IGNORECASE,
+)
+
+
+_SETTINGS = re.compile(r"(dict|mapping)(\[str, *(Any|object)\])$", re.IGNORECASE)
+
+
+def _keys(kind: str) -> tuple[Key, ...]:
+    """Two keys of a mapping: texts, or tuples of as many texts as the type has."""
+    count = kind.count("str") if kind != "str" else 0
+    return tuple((key,) * count if count else key for key in _KEYS)
+
+
+_WHOLE = (Whole, Kinds, Grid, Cells, Extents)
+_SCALARS: dict[str, Spec] = {
+    "bool": Constant(False),
+    "float": Constant(0.5),
+    "str": Constant(""),
+    "int": Constant(4),
+}
+
+
+def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
+    if kind != "tuple" and re.match(r"(dict|Dict)\[str", inner) and role.lower == "targets":
+        found: dict[str, Spec] = {"boxes": Boxes((3, 4)), "labels": Whole((3,), 2, 1)}
+        yield Group("list", (Group("dict", tuple(found.values()), tuple(found)),) * 2)
+    elif "Tensor" in inner:
+        count = inner.count("Tensor") if kind == "tuple" and "..." not in inner else 2
+        plain = _of_group(role)
+        if kind != "tuple" and is_image(role.lower):
+            plain = Normal((3, "height", "width"))  # because the list is the batch
+        yield Group("tuple" if kind == "tuple" else "list", (plain,) * count)
+    elif inner == "str" and kind != "tuple":
+        yield Group("list", tuple(map(Constant, _KEYS)))
+    elif re.fullmatch(r"int(\s*,\s*(int|\.\.\.))*", inner):
+        sides = SPATIAL[2] if inner.count("int") == len(SPATIAL[2]) else SPATIAL[1]
+        yield Group("tuple", tuple(map(Size, sides)))
+
+
+_KEYS = ("0", "1")
+"""The names of feature maps, as torchvision's backbones give them."""
+
+
+def _of_group(role: Role) -> Spec:
+    """One of the tensors in a list or a mapping, by the name of one of them."""
+    one = Role(role.facts, role.forward, re.sub(r"_dict$|s$", "", role.name), 0)
+    ideas = (*features(one), *by_name(one))
+    tensors = (idea for idea in ideas if not isinstance(idea, (Constant, Group)))
+    return next(tensors, role.main())
+
+
+_BATCH = re.compile(r"b|bs|n|batch(_?size)?|bsz|\.\.\.|\*\w+", re.IGNORECASE)
+_TIME = re.compile(r"t|s|l|seq(_?len(gth)?)?|time|tokens?|len(gth)?|num_tokens", re.IGNORECASE)
+_DURATION = re.compile(rf"{_TIME.pattern}|\w+_len(gth)?", re.IGNORECASE)
+_SPACE = {"h": "height", "w": "width", "height": "height", "width": "width", "d": "depth"}
+
+
+def remarked(role: Role) -> Iterator[Spec]:
+    """What the name stands for, of the shape that a remark gives; one that leaves none open."""
+    said = role.forward.said_shape(role.name)
+    if len(said) > 1:
+        yield from _documented(role, Documented(role.name, "", said, False))
+    for entry in documented(role.forward.remarks):
+        if entry.name == role.name and entry.shape:
+            yield from _documented(role, entry)
+
+
+_TENSORS = (Normal, Whole)
+_PLAIN = (*_TENSORS, Constant, Group)
+
+
+def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
+    """The tensor that an entry of the docstring tells of, if each of its sizes is known here."""
+    usual = tuple(by_name(role))
+    sizes = [_size_of(role, size, len(entry.shape)) for size in entry.shape]
+    shape: Shape = tuple(size for size in sizes if size is not None)
+    if not all(isinstance(idea, _PLAIN) for idea in usual):
+        return  # because a mask or the sizes of images hold more than their shape tells
+    if len(shape) < len(sizes) or "batch" not in shape:
+        return
+    if re.match("Long|Int", entry.kind):
+        high = next((idea.high for idea in usual if isinstance(idea, Whole)), 2)
+        yield Whole(shape, high)
+    elif not entry.kind:
+        yield from (reshaped(idea, shape) for idea in usual[:1] if isinstance(idea, _TENSORS))
+    elif entry.kind != "BoolTensor":
+        yield Normal(shape)
+
+
+def _size_of(role: Role, size: str, rank: int) -> Dim | None:
+    """One of `rank` sizes that are told: a number, a usual name, an attribute of the configuration.
+
+    What is a step longer, as `sequence_length + 1` says, counts as it is.
+    """
+    size = re.sub(r"_[+-]_\d+$", "", size)
+    if size.isdigit():
+        return int(size)
+    if _BATCH.fullmatch(size):
+        return "batch"
+    if size.lower() in _SPACE and (len(size) > 1 or rank > 3):  # because D is a dimension, too
+        return _SPACE[size.lower()]
+    known = role.facts.number(size.removeprefix("self."))
+    return known or ("time" if _DURATION.fullmatch(size) else None)
+
+
+def _jaxtyped(role: Role, kind: str, tokens: list[str]) -> Spec:
+    shape = _jaxtyped_shape(role, tokens)
+    if kind.lower().startswith(("int", "long", "uint")):
+        return Whole(shape, role.facts.tokens() or 2)
+    if kind == "Bool":
+        return Filled(shape, 1.0)
+    return Normal(shape, "complex64" if kind.lower().startswith("complex") else "float32")
+
+
+def _jaxtyped_shape(role: Role, tokens: list[str]) -> Shape:
+    shape: list[Dim] = []
+    for token in tokens:
+        name = token.lstrip("#?_").split("=")[-1]
+        space = _SPACE.get(name.lower(), "") if len(tokens) > 3 else ""
+        if name.isdigit():
+            shape.append(int(name))
+        elif _BATCH.fullmatch(name or "...") and "batch" not in shape:
+            shape.append("batch")
+        elif _TIME.fullmatch(name) and "time" not in shape:
+            shape.append("time")
+        else:
+            shape.append(space or _features(role, len(tokens)))
+    return tuple(shape)
+
+
+def _features(role: Role, rank: int) -> int:
+    layer = role.facts.first(nn.Conv2d, nn.Conv1d, nn.Conv3d) if rank > 3 else None
+    if layer is not None:
+        return channels_of(layer)
+    main = role.main()
+    sizes = [dim for dim in main.shape if isinstance(dim, int)] if isinstance(main, Normal) else []
+    return sizes[0] if sizes else 16

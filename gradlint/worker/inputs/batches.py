@@ -1,0 +1,98 @@
+"""Repairs for models whose batch stands elsewhere: after the time, or nowhere at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gradlint.worker.inputs.case import Case, Repair, reshape
+from gradlint.worker.inputs.guesses import Argument, Guess
+from gradlint.worker.inputs.specs import Constant, Normal, Shape, Whole, reshaped
+
+_SIZES = re.compile(
+    r"batch_size, but got (\d+) \(batch_size=(\d+)\)"
+    r"|Expected size (\d+) but got size (\d+)"
+    r"|tensor a \((\d+)\) must match the size of tensor b \((\d+)\)"
+    r"|[Ee]xpected hidden(?:\[\d\])? size \((?:\d+, )?(\d+), \d+\), got \[(?:\d+, )?(\d+), \d+\]"
+)
+_FOLDED = re.compile(r"Expected (\d+), got (\d+)|hidden\[?0?\]? has inconsistent")
+
+
+def _time_first(case: Case) -> Iterator[Guess]:
+    """The batch and the time of sequences disagree: those that put the batch first put it second.
+
+    All at once before one alone, because a model seldom mixes both orders.
+    """
+    found = _SIZES.search(case.failure.text)
+    size = case.guess.size
+    if not found or {int(n) for n in found.groups() if n} != {size["batch"], size["time"]}:
+        return
+    swapped = [item for item in case.guess.arguments if _swapped(item)]
+    whole = case.guess
+    for item in swapped:
+        whole = whole.having(item.name, reshaped(item.spec, _swapped(item)))
+    yield whole
+    for item in swapped if len(swapped) > 1 else ():
+        yield case.guess.having(item.name, reshaped(item.spec, _swapped(item)))
+
+
+def _swapped(item: Argument) -> Shape:
+    """The shape with batch and time in the other order, () where it has not both in front."""
+    shape: Shape = getattr(item.spec, "shape", ())
+    both = isinstance(item.spec, Normal | Whole) and set(shape[:2]) == {"batch", "time"}
+    return (shape[1], shape[0], *shape[2:]) if both else ()
+
+
+def _one_by_one(case: Case) -> Iterator[Guess]:
+    """The model folds its batch into the features, because it takes one sample at a time."""
+    found = _FOLDED.search(case.failure.text)
+    if not found:
+        return
+    want, have = (int(found[1]), int(found[2])) if found[1] else (0, 0)
+    if have and (want == 0 or have % want):
+        return
+    yield case.guess.sized(batch=1)
+    yield case.guess.sized(batch=1, time=1)
+
+
+def in_steps(case: Case) -> Iterator[Guess]:
+    """Several arguments that have one row for each sample have one for each step of it instead."""
+    shapes = {item.name: getattr(item.spec, "shape", ()) for item in case.guess.arguments}
+    flat = [name for name, shape in shapes.items() if shape[:1] == ("batch",) and len(shape) < 3]
+    if len(flat) < 2 or any("time" in shape for shape in shapes.values()):
+        return
+    guess = case.guess
+    for item in case.guess.arguments:
+        if item.name in flat:
+            shape = ("batch", "time", *shapes[item.name][1:])
+            guess = guess.having(item.name, reshaped(item.spec, shape))
+    yield guess
+
+
+def _grouped(case: Case) -> Iterator[Guess]:
+    """A number of ours is how many samples belong together, as frames do, and is above the batch.
+
+    Because nothing is left of a batch that is divided by more than it has.
+    """
+    counts = (item.spec.value for item in case.guess.arguments if isinstance(item.spec, Constant))
+    for count in counts if case.failure.text.startswith("shape '[0,") else ():
+        if type(count) is int and count > case.guess.size["batch"]:
+            yield case.guess.sized(batch=2 * count)
+
+
+_JOINED = re.compile(r"Expected (?:size )?(\d+)(?: in dimension \d)? but got (?:size )?(\d+)")
+
+
+def _repeated(case: Case) -> Iterator[Guess]:
+    """The model repeats an argument for each sample, which is therefore given once."""
+    found, batch = _JOINED.search(case.failure.text), case.guess.size["batch"]
+    if found and (int(found[1]), int(found[2])) == (batch, batch**2) and case.failure.call:
+        for tensor in case.failure.call.tensors():
+            for item in case.blamed(tensor) if batch**2 in tensor.shape else ():
+                shape: Shape = getattr(item.spec, "shape", ())
+                if shape[:1] == ("batch",):
+                    yield from reshape(case, item, (1, *shape[1:]))
+
+
+BATCHES: tuple[Repair, ...] = (_grouped, _repeated, _time_first, _one_by_one)
+"""The repairs, the most specific first."""

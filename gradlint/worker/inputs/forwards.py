@@ -1,0 +1,329 @@
+"""What the signature and the text of `forward` tell about its arguments."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from torch import nn
+
+from gradlint.worker.running.attempt import tried
+
+_TELLING = 8  # characters, because shorter texts stand in many messages
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The signature and the text of a model's `forward`; `named` can only be given by keyword.
+
+    `remarks` are its docstring and the comments above its first statement, which speak of its
+    arguments as they come.
+    """
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    annotations: Mapping[str, str]
+    tree: ast.AST | None
+    main: str = ""
+    named: tuple[str, ...] = ()
+    remarks: str = ""
+
+    @staticmethod
+    def of(model: nn.Module) -> Forward:
+        """Read `forward`; a `*args` counts as one required argument if there is no other."""
+        outcome = tried(lambda: inspect.signature(model.forward))
+        if outcome.error is not None:
+            return Forward(("x",), (), {}, None)
+        parameters = list(cast(inspect.Signature, outcome.value).parameters.values())
+        usual = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        required = tuple(p.name for p in usual if p.default is p.empty)
+        if not usual:
+            required = tuple(p.name for p in parameters if p.kind is p.VAR_POSITIONAL)
+        optional = tuple(p.name for p in usual if p.default is not p.empty)
+        named = tuple(p.name for p in usual if p.kind is p.KEYWORD_ONLY)
+        text = _text(model)
+        tree, main = _tree(text), _main(model, optional)
+        commented = _commented(tree, [p.name for p in parameters])
+        texts = {p.name: _annotation(p.annotation) or commented.get(p.name, "") for p in parameters}
+        return Forward(required, optional, texts, tree, main, named, _remarks(text, tree))
+
+    def unpacked(self, name: str) -> tuple[str, ...]:
+        """The names that `a, b = name` gives to the parts of an argument, or ()."""
+        for node in self._nodes():
+            match node:
+                case ast.Assign(targets=[ast.Tuple(elts=parts)], value=ast.Name(id=found)) if (
+                    found == name
+                ):
+                    names = [part.id for part in parts if isinstance(part, ast.Name)]
+                    return tuple(names) if len(names) == len(parts) else ()
+        return self._indexed(name)
+
+    def _indexed(self, name: str) -> tuple[str, ...]:
+        """The names in `a, b = name[0], name[1]`, be it in one statement or in several."""
+        found: dict[int, str] = {}
+        for target, value in self._assigned():
+            match target, value:
+                case ast.Name(id=part), ast.Subscript(
+                    value=ast.Name(id=base), slice=ast.Constant(value=int(index))
+                ) if base == name and index >= 0:
+                    found.setdefault(index, part)
+        whole = sorted(found) == list(range(len(found)))
+        return tuple(found[index] for index in sorted(found)) if whole and len(found) > 1 else ()
+
+    def _assigned(self) -> Iterator[tuple[ast.expr, ast.expr]]:
+        for node in self._nodes():
+            match node:
+                case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
+                    yield from zip(targets, values, strict=False)
+                case ast.Assign(targets=[target], value=value):
+                    yield target, value
+
+    def assigned_from(self, name: str) -> tuple[str, ...]:
+        """The variables that `forward` assigns to another as they are, as in `h = hidden`."""
+        found = [
+            value.id
+            for target, value in self._assigned()
+            if isinstance(target, ast.Name) and target.id == name and isinstance(value, ast.Name)
+        ]
+        return tuple(found)
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        """The texts by which `forward` indexes an argument, as in `batch["image"]`."""
+        found: dict[str, None] = {}
+        for node in self._nodes():
+            match node:
+                case ast.Subscript(value=ast.Name(id=base), slice=ast.Constant(value=str(key))) if (
+                    base == name
+                ):
+                    found[key] = None
+        return tuple(found)
+
+    def calls(self, name: str) -> bool:
+        """Whether `forward` calls an argument, as in `fn(x)`."""
+        return any(
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+            for node in self._nodes()
+        )
+
+    def selected_by(self, name: str) -> tuple[str, ...]:
+        """The variables of which `forward` selects by an argument alone, as in `y[mask]`."""
+        found: dict[str, None] = {}
+        for node in self._nodes():
+            match node:
+                case ast.Subscript(value=ast.Name(id=base), slice=ast.Name(id=key)) if key == name:
+                    found[base] = None
+        return tuple(found)
+
+    def multiplies(self, name: str) -> bool:
+        """Whether `forward` multiplies something by an argument, as by a mask of what to keep."""
+        return any(
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Mult)
+            and (_is_view(node.left, name) or _is_view(node.right, name))
+            for node in self._nodes()
+        )
+
+    def choices(self, name: str) -> tuple[str, ...]:
+        """The texts that `forward` compares an argument with, as in `mode == "train"`."""
+        found: dict[str, None] = {}
+        for node in self._nodes():
+            match node:
+                case ast.Compare(
+                    left=ast.Name(id=left), comparators=[ast.Constant(value=str(text))]
+                ) if left == name:
+                    found[text] = None
+        return tuple(found)
+
+    def demanded(self, complaint: str) -> frozenset[str]:
+        """The variables without which `forward` raises what `complaint` says."""
+        return frozenset(
+            part.id
+            for test in self._tests(complaint)
+            for part in ast.walk(test)
+            if isinstance(part, ast.Name)
+        )
+
+    def demanded_together(self, complaint: str) -> tuple[str, ...]:
+        """The variables none of which may be None, or `forward` raises what `complaint` says."""
+        tests = list(self._tests(complaint))
+        names = {part.id for test in tests for part in ast.walk(test) if isinstance(part, ast.Name)}
+        named = (v for t, v in self._assigned() if isinstance(t, ast.Name) and t.id in names)
+        return tuple(dict.fromkeys(name for test in (*tests, *named) for name in _each(test)))
+
+    def _tests(self, complaint: str) -> Iterator[ast.expr]:
+        """The conditions under which `forward` raises what `complaint` says."""
+        for node in self._nodes():
+            if isinstance(node, ast.If) and any(map(_says(complaint), ast.walk(node))):
+                yield node.test
+
+    def consumers(self, name: str) -> tuple[str, ...]:
+        """The submodules that `forward` calls on an argument or on a view of it, in order."""
+        calls = [node for node in self._nodes() if isinstance(node, ast.Call)]
+        calls.sort(key=lambda call: (call.lineno, call.col_offset))
+        found = [
+            _submodule(call.func) for call in calls if any(_is_view(a, name) for a in call.args)
+        ]
+        return tuple(path for path in found if path)
+
+    def looped(self, name: str) -> tuple[str, ...]:
+        """The first of each list of submodules that `forward` calls one by one on an argument.
+
+        As in `for pool in self.pools: pool(x)`.
+        """
+        found: dict[str, None] = {}
+        for loop in (node for node in self._nodes() if isinstance(node, ast.For)):
+            targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+            zipped = isinstance(loop.iter, ast.Call) and ast.unparse(loop.iter.func) == "zip"
+            lists = loop.iter.args if zipped and isinstance(loop.iter, ast.Call) else [loop.iter]
+            for target, modules in zip(targets, lists, strict=False):
+                path = _submodule(modules)
+                for call in ast.walk(loop) if path and isinstance(target, ast.Name) else ():
+                    match call:
+                        case ast.Call(func=ast.Name(id=called), args=[value, *_]) if (
+                            isinstance(target, ast.Name) and called == target.id
+                        ):
+                            found |= {f"{path}[0]": None} if _is_view(value, name) else {}
+        return tuple(found)
+
+    def shape_names(self, name: str) -> tuple[str, ...]:
+        """The names that `b, c, h, w = x.shape` gives to the sizes of an argument, or ()."""
+        for node in self._nodes():
+            match node:
+                case ast.Assign(targets=[ast.Tuple(elts=parts)], value=value) if ast.unparse(
+                    value
+                ) in (f"{name}.shape", f"{name}.size()"):
+                    return tuple(part.id if isinstance(part, ast.Name) else "_" for part in parts)
+        return ()
+
+    def said_shape(self, name: str) -> tuple[str, ...]:
+        """The sizes in a remark such as `x: (batch, 3, 32, 32)` or `src = [src len, d]`, or ()."""
+        said = re.search(rf"\b{name}\b[^\n()\[\]#]{{0,40}}[(\[]([\w\s,.]+)[)\]]", self.remarks)
+        sizes = said[1].split(",") if said else []
+        return tuple("_".join(size.split()) for size in sizes if size.strip())
+
+    def _nodes(self) -> Iterator[ast.AST]:
+        return ast.walk(self.tree) if self.tree is not None else iter(())
+
+
+def _says(complaint: str) -> Callable[[ast.AST], bool]:
+    """Whether a node is a `raise` of a text that `complaint` holds."""
+
+    def says(node: ast.AST) -> bool:
+        texts = ast.walk(node) if isinstance(node, ast.Raise) else ()
+        values = (part.value for part in texts if isinstance(part, ast.Constant))
+        return any(
+            isinstance(value, str) and len(value) > _TELLING and value in complaint
+            for value in values
+        )
+
+    return says
+
+
+def _each(test: ast.expr) -> Iterator[str]:
+    """The names in `a is None or b is None`."""
+    for node in ast.walk(test):
+        match node:
+            case ast.BoolOp(op=ast.Or(), values=values):
+                for value in values:
+                    match value:
+                        case ast.Compare(
+                            left=ast.Name(id=name),
+                            ops=[ast.Is()],
+                            comparators=[ast.Constant(value=None)],
+                        ):
+                            yield name
+
+
+def _submodule(function: ast.expr) -> str:
+    """`encoder.embed` for `self.encoder.embed`, "" for anything else."""
+    text = ast.unparse(function)
+    return text.removeprefix("self.") if re.fullmatch(r"self(\.\w+|\[\d+\])+", text) else ""
+
+
+_VIEWS = frozenset(
+    "view reshape unsqueeze squeeze permute transpose float long contiguous flatten t T to".split()
+)
+
+
+def _is_view(value: ast.expr, name: str) -> bool:
+    """Whether an expression is a variable itself, a slice of it, or a method that rearranges it."""
+    match value:
+        case ast.Name(id=found):
+            return found == name
+        case ast.Call(func=ast.Attribute(value=inner, attr=attr)) if attr in _VIEWS:
+            return _is_view(inner, name)
+        case ast.Subscript(slice=key) if "None" in ast.unparse(key):
+            return False
+        case ast.Subscript(value=inner) | ast.Attribute(value=inner, attr="T"):
+            return _is_view(inner, name)
+        case ast.Call(args=[inner, *_]) if _submodule(value.func) == "":
+            return _is_view(inner, name)
+        case _:
+            return False
+
+
+def _annotation(annotation: object) -> str:
+    if annotation is inspect.Parameter.empty:
+        return ""
+    if isinstance(annotation, str):
+        quoted = annotation[:1] in ("'", '"') and annotation[:1] == annotation[-1:]
+        return annotation[1:-1] if quoted else annotation
+    dims = getattr(annotation, "dim_str", None)
+    if isinstance(dims, str):
+        kinds = ",".join(str(kind) for kind in getattr(annotation, "dtypes", ()))
+        return f'{"Int" if "int" in kinds and "float" not in kinds else "Float"}[Tensor, "{dims}"]'
+    return inspect.formatannotation(annotation)
+
+
+def _text(model: nn.Module) -> str:
+    source = tried(lambda: inspect.getsource(model.forward))
+    return textwrap.dedent(source.value) if isinstance(source.value, str) else ""
+
+
+def _tree(text: str) -> ast.AST | None:
+    for commented in (True, False):  # because a comment may begin like that of a type without being
+        parsed = tried(ast.parse, text, type_comments=commented)
+        if text and isinstance(parsed.value, ast.AST):
+            return parsed.value
+    return None
+
+
+def _commented(tree: ast.AST | None, names: Sequence[str]) -> dict[str, str]:
+    """The annotations in a comment such as `# type: (List[Tensor], Optional[Tensor]) -> Tensor`."""
+    match tree:
+        case ast.Module(body=[ast.FunctionDef(type_comment=str(comment))]):
+            parsed = tried(lambda: ast.parse(comment, mode="func_type")).value
+            kinds = parsed.argtypes if isinstance(parsed, ast.FunctionType) else []
+            return dict(zip(names, map(ast.unparse, kinds), strict=False))
+        case _:
+            return {}
+
+
+def _remarks(text: str, tree: ast.AST | None) -> str:
+    match tree:
+        case ast.Module(body=[ast.FunctionDef(body=[first, *_]) as function]):
+            above = text.splitlines()[: first.lineno - 1]
+            comments = [line.partition("#")[2] for line in above]
+            return "\n".join([*comments, ast.get_docstring(function) or ""])
+        case _:
+            return ""
+
+
+_MAIN = re.compile(
+    r"x|inputs?|input_ids|pixel_values(_videos)?|input_values|input_features|images?|img"
+)
+
+
+def _main(model: nn.Module, optional: tuple[str, ...]) -> str:
+    """The argument that matters where all have defaults."""
+    told = getattr(model, "main_input_name", None)
+    if isinstance(told, str) and told in optional:
+        return told
+    return next(
+        (name for name in optional if _MAIN.fullmatch(name)), optional[0] if optional else ""
+    )

@@ -1,0 +1,130 @@
+"""Guesses at a model's inputs: what each argument of `forward` is, over named sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from gradlint.worker.inputs.facts import Facts
+from gradlint.worker.inputs.forwards import Forward
+from gradlint.worker.inputs.roles import ideas_for
+from gradlint.worker.inputs.specs import SPATIAL, Normal, Spec, Whole, draw, volume
+
+_SIZES = {
+    "batch": 2,
+    "time": 32,
+    "source": 32,
+    "length": 64,
+    "depth": 16,
+    "height": 32,
+    "width": 32,
+}
+_SIZES |= {"nodes": 32, "edges": 96, "features": 16, "patches": 64, "cells": 144}
+_SIZES |= {"images": 0, "sounds": 0}
+
+
+_TENSORS = (Normal, Whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of `forward`: positional unless `keyword`; `others` are further ideas for it."""
+
+    name: str
+    spec: Spec
+    others: tuple[Spec, ...] = ()
+    keyword: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Inputs to try: arguments over named sizes."""
+
+    arguments: tuple[Argument, ...]
+    sizes: tuple[tuple[str, int], ...]
+
+    @property
+    def size(self) -> Mapping[str, int]:
+        """The named sizes."""
+        return dict(self.sizes)
+
+    @property
+    def key(self) -> str:
+        """The same text for guesses that are drawn alike: sizes that nothing has are left out."""
+        text = repr([(item.name, item.spec, item.keyword) for item in self.arguments])
+        named = set(re.findall(r"['*](\w+)(?=['*])", text))
+        return text + repr([(name, size) for name, size in self.sizes if name in named])
+
+    def spec(self, name: str) -> Spec | None:
+        """What is passed for the argument `name`, None where it is left out."""
+        return next((item.spec for item in self.arguments if item.name == name), None)
+
+    def having(self, name: str, spec: Spec) -> Guess:
+        """The same guess with another value for one argument."""
+        changed = tuple(
+            replace(item, spec=spec) if item.name == name else item for item in self.arguments
+        )
+        return replace(self, arguments=changed)
+
+    def adding(self, argument: Argument) -> Guess:
+        """The same guess with one more argument."""
+        return replace(self, arguments=(*self.arguments, argument))
+
+    def settled(self) -> Guess:
+        """The same guess without further ideas for its arguments, because they are right."""
+        return replace(self, arguments=tuple(replace(a, others=()) for a in self.arguments))
+
+    def sized(self, **sizes: int) -> Guess:
+        """The same guess with other sizes."""
+        return replace(self, sizes=tuple({**self.size, **sizes}.items()))
+
+    def volume(self) -> int:
+        """How many numbers the arguments hold together."""
+        return sum(volume(item.spec, self.size) for item in self.arguments)
+
+    def drawn(self) -> tuple[tuple[object, ...], dict[str, object]]:
+        """Positional and keyword arguments, drawn from torch's current random state."""
+        values = [(item, draw(item.spec, self.size)) for item in self.arguments]
+        positional = tuple(value for item, value in values if not item.keyword)
+        return positional, {item.name: value for item, value in values if item.keyword}
+
+
+def first_guess(facts: Facts, sequence_length: int) -> Guess:
+    """What `forward` most likely takes; only what it requires."""
+    forward = Forward.of(facts.model)
+    arguments = tuple(
+        argument_for(facts, forward, name, index) for index, name in enumerate(forward.required)
+    )
+    sizes = dict(_SIZES)
+    if sequence_length:
+        sizes |= {"time": sequence_length, "source": sequence_length, "length": sequence_length}
+    sides = facts.sides()
+    if sides:
+        names = SPATIAL[min(len(sides), 3) - 1] if len(sides) > 1 else ("height", "width")
+        sizes |= dict(zip(names, sides[-len(names) :] * 2, strict=False))
+    if frames := facts.number("num_frames", "n_frames", "frames"):
+        sizes["depth"] = frames
+    guess = Guess(arguments, tuple(sizes.items()))
+    if arguments or not forward.optional:
+        return guess
+    main = forward.main
+    keyword = replace(argument_for(facts, forward, main, 0), keyword=True)
+    return guess.adding(keyword)
+
+
+def further(guess: Guess, facts: Facts) -> Iterator[Guess]:
+    """The same guess with the arguments that may be left out: all tensors, then each alone."""
+    forward = Forward.of(facts.model)
+    given = {item.name for item in guess.arguments}
+    names = [name for name in forward.optional if name not in given]
+    arguments = (argument_for(facts, forward, name, len(given)) for name in names)
+    more = [replace(item, keyword=True) for item in arguments if isinstance(item.spec, _TENSORS)]
+    yield replace(guess, arguments=(*guess.arguments, *more))
+    yield from map(guess.adding, more)
+
+
+def argument_for(facts: Facts, forward: Forward, name: str, index: int) -> Argument:
+    """The best idea for one argument, and further ones."""
+    ideas = ideas_for(facts, forward, name, index)
+    return Argument(name, ideas[0], ideas[1:], keyword=name in forward.named)

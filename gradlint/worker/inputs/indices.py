@@ -1,0 +1,47 @@
+"""Whole numbers that say which places of another tensor are meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gradlint.worker.inputs.case import Case
+from gradlint.worker.inputs.guesses import Guess
+from gradlint.worker.inputs.specs import Dim, Whole
+from gradlint.worker.running.attempt import sources_of
+
+_BEYOND = re.compile(r"index -?\d+ is out of bounds for dimension \d+ with size (\d+)")
+
+
+_WHOLE = re.compile(r"Expected dtype int(32/int)?64 for index")
+
+
+def pointers(case: Case) -> Iterator[Guess]:
+    """Fractions stand where the places of another tensor are meant, into which values are added."""
+    call = case.failure.call
+    if call is None or not _WHOLE.search(case.failure.text) or len(call.tensors()) < 2:
+        return
+    target, index, *values = call.tensors()
+    dim = call.argument(1, "dim")
+    high = target.shape[dim] if isinstance(dim, int) and target.dim() else 1
+    like = values[0] if values else index
+    shape = tuple(_named(case, size) for size in like.shape)
+    for item in case.blamed(index) if sources_of(index) else ():
+        yield case.guess.having(item.name, Whole(shape, high))
+
+
+def _named(case: Case, size: int) -> Dim:
+    return next((name for name in ("batch", "time") if case.guess.size[name] == size), size)
+
+
+def indices(case: Case) -> Iterator[Guess]:
+    """Numbers lie beyond the end of what they point into: they stay below its size."""
+    found, call = _BEYOND.search(case.failure.text), case.failure.call
+    if found is None or call is None:
+        return
+    high = _named(case, int(found[1]))
+    # because the first of all is what they point into
+    numbers = (t for t in call.tensors()[1:] if sources_of(t) and not t.is_floating_point())
+    for item in (item for tensor in numbers for item in case.blamed(tensor)):
+        if isinstance(item.spec, Whole):
+            yield case.guess.having(item.name, Whole(item.spec.shape, high))

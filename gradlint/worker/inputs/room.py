@@ -1,0 +1,93 @@
+"""Whether images and signals are so small that layers which look around see one place alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+from gradlint.worker.inputs.case import SIDES, uses
+from gradlint.worker.inputs.facts import Facts
+from gradlint.worker.inputs.guesses import Guess
+from gradlint.worker.running.dispatch import DispatchMode
+
+_LARGEST = 128  # from which nothing is doubled
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_SOFTMAX = ("_softmax", "_safe_softmax")
+
+
+def doubled(guess: Guess, facts: Facts) -> Guess | None:
+    """The guess with images twice as high and wide, signals or else sequences twice as long.
+
+    None where they are large already, or as large as the model says of itself.
+    """
+    names = [name for name in sorted(SIDES) if uses(guess, name)]
+    names = names or (["time"] if uses(guess, "time") else [])
+    if not names or facts.sides() or max(guess.size[name] for name in names) > _LARGEST:
+        return None
+    return guess.sized(**{name: 2 * guess.size[name] for name in names})
+
+
+class Narrow(DispatchMode):
+    """Counts the calls of a pass that have one place where they are made for several.
+
+    These are convolutions of one pixel by more, attention to one token, and padding around one
+    place: neither the outer weights of a convolution nor the queries and keys of an attention
+    matter then, nor get a gradient.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    @contextlib.contextmanager
+    def watching(self, model: nn.Module) -> Iterator[None]:
+        """Within it the calls of `model` are counted."""
+        layers = (part for part in model.modules() if isinstance(part, _CONVOLUTIONS))
+        handles = [layer.register_forward_pre_hook(self._convolving) for layer in layers]
+        try:
+            with self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _convolving(self, layer: nn.Module, args: tuple[object, ...]) -> None:
+        assert isinstance(layer, _CONVOLUTIONS)
+        kernel, image = layer.kernel_size, args[0] if args else None
+        if isinstance(image, torch.Tensor) and max(kernel) > 1:
+            extents = zip(image.shape[-len(kernel) :], kernel, strict=True)
+            self.count += all(extent == 1 for extent, side in extents if side > 1)
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        name = getattr(func, "_schema").name.partition("::")[2]  # noqa: B009
+        if name in _SOFTMAX:
+            self.count += _extent(args[0], args[1]) == 1
+        elif name.startswith("_scaled_dot_product"):
+            self.count += _extent(args[1], -2) == 1
+        elif name == "constant_pad_nd":
+            self.count += _pads_one_place(args[0], args[1])
+        return func(*args, **(kwargs or {}))
+
+
+def _extent(tensor: object, dim: object) -> int:
+    """The size of a tensor along a dimension, 0 where there is none."""
+    return tensor.shape[dim] if isinstance(tensor, torch.Tensor) and isinstance(dim, int) else 0
+
+
+def _pads_one_place(tensor: object, pads: object) -> bool:
+    """Whether a padding makes several places of one, as in front of a convolution or a window."""
+    if not isinstance(tensor, torch.Tensor) or not isinstance(pads, (list, tuple)):
+        return False
+    sides = zip(reversed(tensor.shape), pads[::2], pads[1::2], strict=False)
+    extents = [extent for extent, before, after in sides if before > 0 or after > 0]
+    return bool(extents) and max(extents) == 1

@@ -1,0 +1,301 @@
+"""Inputs for a model that nobody described, found by trying and by reading what the trials say."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import nn
+
+from gradlint.worker.inputs.case import Case
+from gradlint.worker.inputs.facts import Facts
+from gradlint.worker.inputs.forwards import Forward
+from gradlint.worker.inputs.guesses import Guess, first_guess, further
+from gradlint.worker.inputs.hopeless import left_unset, runs_a_holder
+from gradlint.worker.inputs.multimodal import MODALITIES
+from gradlint.worker.inputs.repairs import mismatch, repairs
+from gradlint.worker.inputs.room import Narrow, doubled
+from gradlint.worker.inputs.specs import Filled, described, volume
+from gradlint.worker.running.attempt import Failure, mark, released, tried, watched
+from gradlint.worker.running.budget import Budget, OutOfTimeError
+from gradlint.worker.running.cpu import on_cpu
+from gradlint.worker.running.failure import UserError
+from gradlint.worker.running.outputs import tensors_of
+from gradlint.worker.running.restoring import Remembered
+
+BATCH = 8
+_ATTEMPTS = 40
+_SECONDS = 10.0  # of processor time, because a busy machine must not change what is found
+_SLOWEST = 4.0  # of one pass, because a probe repeats it many times
+_ROOMY = 3.0  # for larger images than a model needs to run, because a probe repeats their passes
+_VOLUME = 1 << 24
+_UNSET = 2  # passes that fail for what a configuration lacks, because inputs seldom stand for that
+_PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
+
+
+class TooSlowError(UserError):
+    """Inputs that might run were not tried, because one pass would take too long."""
+
+
+Rank = tuple[int, bool, float]
+
+
+class Agenda:
+    """Guesses to try, each once, the lowest rank first and among equals the earliest."""
+
+    def __init__(self) -> None:
+        """Begin with nothing to try."""
+        self._queue: list[tuple[Rank, int, Guess]] = []
+        self._ranks: dict[str, Rank] = {}
+        self._order = itertools.count()
+
+    def add(self, rank: Rank, guess: Guess) -> None:
+        """Add a guess, or move it forward, unless it was tried already or is too large to try."""
+        key = guess.key
+        if (key not in self._ranks or rank < self._ranks[key]) and guess.volume() <= _VOLUME:
+            self._ranks[key] = rank
+            heapq.heappush(self._queue, (rank, next(self._order), guess))
+
+    def add_all(self, rank: Rank, guesses: Iterable[Guess]) -> None:
+        """Add guesses of the same rank."""
+        for guess in guesses:
+            self.add(rank, guess)
+
+    def __iter__(self) -> Iterator[Guess]:
+        """The guesses that are still to be tried, while more may be added."""
+        tried = set[str]()
+        while self._queue:
+            guess = heapq.heappop(self._queue)[-1]
+            if guess.key not in tried:
+                tried.add(guess.key)
+                yield guess
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Looks for inputs that a model accepts.
+
+    The guess whose failure came latest in the forward pass is refined first, because each equation
+    that was solved lets the pass get further. `given` is what the model was constructed with. One
+    pass may take `patience` seconds, the search `limit`.
+    """
+
+    model: nn.Module
+    sequence_length: int = 0
+    given: Mapping[str, object] = field(default_factory=dict)
+    attempts: int = _ATTEMPTS
+    limit: float = math.inf
+    patience: float = math.inf
+
+    def found(self) -> Guess:
+        """Inputs that run forward, if possible with an output that carries a gradient.
+
+        Raises:
+            UserError: at stage `forward`, with the error of the first guess, where nothing worked.
+            OutOfTimeError: the time was over before the first guess had failed.
+        """
+        budget, facts = Budget(self.limit), Facts(self.model, self.given)
+        found = self._from(_affordable(first_guess(facts, self.sequence_length)))
+        forward = Forward.of(self.model)
+        for modality in MODALITIES:
+            beside = modality.beside(found, facts, forward)
+            if beside is not None:
+                found = replace(self, limit=budget.left() / 2)._instead(found, beside)
+        if self.sequence_length:
+            return found  # because nobody asked for more
+        return self._with_room(found, budget.left() / 2)
+
+    def _with_room(self, found: Guess, seconds: float) -> Guess:
+        """The same with larger images and signals, for as long as that leaves fewer layers cramped.
+
+        Because a network that halves its image five times sees one pixel of 32 at its end.
+        """
+        facts, best = Facts(self.model, self.given), found
+        larger = doubled(found, facts)
+        try:
+            with Budget(min(seconds, _ROOMY)).enforced():
+                _, cramped = self._watched(found) if larger is not None else (found, 0)
+                while cramped and larger is not None:
+                    roomy, left = self._watched(larger)
+                    if isinstance(roomy, Failure) or left >= cramped:
+                        break
+                    best, cramped, larger = roomy, left, doubled(roomy, facts)
+        except OutOfTimeError as error:
+            released(error)
+        return best
+
+    def _watched(self, guess: Guess) -> tuple[Guess | Failure, int]:
+        """The guess with a batch that runs, and how many calls then see one place alone."""
+        narrow = Narrow()
+        with narrow.watching(self.model):
+            confirmed = self._confirmed(guess, 0.0)
+        if isinstance(confirmed, Failure):
+            released(confirmed.error)
+            return confirmed, narrow.count
+        return confirmed[0], narrow.count
+
+    def _instead(self, found: Guess, wanted: Guess) -> Guess:
+        """What `wanted` leads to if that runs, else what was found."""
+        try:
+            with Budget(self.limit).enforced():
+                better = tried(lambda: self._from(wanted))
+        except OutOfTimeError as error:
+            released(error)
+            return found
+        if isinstance(better.error, UserError):
+            released(better.error.error)
+        return better.value if isinstance(better.value, Guess) else found
+
+    def _from(self, first: Guess) -> Guess:
+        errors: list[tuple[int, Exception, Guess]] = []
+        try:
+            return self._found(first, errors)
+        except OutOfTimeError:
+            if not errors:
+                raise
+        error = _telling(errors, TooSlowError)
+        raise error
+
+    def _found(self, first: Guess, errors: list[tuple[int, Exception, Guess]]) -> Guess:
+        facts, forward = Facts(self.model, self.given), Forward.of(self.model)
+        whole = Budget(self.limit)
+        deadline = time.process_time() + min(_SECONDS, self.limit)
+        before = Remembered(self.model)
+        agenda = Agenda()
+        agenda.add((0, False, 0.0), first)
+        fallback: Guess | None = None
+        slow, unset = False, 0
+        furthest, pace = 0, 0.0  # seconds for each number of the inputs, as far as a pass came
+        for guess in itertools.islice(agenda, self.attempts):
+            started = time.process_time()
+            if started > deadline:
+                break
+            if guess.volume() * pace > _SLOWEST:
+                slow = True
+                continue
+            turn = Budget(self.patience if self.patience < whole.left() else math.inf)
+            try:
+                with turn.enforced():
+                    failure = self._failure(guess)
+            except OutOfTimeError as late:
+                if turn.left():
+                    raise  # because it is the whole search whose time is over
+                released(late)
+                slow = True
+                continue
+            if failure is None:
+                confirmed = self._confirmed(guess, time.process_time() - started)
+                if not isinstance(confirmed, Failure):
+                    if confirmed[1]:
+                        return confirmed[0]
+                    # because a model whose numbers are lost has seldom lost them by itself
+                    agenda.add_all((-sys.maxsize, False, 0.0), _inverted(fallback or guess))
+                    agenda.add_all((0, True, 0.0), further(fallback or guess, facts))
+                    fallback = fallback or confirmed[0]
+                    continue
+                failure = confirmed
+            elif guess.volume() > _PACED and failure.progress >= furthest:
+                own = (time.process_time() - started) / guess.volume()
+                # because a part of the time is the same for inputs of any size
+                pace = min(pace, own) if failure.progress == furthest else own
+                furthest = failure.progress
+            errors.append((failure.progress, failure.error, guess))
+            unset += left_unset(self.model, failure)
+            if runs_a_holder(failure.error) or unset >= _UNSET:
+                break
+            case = Case(failure, guess, facts, forward)
+            for deduced, better in repairs(case):
+                agenda.add((-failure.progress, not deduced, mismatch(case)), better)
+            released(failure.error)
+            before.restore()
+        if fallback is not None:
+            return fallback
+        error = _telling(errors, TooSlowError if slow else UserError)
+        raise error
+
+    def _failure(self, guess: Guess) -> Failure | None:
+        with torch.no_grad():
+            return attempted(self.model, guess)[0]
+
+    def _confirmed(self, guess: Guess, seconds: float) -> tuple[Guess, bool] | Failure:
+        """The guess with a batch that is large enough, and whether its output is sound.
+
+        A failure where it runs with no batch once gradients are wanted, as for lack of memory.
+        `seconds` is what the pass took with the guess as it is.
+        """
+        ours = guess.size["batch"]
+        large = seconds * BATCH / ours > _SLOWEST
+        # because the first pass also pays for what comes once
+        if large and seconds < 2.0 * _SLOWEST:
+            started = time.process_time()
+            self._failure(guess)
+            seconds = time.process_time() - started
+        for batch in dict.fromkeys((max(BATCH, ours), max(BATCH // 2, ours), ours)):
+            if batch > ours and seconds * batch / ours > _SLOWEST:
+                continue
+            larger = guess.sized(batch=batch)
+            failure, output = attempted(self.model, larger)
+            if failure is None:
+                return larger, _is_sound(output)
+            released(failure.error)
+        assert failure is not None  # because the last batch is always tried
+        return failure
+
+
+def _is_sound(output: object) -> bool:
+    """Whether an output carries a gradient, and its numbers are such."""
+    tensors = tensors_of(output)
+    finite = (tried(lambda t: bool(torch.isfinite(t).all()), tensor).value for tensor in tensors)
+    return bool(tensors) and False not in finite
+
+
+def _affordable(guess: Guess) -> Guess:
+    """The guess with other ideas for what is too large to be tried, as a remark may say it is."""
+    for item in guess.arguments:
+        if volume(item.spec, guess.size) > _VOLUME:
+            smaller = (idea for idea in item.others if volume(idea, guess.size) <= _VOLUME)
+            guess = guess.having(item.name, next(smaller, item.spec))
+    return guess
+
+
+def _inverted(guess: Guess) -> Iterator[Guess]:
+    """The same guess with masks that keep what they hid, because nothing is left of all hidden."""
+    for item in guess.arguments:
+        if isinstance(item.spec, Filled) and item.spec.value in (0.0, 1.0):
+            yield guess.having(item.name, replace(item.spec, value=1.0 - item.spec.value))
+
+
+def attempted(model: nn.Module, guess: Guess) -> tuple[Failure | None, object]:
+    """Run a model on inputs drawn from a guess: the failure, or None and the output."""
+    args, kwargs = guess.drawn()
+    positional = [item.name for item in guess.arguments if not item.keyword]
+    for name, value in itertools.chain(zip(positional, args, strict=True), kwargs.items()):
+        mark(value, (name,))
+    with on_cpu():
+        result = watched(model, args, kwargs)
+    if isinstance(result, Failure):
+        return result, None
+    return None, result.value
+
+
+def _telling(errors: list[tuple[int, Exception, Guess]], kind: type[UserError]) -> UserError:
+    """The error of the pass that got furthest, the earliest of them, and its inputs."""
+    if not errors:
+        return kind("forward", RuntimeError("no inputs could be tried"))
+    _, error, guess = max(enumerate(errors), key=lambda item: (item[1][0], -item[0]))[1]
+    telling = kind("forward", error)
+    telling.inputs = shown(guess)
+    return telling
+
+
+def shown(guess: Guess) -> tuple[str, ...]:
+    """Inputs drawn from a guess as a report writes them."""
+    args, kwargs = guess.drawn()
+    named = (f"{name}: {described(value)}" for name, value in kwargs.items())
+    return (*map(described, args), *named)

@@ -1,0 +1,1 @@
+"""How the linted file becomes a module."""

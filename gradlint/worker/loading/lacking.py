@@ -1,0 +1,42 @@
+"""Constructions that lack what linting does not have: options set beside data, sizes of tables."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gradlint.protocol.wire import Candidate
+from gradlint.worker.loading.lost import with_usual_sizes
+from gradlint.worker.loading.usual import usual
+from gradlint.worker.running.attempt import tried
+
+HOLDER = re.compile(r"(__import__\('types'\)\.)?(SimpleNamespace|PassThrough)\(")
+"""The beginning of an expression for an object that has attributes."""
+_LACKING = re.compile(r"'types\.SimpleNamespace' object has no attribute '(\w+)'")
+
+
+def supplied(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
+    """The construction of the source with a usual value for what it lacks; the rest is the user's.
+
+    So with an option that a script sets where it has its data, and with a size that it reads from a
+    table which was not loaded.
+    """
+    found = _LACKING.fullmatch(str(error))
+    for place, (name, text) in enumerate(candidate.bindings) if found else ():
+        if found and HOLDER.match(text):
+            bindings = list(candidate.bindings)
+            bindings[place] = (name, extended(text, [found[1]]))
+            yield replace(candidate, bindings=tuple(bindings))
+    if isinstance(error, NameError) and error.name:
+        parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval"))
+        if isinstance(parsed.value, ast.Expression):
+            changed = with_usual_sizes(parsed.value.body, {error.name})
+            yield replace(candidate, constructor=ast.unparse(changed))
+
+
+def extended(call: str, names: list[str]) -> str:
+    """A call such as `dict(a=1)` with usual values for further keywords."""
+    more = ", ".join(f"{name}={usual(name)}" for name in names if f"{name}=" not in call)
+    return f"{call[:-1]}{', ' if call[-2] != '(' else ''}{more})"

@@ -1,0 +1,1 @@
+"""How what is claimed of a model is measured."""

@@ -1,0 +1,29 @@
+"""How low an output can get."""
+
+from __future__ import annotations
+
+from gradlint.protocol.claim import Claim
+from gradlint.worker.probing.run import Run
+from gradlint.worker.probing.tail import extremes
+
+
+def measure(run: Run, claim: Claim) -> float:
+    """min y, y being what the loss is fed when the logits of layer `of` all are 10⁴ or all -10⁴.
+
+    -1 for tanh, 0 for sigmoid and ReLU, -10⁴ for a linear output.
+
+    Raises:
+        UnmeasurableError: what follows the layer raises.
+
+    Source: the range of an activation bounds the targets that it can fit.
+
+    >>> import torch
+    >>> from gradlint.protocol.claim import Bound
+    >>> from gradlint.protocol.quantity import Quantity
+    >>> from gradlint.worker.probing.quantities import Example
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 1), torch.nn.Tanh())
+    >>> run = Run(Example(lambda: model, (8, 4)), 0)
+    >>> measure(run, Claim(Quantity.OUTPUT_LOWEST, "0", Bound()))
+    -1.0
+    """
+    return min(extremes(run, claim))

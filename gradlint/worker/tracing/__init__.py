@@ -1,0 +1,1 @@
+"""How one forward pass is recorded and described."""

@@ -1,0 +1,98 @@
+"""Statistics of parameters: all that leaves the worker of the weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvTransposeNd
+
+from gradlint.protocol.nodes import Initialisation, Parameter
+from gradlint.worker.running.imagined import Imagination, Values
+from gradlint.worker.running.offline import unfetched
+from gradlint.worker.tracing.construction import Construction
+
+
+def parameter_nodes(
+    model: nn.Module, construction: Construction, imagination: Imagination | None = None
+) -> tuple[Parameter, ...]:
+    """One node for each parameter of the model; tied parameters have one.
+
+    Parameters without values are described by what filled them, with NaN where that is not known.
+    """
+    transposed = {
+        id(module.weight) for module in model.modules() if isinstance(module, _ConvTransposeNd)
+    }
+    waiting = unfetched(model)
+
+    def node(name: str, parameter: nn.Parameter) -> Parameter:
+        swapped = id(parameter) in transposed
+        made = _node(name, parameter, construction, imagination, swapped=swapped)
+        return replace(made, unfetched=id(parameter) in waiting)
+
+    # because `parameters` may be the model's own, which names only what is trained
+    return tuple(node(name, parameter) for name, parameter in model.named_parameters())
+
+
+@torch.no_grad()
+def _node(
+    name: str,
+    parameter: nn.Parameter,
+    construction: Construction,
+    imagination: Imagination | None,
+    *,
+    swapped: bool,
+) -> Parameter:
+    fans = _fans(parameter)
+    fan_in, fan_out = reversed(fans) if swapped else fans
+    initialisation = construction.initialisation_of(parameter)
+    if imagination is None:
+        values, rows = _measured(parameter.detach()), _distinct_rows(parameter.detach())
+    else:
+        values = _imagined(imagination.values(parameter), fans, initialisation)
+        rows = 1 if values.square == values.mean**2 else 2
+    return Parameter(
+        id=name,
+        shape=tuple(parameter.shape),
+        dtype=str(parameter.dtype).removeprefix("torch."),
+        mean=values.mean,
+        mean_square=values.square,
+        largest=values.largest,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        distinct_rows=rows,
+        requires_grad=parameter.requires_grad,
+        initialisation=initialisation,
+    )
+
+
+def _measured(values: torch.Tensor) -> Values:
+    real = values.abs() if values.is_complex() else values
+    wide = real.double() if real.numel() else real.new_zeros(1, dtype=torch.float64)
+    return Values(float(wide.mean()), float(wide.square().mean()), float(wide.abs().max()))
+
+
+def _imagined(
+    known: Values, fans: tuple[int, int], initialisation: Initialisation | None
+) -> Values:
+    """What filled a parameter; orthogonal matrices have rows or columns of length `gain`."""
+    if initialisation is None or initialisation.function != "orthogonal_":
+        return known
+    square = dict(initialisation.settings).get("gain", 1.0) ** 2 / max(*fans, 1)
+    return Values(0.0, square, 4.0 * math.sqrt(square))
+
+
+def _fans(values: torch.Tensor) -> tuple[int, int]:
+    if values.ndim < 2:
+        return 0, 0
+    receptive = values[0, 0].numel() if values.numel() else 1
+    return values.shape[1] * receptive, values.shape[0] * receptive
+
+
+def _distinct_rows(values: torch.Tensor) -> int:
+    """1 where every row of the weight is the same, else 2; 1 for vectors with equal entries."""
+    if values.ndim == 0 or values.numel() == 0:
+        return 1
+    return 1 if bool((values == values[:1]).all()) else 2
