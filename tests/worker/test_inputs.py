@@ -1611,3 +1611,42 @@ def test_a_mask_of_which_nothing_is_left_hides_nothing() -> None:
     built = build(module_of(source + kept), request("Net()"))
     args, kwargs = built.inputs()
     assert tensors_of(built.make()(*args, **kwargs))[0].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("init", "changed"),
+    [
+        ("", "x / 255.0"),
+        ("", "x.permute(0, 1, 3, 2).float().div(127.5) - 1"),
+        ("", "(x / 255 - 0.5) / 0.25"),
+        (
+            "; self.register_buffer('mean', torch.tensor([123.7, 116.3, 103.5]).view(-1, 1, 1));"
+            "self.register_buffer('std', torch.tensor([58.4, 57.1, 57.4]).view(-1, 1, 1))",
+            "(x - self.mean) / self.std",
+        ),
+    ],
+    ids=["of 255", "of 127.5", "twice", "by buffers"],
+)
+def test_pixels_are_as_large_as_the_model_expects_that_makes_them_small(
+    init: str, changed: str
+) -> None:
+    source = net(f"self.c = nn.Conv2d(3, 8, 3){init}", f"self.seen = {changed}; return self.c(x)")
+    built = build(module_of(source), request("Net()"))
+    model = built.make()
+    model(*built.inputs()[0])
+    seen = model.seen
+    assert isinstance(seen, torch.Tensor)
+    assert seen.mean().abs() < 0.2
+    assert 0.9 < seen.std() < 1.1
+
+
+@pytest.mark.parametrize(
+    "forward",
+    ["return self.c(x / 8)", "return self.c(x) / 255", "return self.c(x - x.mean())"],
+    ids=["a scale of attention", "an output", "a statistic"],
+)
+def test_inputs_are_standard_normal_whatever_else_is_done_to_them(forward: str) -> None:
+    built = build(module_of(net("self.c = nn.Conv2d(3, 8, 3)", forward)), request("Net()"))
+    (values,), _ = built.inputs()
+    assert isinstance(values, torch.Tensor)
+    assert 0.9 < values.std() < 1.1

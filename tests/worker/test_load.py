@@ -467,6 +467,22 @@ class TestMissingPackages:
     ) -> None:
         assert loaded(tmp_path, source).module.there is False
 
+    def test_what_a_file_makes_with_a_missing_package_does_not_hide_its_classes(
+        self, tmp_path: Path
+    ) -> None:
+        source = """
+            import gone
+            class Net:
+                def __init__(self, size):
+                    self.places = [0] * size
+            world = gone.make('world')
+            net = Net(world.space.shape[0])
+        """
+        result = loaded(tmp_path, source)
+        assert result.module.Net(2).places == [0, 0]
+        assert "net" not in vars(result.module)
+        assert [span.line for span in result.skipped] == [6]
+
     def test_a_missing_module_of_a_package_that_is_there_is_named_where_it_is_used(
         self, tmp_path: Path
     ) -> None:

@@ -14,6 +14,8 @@ NAMES = {
     "a flag": ("id_skip", "False"),
     "as many nodes as the edges of a graph lead to": ("num_nodes", "32"),
     "the kinds of edges": ("num_relations", "8"),
+    "a size of actions": ("act_dim", "10"),
+    "how an action is no activation": ("action_dim", "10"),
     "a size": ("whatever", "64"),
 }
 

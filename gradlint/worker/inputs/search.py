@@ -19,6 +19,7 @@ from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.guesses import Guess, first_guess, further
 from gradlint.worker.inputs.hopeless import left_unset, runs_a_holder
 from gradlint.worker.inputs.multimodal import MODALITIES
+from gradlint.worker.inputs.pixels import Ranges
 from gradlint.worker.inputs.repairs import mismatch, repairs
 from gradlint.worker.inputs.room import Narrow, doubled
 from gradlint.worker.inputs.specs import Filled, described, volume
@@ -190,10 +191,11 @@ class Search:
                 slow = True
                 continue
             if failure is None:
-                confirmed = self._confirmed(guess, time.process_time() - started)
+                with Ranges() as ranges:
+                    confirmed = self._confirmed(guess, time.process_time() - started)
                 if not isinstance(confirmed, Failure):
                     if confirmed[1]:
-                        return confirmed[0]
+                        return ranges.fitted(confirmed[0])
                     # because a model whose numbers are lost has seldom lost them by itself
                     agenda.add_all((-sys.maxsize, False, 0.0), _inverted(fallback or guess))
                     agenda.add_all((0, True, 0.0), further(fallback or guess, facts))

@@ -22,10 +22,12 @@ PACKED: Shape = ("batch*patches",)
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """A floating-point or complex tensor of N(0, 1) values."""
+    """A floating-point or complex tensor of normally distributed values, N(0, 1) by default."""
 
     shape: Shape
     dtype: str = "float32"
+    mean: float = 0.0
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +191,9 @@ def draw(spec: Spec, sizes: Sizes) -> object:
 
 def _tensor(spec: Shaped, shape: tuple[int, ...], sizes: Sizes) -> object:
     match spec:
-        case Normal(_, dtype):
-            return torch.randn(shape, dtype=getattr(torch, dtype))
+        case Normal(_, dtype, mean, scale):
+            values = torch.randn(shape, dtype=getattr(torch, dtype))
+            return values if (mean, scale) == (0.0, 1.0) else values * scale + mean
         case Whole(_, high, low):
             return torch.randint(low, max(size_of(high, sizes), low + 1), shape)
         case Filled(_, value, dtype):

@@ -82,11 +82,13 @@ def load(opened: OpenFile) -> Loaded:
 def _imported(opened: OpenFile, finder: _ProjectFinder, standins: StandInFinder) -> ModuleType:
     # Everything is caught, because what another file of the project does when it is imported (it
     # reads data, compiles an extension) may be nothing that the models of this one need. Nor need
-    # these a class of the file whose base, say, was never imported.
+    # these a class of the file whose base, say, was never imported, or what the file makes with a
+    # missing package.
     try:
         return _import(opened, finder, standins)
     except BaseException as error:
-        if not _fails_elsewhere(error, opened) and not _fails_defining(error, opened):
+        lacking = isinstance(error, Exception) and bool(standins.packages)
+        if not (lacking or _fails_elsewhere(error, opened) or _fails_defining(error, opened)):
             raise
         finder.lenient = True
         try:

@@ -16,7 +16,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r".*(eps|epsilon)", "1e-5"),
     (r".*(init_std|initializer_range|std)", "0.02"),
     (r".*(theta|rope_base|base)", "10000.0"),
-    (r"(hidden_act|activation\w*|act\w*|nonlinearity)", "'relu'"),
+    (r"(hidden_act|activation\w*|act(?!ion|_dim|_size)\w*|nonlinearity)", "'relu'"),
     (
         r"(use|with|is|has|return|enable|tie|share|add|do|flash|output(?!_(dim|size)s?$))_.*|.*(pretrained|bidirectional|skip)",
         "False",
@@ -27,7 +27,7 @@ _USUAL: tuple[tuple[str, str], ...] = (
     (r"(word|char|src|trg|tgt)_?(2|to)_?(id|idx|index|ix|int)s?", "1000"),
     (r"(n|num)_nodes", "32"),
     (r"(n|num)_relations", "8"),
-    (r".*(class|label|output_(dim|size)|out_dim|action|target|tag).*", "10"),
+    (r".*(class|label|output_(dim|size)|out_dim|action|act_(dim|size)|target|tag).*", "10"),
     (r".*(img|image|input|in)_?(channels?|chans?|nc)|nc|channels|kernel\w*", "3"),
     (r"(latent|z)_(channels?|chans?)", "4"),
     (r"(out|feat|feature|pool|pooled|last)_(h|w|height|width)", "7"),
