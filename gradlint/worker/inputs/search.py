@@ -191,7 +191,8 @@ class Search:
                 slow = True
                 continue
             if failure is None:
-                with Ranges() as ranges:
+                ranges = Ranges()
+                with ranges:
                     confirmed = self._confirmed(guess, time.process_time() - started)
                 if not isinstance(confirmed, Failure):
                     if confirmed[1]:
