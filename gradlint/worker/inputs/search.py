@@ -191,12 +191,10 @@ class Search:
                 slow = True
                 continue
             if failure is None:
-                ranges = Ranges()
-                with ranges:
-                    confirmed = self._confirmed(guess, time.process_time() - started)
+                confirmed = self._confirmed(guess, time.process_time() - started)
                 if not isinstance(confirmed, Failure):
                     if confirmed[1]:
-                        return ranges.fitted(confirmed[0])
+                        return confirmed[0]
                     # because a model whose numbers are lost has seldom lost them by itself
                     agenda.add_all((-sys.maxsize, False, 0.0), _inverted(fallback or guess))
                     agenda.add_all((0, True, 0.0), further(fallback or guess, facts))
@@ -229,6 +227,7 @@ class Search:
     def _confirmed(self, guess: Guess, seconds: float) -> tuple[Guess, bool] | Failure:
         """The guess with a batch that is large enough, and whether its output is sound.
 
+        Its values are in the range that the model expects.
         A failure where it runs with no batch once gradients are wanted, as for lack of memory.
         `seconds` is what the pass took with the guess as it is.
         """
@@ -243,9 +242,11 @@ class Search:
             if batch > ours and seconds * batch / ours > _SLOWEST:
                 continue
             larger = guess.sized(batch=batch)
-            failure, output = attempted(self.model, larger)
+            ranges = Ranges()
+            with ranges:
+                failure, output = attempted(self.model, larger)
             if failure is None:
-                return larger, _is_sound(output)
+                return ranges.fitted(larger), _is_sound(output)
             released(failure.error)
         assert failure is not None  # because the last batch is always tried
         return failure
