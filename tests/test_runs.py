@@ -50,6 +50,22 @@ class Scaled(nn.Module):
         return self.a(x) * scale
 """
 
+OVERWRITTEN = """\
+import torch
+from torch import nn
+
+
+class Unit(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, x):
+        out = self.layer(x)
+        out /= out.pow(2).sum(1, keepdim=True).sqrt()
+        return out
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -126,6 +142,15 @@ def test_a_model_is_built_and_fed_as_the_user_says(
     (model,) = run_json("scaled.py", *options)["models"]
     assert (model["status"], model["built_from"]) == ("probed", built_from)
     assert str(model["inputs"]).count("float32[7,3]") == 1
+
+
+def test_a_model_that_writes_over_what_its_gradient_needs_fails_with_the_line(
+    project: Path,
+) -> None:
+    (project / "unit.py").write_text(OVERWRITTEN)
+    (model,) = run_json("unit.py")["models"]
+    assert model["status"] == "failed"
+    assert str(model["reason"]).startswith("backward at unit.py:12:16: RuntimeError: one of the")
 
 
 def test_a_skipped_model_is_left_out(project: Path) -> None:

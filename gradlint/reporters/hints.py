@@ -36,6 +36,8 @@ def _entries(model: ModelSummary) -> Iterator[str]:
         return
     if "No module named" in model.reason or not model.constructor:
         return
+    if model.reason.startswith("backward "):
+        return  # because it was built and run
     call = _call(model.constructor)
     if call is None or len(model.constructor) > _LONGEST:
         return

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from gradlint.protocol.nodes import Edge
+from gradlint.protocol.span import Span
 from gradlint.protocol.wire import (
     BuiltFrom,
     Candidate,
@@ -34,8 +35,9 @@ from gradlint.worker.running.attempt import released, tried
 from gradlint.worker.running.failure import UserError, ran_out_of_memory
 from gradlint.worker.tracing.construction import watch_construction
 from gradlint.worker.tracing.describe import Newborn, edges_of, nodes_of
-from gradlint.worker.tracing.forward import run, seed_everything
+from gradlint.worker.tracing.forward import forward, run, seed_everything
 from gradlint.worker.tracing.lines import Source
+from gradlint.worker.tracing.recording import OVERWRITTEN
 
 T = TypeVar("T")
 
@@ -86,8 +88,8 @@ class FileService:
         newborn = Newborn.of(model, imagined=imagination is not None)
         seed_everything(seed + 1)
         with _running(built):
-            forward = run(built, model, source=self._source)
-        edges = edges_of(forward)
+            recorded = run(built, model, source=self._source)
+        edges = edges_of(recorded)
         self._weights = _weights(edges, model)
         constructor = inlined(self._seen(built.candidate))
         assumed = sorted(self._assumed.keys() & _read(model, self._module, constructor))
@@ -97,7 +99,7 @@ class FileService:
             assumed=tuple(f"{name} = {self._assumed[name]}" for name in assumed),
             inputs=built.described,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
-            nodes=nodes_of(forward, construction, newborn, self._source, imagination),
+            nodes=nodes_of(recorded, construction, newborn, self._source, imagination),
             edges=edges,
             seconds=time.perf_counter() - start,
             classes=_classes(model, self._module),
@@ -127,9 +129,18 @@ class FileService:
         """
         if self._built is None:
             raise RuntimeError("a model must be traced before it is probed")
-        self._built, probed = _fitting(
-            self._built, lambda form: probe(form, request, self._weights), Built.halved
-        )
+        built = self._built
+        try:
+            self._built, probed = _fitting(
+                built, lambda form: probe(form, request, self._weights), Built.halved
+            )
+        except (UserError, RuntimeError) as error:
+            cause = error.error if isinstance(error, UserError) else error
+            if OVERWRITTEN not in str(cause):
+                raise
+            again = tried(lambda: forward(built, 0, source=self._source).overwritten()).value
+            span = again if isinstance(again, Span) else None
+            raise UserError("backward", cause, span) from error
         return probed
 
 

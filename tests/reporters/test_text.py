@@ -220,8 +220,14 @@ def test_a_model_that_did_not_run_comes_with_the_settings_that_came_furthest(
 
 @pytest.mark.parametrize(
     ("reason", "constructor"),
-    [("build: No module named 'gone'", "Net(1)"), ("x", "Net(*args)"), ("x", ""), ("x", "Net(")],
-    ids=["a missing package", "spread arguments", "nothing tried", "no Python"],
+    [
+        ("build: No module named 'gone'", "Net(1)"),
+        ("backward at net.py:3:1: RuntimeError: no", "Net(1)"),
+        ("x", "Net(*args)"),
+        ("x", ""),
+        ("x", "Net("),
+    ],
+    ids=["a missing package", "it was built", "spread arguments", "nothing tried", "no Python"],
 )
 def test_no_settings_are_offered_where_they_are_no_cure(reason: str, constructor: str) -> None:
     status = ModelStatus.NOT_BUILT

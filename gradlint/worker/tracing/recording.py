@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from gradlint.protocol.span import Span
+from gradlint.worker.running.attempt import tried
 from gradlint.worker.tracing.call import Call, GradFn, parameter_of
 from gradlint.worker.tracing.trace import Recorder
 
 LOSS = "loss()"
+OVERWRITTEN = "modified by an inplace operation"
+"""What torch says where a tensor that a gradient needs was written to after it was saved."""
 
 
 @dataclass(slots=True)
@@ -70,6 +74,11 @@ class Forward:
         below = _leading_to(found, producers)
         return tuple(id for id in found if id not in below) or tuple(outputs)
 
+    def overwritten(self) -> Span | None:
+        """Where the call stands that saved a tensor for its gradient which was written to since."""
+        owned = self.recorder.owner.items()
+        return next((self.calls[id].span for node, id in owned if _is_overwritten(node)), None)
+
     def _in_order(
         self, edges: Iterable[tuple[str, str]], names: Mapping[int, str]
     ) -> list[tuple[str, str]]:
@@ -116,6 +125,15 @@ class Forward:
             return None
         variable = parameter_of(node)
         return names.get(id(variable)) if variable is not None else self.recorder.owner.get(node)
+
+
+def _is_overwritten(node: GradFn) -> bool:
+    """Whether a tensor that the gradient at `node` needs was written to since it was saved."""
+    for name in (name for name in dir(node) if name.startswith("_saved_")):
+        error = tried(getattr, node, name).error  # because torch says so when it is asked for it
+        if error is not None and OVERWRITTEN in str(error):
+            return True
+    return False
 
 
 def _is_number(shape: tuple[int, ...]) -> bool:
