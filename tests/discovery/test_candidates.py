@@ -772,6 +772,49 @@ def test_a_module_that_is_called_in_forward_is_the_one_of_the_file_named_alike(r
     assert candidate.constructor == "Wrapper(ConvEncoder(64), 64)"
 
 
+def test_a_module_is_the_one_of_the_file_that_it_is_named_after(read: Read) -> None:
+    message = _NET.replace("class Net", "class PlainMessage").replace(
+        "super().__init__()", "super().__init__(); self.out_channels = 2"
+    )
+    wrapper = _WRAPPER.format(name="message_module").replace(
+        "nn.LayerNorm(dim)", "nn.LayerNorm(message_module.out_channels)"
+    )
+    candidate = _first(read(_IMPORTS + message + wrapper), "Wrapper")
+    assert candidate.constructor == "Wrapper(PlainMessage(64), 64)"
+
+
+def test_a_module_of_the_file_lacks_what_is_read_of_it(read: Read) -> None:
+    message = _NET.replace("class Net", "class PlainMessage")
+    wrapper = _WRAPPER.format(name="message_module").replace(
+        "nn.LayerNorm(dim)", "nn.LayerNorm(message_module.breadth)"
+    )
+    candidate = _first(read(_IMPORTS + message + wrapper), "Wrapper")
+    assert candidate.constructor == "Wrapper(PassThrough(breadth=64), 64)"
+
+
+def test_a_network_maps_between_the_sizes_that_the_docstring_tells(read: Read) -> None:
+    program = read(
+        _IMPORTS
+        + '''
+class Edges(nn.Module):
+    """Runs a network on edges.
+
+    Args:
+        dim (int): The size of each node.
+        mapping (Callable): A neural network that maps edge features of shape
+            :obj:`[-1, num_edge_features]` to shape :obj:`[-1, 2 * dim + 1]`.
+        width (int): Another size.
+    """
+    def __init__(self, dim: int, mapping: Callable, width: int):
+        super().__init__()
+        self.mapping = mapping
+        self.line = nn.Linear(dim, width)
+    def forward(self, x): return self.mapping(self.line(x))
+'''
+    )
+    assert _first(program, "Edges").constructor == "Edges(64, nn.Linear(64, 129), 64)"
+
+
 def test_nested_settings_are_filled_as_deep_as_they_are_read(read: Read) -> None:
     program = read(
         _IMPORTS

@@ -19,6 +19,7 @@ from gradlint.discovery.construction.configurations import CONFIGURATION, Config
 from gradlint.discovery.construction.handing import parts_handed
 from gradlint.discovery.construction.holding import held, holders
 from gradlint.discovery.construction.keeping import Keeping, Parts
+from gradlint.discovery.construction.mapped import mapped
 from gradlint.discovery.construction.parameters import (
     Parameter,
     all_parameters,
@@ -149,8 +150,10 @@ class Filling:
             or self._annotated_part(annotation)
             or self._option(parameter, usage)
             or self._key(parameter)
+            or self._documented(parameter, annotation)
             or self._class(parameter, usage, annotation)
             or self._part(parameter)
+            or self._namesake(parameter)
             or self._layer(parameter)
             or self._having_parts(parameter)
             or self._wrapped(parameter)
@@ -179,6 +182,20 @@ class Filling:
                         case ast.Dict(keys=[ast.Constant(value=str() | int() as first), *_]):
                             return repr(first)
         return None
+
+    def _documented(self, parameter: Parameter, annotation: ast.expr | None) -> str | None:
+        """A layer between the sizes that the docstring says a network maps between."""
+        if self.scope is None or not (takes_class(annotation) or self._is_run(parameter)):
+            return None
+        widths = mapped(self.scope, parameter.name, self._size)
+        return f"{torch_nn(self.reading)}.Linear{widths}" if widths else None
+
+    def _size(self, name: str) -> str | None:
+        """The value that a size of this name has here: a parameter, or what others call so."""
+        for parameter in all_parameters(self.reading, self.name):
+            if parameter.name == name and not parameter.optional:
+                return self.value(parameter)
+        return self._by_name(Parameter(name, None), Usage(), None)
 
     def _depth(self, parameter: Parameter, usage: Usage) -> str | None:
         """How many layers the model has, where the project or the constructor's arithmetic says so.
@@ -386,14 +403,28 @@ class Filling:
             taught = (item for item in all_parameters(self.reading, self.name))
             student = next((item for item in taught if item.name == partner), None)
             return self.value(student) if student else None
-        wanted = parameter.name.replace("_", "").lower()
-        for name in self.reading.model_classes:
-            alike = len(wanted) >= _TELLING and wanted in name.lower()
-            if alike and name != self.name and self.depth < _DEEPEST:
-                built = next(constructions(self.reading, name, self.depth + 1), None)
-                if built is not None:
-                    return built.text
         return self._stand_in(parameter)
+
+    def _namesake(self, parameter: Parameter) -> str | None:
+        """The class of this file that a module which the model is given is named after.
+
+        As a `MaskedEncoder` for an `encoder_module`; it must have what the class reads of it.
+        """
+        if self.scope is None or self.depth >= _DEEPEST:
+            return None
+        if not (self._is_run(parameter) or self._is_kept(parameter)):
+            return None
+        read = self._read_of(parameter).inner.keys()
+        for wanted in (parameter.name, _MODULE.sub("", parameter.name)):
+            stem = wanted.replace("_", "").lower()
+            for name in self.reading.model_classes:
+                if len(stem) >= _TELLING and stem in name.lower() and name != self.name:
+                    kinds = self.reading.lineages[name].classes
+                    has = frozenset[str]().union(*(kind.attributes for kind, _ in kinds))
+                    built = next(constructions(self.reading, name, self.depth + 1), None)
+                    if built is not None and read <= has:
+                        return built.text
+        return None
 
     def _stand_in(self, parameter: Parameter) -> str:
         """A module that hands on what it is given, with what the class reads of the parameter."""
@@ -529,5 +560,7 @@ _SHARED = 2
 """Attributes of one part that a class reads from which on they tell the class of the part."""
 _LEARNERS = {"teacher": "student", "teacher_model": "student_model"}
 """What is given a model that answers as another one should; without that, none stands for it."""
+_MODULE = re.compile(r"_(module|model|net|network|fn|func|function)s?$")
+"""Words at the end of a parameter's name that say that it is run, not what it is."""
 _TELLING = 5
 """Letters of a parameter's name from which on it says which class it takes an instance of."""
