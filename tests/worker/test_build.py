@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -167,6 +168,40 @@ class TestCandidates:
             build(module_of(source), asked)
         assert isinstance(caught.value.error, ModuleNotFoundError)
 
+    def test_a_package_behind_a_guarded_import_is_told_of_where_its_name_is_none(self) -> None:
+        guard = "try: from not_there import settings\nexcept ImportError: settings = None\n"
+        source = guard + textwrap.dedent(LINEAR).replace("(3, width)", "(settings.size, width)")
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), request("Net()"))
+        assert isinstance(caught.value.error, ModuleNotFoundError)
+        assert caught.value.error.name == "not_there"
+
+    def test_a_package_behind_a_guarded_import_is_told_of_where_its_name_is_unbound(self) -> None:
+        guard = "import contextlib\nwith contextlib.suppress(ImportError): import not_there as n\n"
+        source = guard + textwrap.dedent(LINEAR).replace("self.layer(x)", "n.run(self.layer(x))")
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), request("Net()"))
+        assert getattr(caught.value.error, "name", "") == "not_there"
+
+    def test_a_name_that_is_none_for_another_reason_is_not_laid_on_a_package(self) -> None:
+        guard = "try: import not_there\nexcept ImportError: not_there = None\nsettings = None\n"
+        source = guard + textwrap.dedent(LINEAR).replace("(3, width)", "(settings.size, width)")
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), request("Net()"))
+        assert isinstance(caught.value.error, AttributeError)
+
+    def test_an_input_of_a_type_that_lacks_its_package_is_told_of(self) -> None:
+        kind = """
+            class Sparse:
+                def __init__(self):
+                    raise ImportError("'Sparse' requires 'not_there'")
+        """
+        source = textwrap.dedent(kind) + textwrap.dedent(LINEAR)
+        source = source.replace("self, x)", "self, x: Sparse)").replace("(x)", "(x.values())")
+        with pytest.raises(UserError) as caught:
+            build(module_of(source.replace("from __future__", "")), request("Net()"))
+        assert isinstance(caught.value.error, ImportError)
+
     def test_the_failure_that_came_furthest_is_reported(self) -> None:
         source = LINEAR.replace("return self.layer(x)", "raise KeyError('lost')")
         with pytest.raises(UserError) as caught:
@@ -326,6 +361,16 @@ GUARDED = {
         "if depth is None: raise ValueError('`depth` must be passed in')",
         "dim, depth=None",
         "Net(dim=64)",
+    ),
+    "a list where the message asks for one": (
+        "if isinstance(kinds, int): raise ValueError('please give a list of `kinds`')",
+        "dim, kinds=4",
+        "Net(dim=64)",
+    ),
+    "a module of the class that the message names": (
+        "if not isinstance(part, nn.Linear): raise ValueError(f\"expected 'Linear' module\")",
+        "part",
+        "Net(part=PassThrough())",
     ),
     "one of several arguments that the message names": (
         "if (size is None) == (ratio is None): raise ValueError('Exactly one of `size`, `ratio`.')",

@@ -16,6 +16,7 @@ from gradlint.worker.building.sources import evaluated
 from gradlint.worker.building.terms import GIVEN, Terms
 from gradlint.worker.building.unrunnable import NoParametersError
 from gradlint.worker.inputs.search import TooSlowError
+from gradlint.worker.loading.guarded import missing_behind
 from gradlint.worker.running.attempt import released, tried
 from gradlint.worker.running.budget import Budget, OutOfTimeError
 from gradlint.worker.running.cpu import on_cpu
@@ -91,7 +92,9 @@ def _attempt(candidate: Candidate, terms: Terms) -> Built | UserError:
         with terms.budget.enforced():
             return forms.built(candidate, terms)
     except UserError as error:
+        lacking = missing_behind(error.error)
         released(error.error)
+        error.error = lacking or error.error
         return error
     except OutOfTimeError as error:
         released(error)

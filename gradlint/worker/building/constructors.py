@@ -73,16 +73,31 @@ def refuse_missing(target: object) -> None:
     Raises:
         UserError: at stage `build`, where the annotation of an argument that must be given does.
     """
+    for annotation in _needed(target):
+        refused = tried(annotation).error if isinstance(annotation, StandIn) else None
+        if refused is not None:
+            raise UserError("build", refused)
+
+
+def lacking_type(model: nn.Module) -> ImportError | None:
+    """Why no input of a type can be made that a forward must be given, None where each can.
+
+    Because a class that stands for one of a package which is not installed says so when it is made.
+    """
+    for annotation in _needed(model.forward):
+        if isinstance(annotation, type) and not issubclass(annotation, torch.Tensor):
+            refused = tried(annotation).error
+            if isinstance(refused, ImportError):
+                return refused
+    return None
+
+
+def _needed(target: object) -> Iterator[object]:
+    """The annotations of the arguments that must be given."""
     outcome = tried(lambda: inspect.signature(cast(Callable[..., object], target)))
     signature = outcome.value
-    for parameter in (
-        signature.parameters.values() if isinstance(signature, inspect.Signature) else ()
-    ):
-        annotation = parameter.annotation
-        if isinstance(annotation, StandIn) and parameter.default is parameter.empty:
-            refused = tried(annotation)
-            if refused.error is not None:
-                raise UserError("build", refused.error)
+    known = signature.parameters if isinstance(signature, inspect.Signature) else {}
+    yield from (p.annotation for p in known.values() if p.default is p.empty)
 
 
 def _sized(name: str) -> str | None:

@@ -13,10 +13,10 @@ from typing import cast
 from torch import nn
 
 from gradlint.protocol.wire import Candidate
-from gradlint.worker.building.refusals import VARIADIC, Construction, mentioned
+from gradlint.worker.building.refusals import VARIADIC, Construction, mentioned, suspects
 from gradlint.worker.building.sources import evaluated
 from gradlint.worker.building.typed import reached
-from gradlint.worker.loading.usual import usual
+from gradlint.worker.loading.usual import known, usual
 from gradlint.worker.running.attempt import frames_of, tried
 
 _DEMAND = re.compile(
@@ -38,11 +38,11 @@ def _demanded(case: Construction) -> Iterator[Candidate]:
     """The message names an argument that must be given."""
     if not _DEMAND.search(case.text):
         return
-    known = [n for n, p in case.parameters().items() if p.kind not in VARIADIC]
+    taken = [n for n, p in case.parameters().items() if p.kind not in VARIADIC]
     if case.takes_all():
-        known += _handed_on(case)
+        taken += _handed_on(case)
     quoted = re.findall(r"[`'\"](\w+)[`'\"]", case.text) if case.takes_all() else []
-    named = [word for word in re.findall(r"\w+", case.text) if word in known]
+    named = [word for word in re.findall(r"\w+", case.text) if word in taken]
     each = dict.fromkeys((*named, *quoted))
     lacking = [name for name in each if name not in case.given() and name.islower()]
     if len(lacking) > 1 and " or " not in case.text:
@@ -68,6 +68,32 @@ def _unset(case: Construction) -> Iterator[Candidate]:
         if of_call and frames[-1].variables.get(name, 0) is None:
             yield case.having(name, usual(name))
             yield case.having(name, f"[{usual(name)}] * 3")
+
+
+_LIST_OF = re.compile(r"\blist of [`'\"]?(\w+)")
+_KIND = re.compile(
+    r"(?:[Ee]xpected|must be|should be)(?: an?)?(?: instance of)? [`'\"](?:\w+\.)*(\w+)[`'\"]"
+)
+
+
+def _listed(case: Construction) -> Iterator[Candidate]:
+    """The message wants a list of what an argument is called: of numbers, or of names."""
+    for name in _LIST_OF.findall(case.text):
+        if name in case.parameters():
+            value = known(name)
+            yield case.having(name, f"[{value}, {value}]" if value else "['0', '1']")
+
+
+def _expected(case: Construction) -> Iterator[Candidate]:
+    """The message names the class of modules of which an argument should be."""
+    found = _KIND.search(case.text)
+    seen = [frame.variables for frame in frames_of(case.error) if frame.users]
+    for scope in (*reversed(seen), case.classes, vars(nn)) if found else ():
+        kind = scope.get(found[1]) if found else None
+        if isinstance(kind, type) and issubclass(kind, nn.Module):
+            for name in suspects(case, nn.Module):
+                yield case.having(name, _instance(case, kind))
+            return
 
 
 _ALIKE = re.compile(r"match|same (length|number|size)|equal|\blen\b|length|index out of range")
@@ -203,9 +229,9 @@ def _reached(case: Construction, kind: type) -> str:
 def _instance(case: Construction, kind: type) -> str:
     """A construction of a class with usual values for what it must be given."""
     signature = tried(lambda: inspect.signature(kind)).value
-    known = signature.parameters if isinstance(signature, inspect.Signature) else {}
+    needs = signature.parameters if isinstance(signature, inspect.Signature) else {}
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    needed = (n for n, p in known.items() if p.default is p.empty and p.kind in plain)
+    needed = (n for n, p in needs.items() if p.default is p.empty and p.kind in plain)
     words = ", ".join(f"{word}={usual(word)}" for word in needed)
     return f"{_reached(case, kind)}({words})"
 
@@ -219,6 +245,8 @@ DEMANDS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _enlarged,
     _keyed,
     _enumerated,
+    _listed,
+    _expected,
     _demanded,
     _typed,
     _particular,

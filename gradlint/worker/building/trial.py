@@ -12,6 +12,7 @@ from typing import cast
 from torch import nn
 
 from gradlint.protocol.wire import Candidate
+from gradlint.worker.building.constructors import lacking_type
 from gradlint.worker.building.entries import losses, raised_by
 from gradlint.worker.building.given import given_to
 from gradlint.worker.building.recipe import Built, described_inputs, given_inputs, made
@@ -85,6 +86,7 @@ def _with_inputs(candidate: Candidate, model: nn.Module, terms: Terms) -> Built:
             raise given from error  # because inputs of the source say more than guessed ones
         if left_open(error.error) and _is_method(error.error, type(model)):
             raise UserError("forward", AbstractError(terms.request.name)) from error
+        error.error = lacking_type(model) or error.error
         raise
     args, kwargs = guess.drawn()
     return Built(candidate, described_inputs(args, kwargs), terms.module, guess)

@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -15,18 +15,13 @@ from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from typing import NoReturn
 
+from gradlint.worker.loading.guarded import guards
 from gradlint.worker.running.failure import MissingPackageError
 
 _IMPORT_MACHINERY = (
     "<frozen importlib._bootstrap>",
     "<frozen importlib._bootstrap_external>",
 )
-_CATCHES_IMPORT_ERRORS = {
-    "ImportError",
-    "ModuleNotFoundError",
-    "Exception",
-    "BaseException",
-}
 
 
 class StandInFinder(MetaPathFinder):
@@ -277,23 +272,5 @@ def _protected_lines(filename: str) -> tuple[tuple[int, int], ...]:
             tree = ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
         return ()
-    return tuple(_protected_blocks(tree))
-
-
-def _protected_blocks(tree: ast.Module) -> Iterator[tuple[int, int]]:
-    for node in ast.walk(tree):
-        protects = (
-            isinstance(node, ast.Try) and any(_catches(handler.type) for handler in node.handlers)
-        ) or (
-            isinstance(node, ast.With)
-            and any("suppress" in ast.unparse(item.context_expr) for item in node.items)
-        )
-        if protects and isinstance(node, (ast.Try, ast.With)):
-            yield node.body[0].lineno, node.body[-1].end_lineno or node.body[-1].lineno
-
-
-def _catches(kind: ast.expr | None) -> bool:
-    if kind is None:
-        return True
-    names = kind.elts if isinstance(kind, ast.Tuple) else [kind]
-    return any(ast.unparse(name).rpartition(".")[2] in _CATCHES_IMPORT_ERRORS for name in names)
+    blocks = (guard.body for guard in guards(tree))
+    return tuple((body[0].lineno, body[-1].end_lineno or body[-1].lineno) for body in blocks)
