@@ -339,6 +339,8 @@ def _no_model(failure: UserFailure) -> str:
             return "is abstract: its constructor calls what is not implemented"
         case "AbstractError":
             return "is abstract: its forward is not implemented"
+        case "NoGradientError":
+            return "has a forward that runs without gradients, so that nothing is trained by it"
         case "NoForwardError":
             return f"has no forward of its own {failure.message}".strip()
         case "TypeError" if failure.message.startswith("Can't instantiate abstract class"):

@@ -9,7 +9,7 @@ from torch import nn
 
 from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.building.build import build
-from gradlint.worker.building.entries import entries
+from gradlint.worker.building.entries import entries, learns_by_forward
 from gradlint.worker.running.failure import UserError
 from tests.worker.models import module_of, request
 
@@ -138,3 +138,21 @@ def test_a_forward_that_does_not_run_leaves_its_place_to_the_loss() -> None:
 def test_a_forward_that_learns_is_run_though_there_is_a_loss() -> None:
     source = DECODER.replace(".argmax(-1)", "")
     assert build(module_of(source), request("Net()")).candidate.method == "forward"
+
+
+def test_nothing_is_learned_through_a_forward_without_gradients() -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(3, 4)
+
+            @torch.no_grad()
+            def forward(self, x):
+                return self.layer(x)
+    """
+    learning = source.replace("@torch.no_grad()", "")
+    assert learns_by_forward(module_of(learning).Net())
+    with pytest.raises(UserError) as caught:
+        build(module_of(source), request("Net()"))
+    assert type(caught.value.error).__name__ == "NoGradientError"

@@ -40,6 +40,13 @@ def leaves_forward_open(model: nn.Module) -> bool:
     return forward is not None and _refuses(forward)
 
 
+def learns_by_forward(model: nn.Module) -> bool:
+    """Whether something is learned through the forward: no decorator of it turns gradients off."""
+    tree = _tree(_forward(model))
+    decorators = map(ast.unparse, tree.decorator_list) if tree else ()
+    return not any(map(_WITHOUT_GRADIENT.search, decorators))
+
+
 def _forward(model: nn.Module) -> object | None:
     for kind in type(model).__mro__:
         if kind is nn.Module:

@@ -14,13 +14,23 @@ from torch.nn.parameter import UninitializedParameter
 from gradlint.protocol.wire import BuiltFrom, Candidate
 from gradlint.worker.building.conditional import conditioned
 from gradlint.worker.building.constructors import repaired
-from gradlint.worker.building.entries import entries, has_forward, leaves_forward_open
+from gradlint.worker.building.entries import (
+    entries,
+    has_forward,
+    learns_by_forward,
+    leaves_forward_open,
+)
 from gradlint.worker.building.inlining import inlined
 from gradlint.worker.building.recipe import Built, made, namespace_of
 from gradlint.worker.building.refitting import refitted
 from gradlint.worker.building.terms import Terms
 from gradlint.worker.building.trial import left_open, run
-from gradlint.worker.building.unrunnable import AbstractError, NoForwardError, NoParametersError
+from gradlint.worker.building.unrunnable import (
+    AbstractError,
+    NoForwardError,
+    NoGradientError,
+    NoParametersError,
+)
 from gradlint.worker.building.unset import begun, completed
 from gradlint.worker.building.widths import reduced, with_heads
 from gradlint.worker.inputs.hopeless import runs_a_holder
@@ -67,7 +77,7 @@ def built(candidate: Candidate, terms: Terms) -> Built:
             nothing = UserError("build", NoParametersError(terms.request.name))
             nothing.constructor = form.constructor
             raise nothing
-        if form.method == "forward" and not has_forward(model):
+        if form.method == "forward" and not (has_forward(model) and learns_by_forward(model)):
             first = _without_forward(model)
             queue = [(replace(form, method=name), "") for name in entries(model)]
             continue
@@ -95,6 +105,8 @@ def built(candidate: Candidate, terms: Terms) -> Built:
 
 
 def _without_forward(model: nn.Module) -> UserError:
+    if has_forward(model):
+        return UserError("build", NoGradientError(type(model).__name__))
     if leaves_forward_open(model):
         return UserError("forward", AbstractError())
     return UserError("build", NoForwardError())

@@ -13,3 +13,7 @@ class NoParametersError(Exception):
 
 class AbstractError(Exception):
     """The constructor calls a method that subclasses are to write, or the forward is or does so."""
+
+
+class NoGradientError(Exception):
+    """The forward is marked to run without gradients: it serves models that others trained."""
