@@ -846,6 +846,139 @@ class Part(nn.Module):
         ),
         ("float32[32,6]", "float32[32,3,6]", "int64[2,96]", "float32[96]", "float32[96,3]"),
     ),
+    "a docstring tells the shapes of nodes and edges in its words": (
+        net(
+            "self.l = nn.Linear(6, 6); self.m = nn.Linear(4, 6); self.in_channels = 4",
+            '"""weights (torch.Tensor): How much each counts, of shape :obj:`[num_edges]`.;'
+            "links (torch.Tensor): What edges are like, of shape `[num_edges, in_channels]`.;"
+            '"""; '
+            "return (self.m(links) + self.l(x)[edge_index[0]]) * weights[:, None]",
+            "x, edge_index, weights, links",
+        ),
+        ("float32[32,6]", "int64[2,96]", "float32[96]", "float32[96,4]"),
+    ),
+    "an atomic number is one for each atom": (
+        net(
+            "self.e = nn.Embedding(100, 1)",
+            '"""x (torch.Tensor): The atomic energies.;z (torch.Tensor): The atomic numbers."""; '
+            "return x + self.e(z)",
+            "x, z",
+        ),
+        ("float32[32,1]", "int64[32]"),
+    ),
+    "what the ends of edges pick has a row for each node": (
+        net(
+            "self.l = nn.Linear(2, 6)",
+            "late = edge_time - node_time[edge_index[1]]; "
+            "return self.l(torch.stack([late, late.cos()], 1))",
+            "edge_index, edge_time, node_time",
+        ),
+        ("int64[2,96]", "float32[96]", "float32[32]"),
+    ),
+    "ends of edges pick nodes, which may be kinds, where no argument is called an edge": (
+        net(
+            "self.e = nn.Embedding(95, 6); self.r = nn.Linear(2, 6); self.l = nn.Linear(18, 4)",
+            "h = self.e(x); return self.l(torch.cat([h[i], h[j], self.r(distance)], -1))",
+            "x, distance, i, j",
+        ),
+        ("int64[96]", "float32[96,2]", "int64[96]", "int64[96]"),
+    ),
+    "what picks rows of a table of the model stays below its length": (
+        net(
+            "self.register_buffer('memory', torch.randn(20, 6)); self.l = nn.Linear(6, 3)",
+            "return self.l(self.memory[who])",
+            "who",
+        ),
+        ("int64[8]",),
+    ),
+    "what is given a last dimension has not one of the size of a parameter": (
+        net(
+            "self.f = nn.Parameter(torch.arange(1.0, 6.0))",
+            "d = d.unsqueeze(-1) / 5.0; return (self.f * d).sin()",
+            "d",
+        ),
+        ("float32[8]",),
+    ),
+    "the kind of each row is below the number of kinds": (
+        net(
+            "self.w = nn.Parameter(torch.randn(3, 6)); self.num_types = 3",
+            "return x * self.w[type_vec]",
+            "x, type_vec",
+        ),
+        ("float32[8,6]", "int64[8]"),
+    ),
+    "a mapping has the keys by which the model knows its parts": (
+        net(
+            "self.lines = nn.ModuleDict({'man': nn.Linear(4, 2), 'dog': nn.Linear(4, 2)})",
+            "return [self.lines[key](x) for key, x in parts.items()]",
+            "parts: 'dict[str, torch.Tensor]'",
+        ),
+        ("{man: float32[8,4], dog: float32[8,4]}",),
+    ),
+    "a mapping of edges has the keys that the model holds, one of nodes their ends": (
+        net(
+            "self.l = nn.Linear(4, 2); self.kinds = [('man', 'owns', 'dog')]",
+            "row, col = edge_index_dict['man', 'owns', 'dog']; "
+            "return self.l(x_dict['man'])[row] + self.l(x_dict['dog'])[col]",
+            "x_dict: 'dict[str, torch.Tensor]',"
+            " edge_index_dict: 'dict[tuple[str, str, str], torch.Tensor]'",
+        ),
+        (
+            "{man: float32[32,4], dog: float32[32,4]}",
+            "{('man', 'owns', 'dog'): int64[2,96]}",
+        ),
+    ),
+    "a mapping that an annotation allows beside a tensor": (
+        net(
+            "self.l = nn.Linear(4, 2); self.kinds = ['man', 'dog']",
+            "if isinstance(x, dict): return [self.l(x[key]) for key in self.kinds];"
+            "raise ValueError('found the wrong type')",
+            "x: 'Union[torch.Tensor, Dict[str, torch.Tensor]]'",
+        ),
+        ("{man: float32[8,4], dog: float32[8,4]}",),
+    ),
+    "what is handed on unnamed is what the part takes": (
+        """
+class Part(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(6, 3)
+    def forward(self, x, edge_index):
+        row, col = edge_index
+        return self.l(x)[row] - self.l(x)[col]
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.part = Part()
+    def forward(self, *args, **kwargs):
+        return self.part(*args, **kwargs)
+""",
+        ("float32[32,6]", "int64[2,96]"),
+    ),
+    "a lazy layer that slides over nothing takes features": (
+        """
+class Lazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.UninitializedParameter()
+        self.register_forward_pre_hook(Lazy.begin)
+    def begin(self, inputs):
+        if nn.parameter.is_lazy(self.weight):
+            self.weight.materialize((3, inputs[0].shape[-1]))
+            nn.init.normal_(self.weight)
+    def forward(self, x):
+        return x @ self.weight.t()
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.part = Lazy()
+    def forward(self, x):
+        return self.part(x)
+""",
+        ("float32[8,16]",),
+    ),
     "patches that are unfolded are those of an image": (
         net(
             "self.u = nn.Unfold(4, stride=2); self.n = nn.LayerNorm(48); self.l = nn.Linear(48, 5)",

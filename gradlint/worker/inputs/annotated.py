@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
 from torch import nn
 
-from gradlint.worker.inputs.docstrings import Documented, documented
+from gradlint.worker.inputs.docstrings import Documented, documented, told
 from gradlint.worker.inputs.facts import channels_of
+from gradlint.worker.inputs.keys import keys_of
 from gradlint.worker.inputs.naming import by_name, whole_number
 from gradlint.worker.inputs.role import Role
 from gradlint.worker.inputs.specs import (
@@ -21,7 +23,6 @@ from gradlint.worker.inputs.specs import (
     Filled,
     Grid,
     Group,
-    Key,
     Kinds,
     Normal,
     Shape,
@@ -32,6 +33,7 @@ from gradlint.worker.inputs.specs import (
 )
 from gradlint.worker.inputs.vision import is_image
 from gradlint.worker.inputs.wiring import features
+from gradlint.worker.running.attempt import tried
 
 _JAXTYPING = re.compile(r"^\s*(?:jaxtyping\.)?(\w+)\[[^\"']*[\"']([^\"']*)[\"']\]")
 _PREFIX = re.compile(r"\b(torch|typing|t|nn|jaxtyping|collections\.abc)\.")
@@ -62,23 +64,44 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
         keys = role.forward.keys(role.name) or (role.name,)
         entries = (Role(role.facts, role.forward, key, 0) for key in keys)
         yield Group("dict", tuple(next(by_name(entry)) for entry in entries), keys)
-    elif mapping := _MAPPING.match(inside):
-        yield Group("dict", (_of_group(role),) * len(_KEYS), _keys(mapping[1]))
+    elif _MAPPING.match(inside):
+        yield from _mapped(role, inside)
+
+
+def alternatives(role: Role, annotation: str) -> Iterator[Spec]:
+    """The mappings that an annotation allows beside a tensor."""
+    bare = _PREFIX.sub("", annotation).strip()
+    for member in _members(bare):
+        yield from _mapped(role, member)
+
+
+def _mapped(role: Role, annotation: str) -> Iterator[Spec]:
+    """A mapping of tensors by the keys that the model knows."""
+    if mapping := _MAPPING.match(annotation):
+        named = keys_of(role.facts, mapping[1])
+        yield Group("dict", (_of_group(role),) * len(named), named)
+
+
+def _members(annotation: str) -> Iterator[str]:
+    """The types in `Union[a, b]` or `a | b`."""
+    parsed = tried(lambda: ast.parse(annotation, mode="eval").body).value
+    match parsed:
+        case ast.Subscript(value=ast.Name("Union"), slice=ast.Tuple(elts=members)):
+            yield from map(ast.unparse, members)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            yield from (*_members(ast.unparse(left)), ast.unparse(right))
+        case ast.expr():
+            yield annotation
 
 
 _MAPPING = re.compile(
-    r"(?:ordered|default)?dict\[(str|tuple\[str(?:, *str)*\]), *(?:Tensor|Union\[Tensor\b.*\])\]$",
+    r"(?:ordered|default)?dict\[(str|any|hashable|tuple\[str(?:, *str)*\]|union\[str\b.*?\]+),"
+    r" *(?:Tensor|Union\[Tensor\b.*\])\]$",
     re.IGNORECASE,
 )
 
 
 _SETTINGS = re.compile(r"(dict|mapping)(\[str, *(Any|object)\])$", re.IGNORECASE)
-
-
-def _keys(kind: str) -> tuple[Key, ...]:
-    """Two keys of a mapping: texts, or tuples of as many texts as the type has."""
-    count = kind.count("str") if kind != "str" else 0
-    return tuple((key,) * count if count else key for key in _KEYS)
 
 
 _WHOLE = (Whole, Kinds, Grid, Cells, Extents)
@@ -101,14 +124,13 @@ def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
             plain = Normal((3, "height", "width"))  # because the list is the batch
         yield Group("tuple" if kind == "tuple" else "list", (plain,) * count)
     elif inner == "str" and kind != "tuple":
-        yield Group("list", tuple(map(Constant, _KEYS)))
+        yield Group("list", tuple(map(Constant, _TEXTS)))
     elif re.fullmatch(r"int(\s*,\s*(int|\.\.\.))*", inner):
         sides = SPATIAL[2] if inner.count("int") == len(SPATIAL[2]) else SPATIAL[1]
         yield Group("tuple", tuple(map(Size, sides)))
 
 
-_KEYS = ("0", "1")
-"""The names of feature maps, as torchvision's backbones give them."""
+_TEXTS = ("0", "1")
 
 
 def _of_group(role: Role) -> Spec:
@@ -130,11 +152,13 @@ def remarked(role: Role) -> Iterator[Spec]:
     said = role.forward.said_shape(role.name)
     if len(said) > 1:
         yield from _documented(role, Documented(role.name, "", said, False))
-    for entry in documented(role.forward.remarks):
+    for entry in (*documented(role.forward.remarks), *told(role.forward.remarks)):
         if entry.name == role.name and entry.shape:
             yield from _documented(role, entry)
 
 
+_COUNTED: frozenset[Dim] = frozenset({"batch", "nodes", "edges"})
+"""The sizes one of which a tensor has whatever it is of."""
 _TENSORS = (Normal, Whole)
 _PLAIN = (*_TENSORS, Constant, Group)
 
@@ -146,7 +170,7 @@ def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
     shape: Shape = tuple(size for size in sizes if size is not None)
     if not all(isinstance(idea, _PLAIN) for idea in usual):
         return  # because a mask or the sizes of images hold more than their shape tells
-    if len(shape) < len(sizes) or "batch" not in shape:
+    if len(shape) < len(sizes) or _COUNTED.isdisjoint(shape):
         return
     if re.match("Long|Int", entry.kind):
         high = next((idea.high for idea in usual if isinstance(idea, Whole)), 2)
@@ -165,6 +189,8 @@ def _size_of(role: Role, size: str, rank: int) -> Dim | None:
     size = re.sub(r"_[+-]_\d+$", "", size)
     if size.isdigit():
         return int(size)
+    if counted := re.fullmatch(r"(?:num|n)_(nodes|edges)", size):
+        return counted[1]
     if _BATCH.fullmatch(size):
         return "batch"
     if size.lower() in _SPACE and (len(size) > 1 or rank > 3):  # because D is a dimension, too

@@ -74,11 +74,14 @@ Repair = Callable[[Case], Iterator[Guess]]
 
 
 def reshape(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
-    """Give an argument another shape; the edges of a graph have only one."""
+    """Give an argument another shape; the edges of a graph have only one.
+
+    What lies on nodes stays there instead of on samples, and what lies on edges for any shape.
+    """
     if _is_wiring(item.spec):
         return
     lead: Shape = getattr(item.spec, "shape", ())[:1]
-    if lead in (("nodes",), ("edges",)) and shape[:1] == ("batch",):
+    if lead == ("edges",) or (lead == ("nodes",) and shape[:1] == ("batch",)):
         shape = (*lead, *shape[1:])
     if hasattr(item.spec, "shape"):
         yield case.guess.having(item.name, reshaped(item.spec, shape))

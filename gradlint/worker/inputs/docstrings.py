@@ -11,6 +11,10 @@ _ENTRY = re.compile(
     r"(?: of shape `?\(([^()]*)\)`?)?([^\n]*?)\):",
     re.MULTILINE,
 )
+_SAID = re.compile(
+    r"^([ \t]*)(\w+) ?\([^()\n]*Tensor[^()\n]*\):(.*(?:\n\1[ \t]+.+)*)", re.MULTILINE
+)
+_SHAPED = re.compile(r"\bshape\s+(?::\w+:)?[`'\"]*[\[(]([\w\s,]+)[\])]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +32,14 @@ def documented(docstring: str) -> Iterator[Documented]:
     for name, kind, shape, rest in _ENTRY.findall(docstring):
         sizes = tuple("_".join(size.split()) for size in shape.split(",") if size.strip())
         yield Documented(name, kind, sizes, "optional" in rest)
+
+
+def told(docstring: str) -> Iterator[Documented]:
+    """The tensors whose shape a docstring tells in the words of their entries.
+
+    As in `x (Tensor): The features of the nodes, of shape [num_nodes, channels].`
+    """
+    for _, name, words in _SAID.findall(docstring):
+        for sizes in _SHAPED.findall(words)[:1]:
+            split = ("_".join(size.split()) for size in sizes.split(","))
+            yield Documented(name, "", tuple(filter(None, split)), False)

@@ -41,15 +41,20 @@ class Forward:
             return Forward(("x",), (), {}, None)
         parameters = list(cast(inspect.Signature, outcome.value).parameters.values())
         usual = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        required = tuple(p.name for p in usual if p.default is p.empty)
-        if not usual:
-            required = tuple(p.name for p in parameters if p.kind is p.VAR_POSITIONAL)
+        text = _text(model)
+        tree = _tree(text)
+        rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
+        handed = _handed_on(model, tree, rest)
+        own = [p.name for p in usual if p.default is p.empty]
+        required = tuple(dict.fromkeys((*own, *handed)))
+        if not usual and not handed:
+            required = (rest,) if rest else ()
         optional = tuple(p.name for p in usual if p.default is not p.empty)
         named = tuple(p.name for p in usual if p.kind is p.KEYWORD_ONLY)
-        text = _text(model)
-        tree, main = _tree(text), _main(model, optional)
+        main = _main(model, optional)
         commented = _commented(tree, [p.name for p in parameters])
         texts = {p.name: _annotation(p.annotation) or commented.get(p.name, "") for p in parameters}
+        texts = {**handed, **texts}
         return Forward(required, optional, texts, tree, main, named, _remarks(text, tree))
 
     def unpacked(self, name: str) -> tuple[str, ...]:
@@ -109,6 +114,31 @@ class Forward:
             isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
             for node in self._nodes()
         )
+
+    def indexed_by(self, name: str) -> tuple[str, ...]:
+        """What `forward` indexes by an argument alone, as it is written: `self.table` or `x`."""
+        found: dict[str, None] = {}
+        for node in self._nodes():
+            match node:
+                case ast.Subscript(value=ast.Name() | ast.Attribute() as base, slice=ast.Name(key)):
+                    if key == name:
+                        found[ast.unparse(base)] = None
+        return tuple(found)
+
+    def indices_of(self, name: str) -> tuple[str, ...]:
+        """What `forward` indexes an argument by, as it is written."""
+        return tuple(
+            ast.unparse(node.slice)
+            for node in self._nodes()
+            if isinstance(node, ast.Subscript) and _is_read(node.value, name)
+        )
+
+    def lifts(self, name: str) -> bool:
+        """Whether the first that `forward` does to an argument is to give it a last dimension."""
+        uses = [node for node in self._nodes() if _is_read(node, name)]
+        uses.sort(key=lambda node: (getattr(node, "lineno", 0), getattr(node, "col_offset", 0)))
+        lifted = [node for node in map(_lifted, self._nodes()) if node is not None]
+        return bool(uses) and uses[0] in lifted
 
     def selected_by(self, name: str) -> tuple[str, ...]:
         """The variables of which `forward` selects by an argument alone, as in `y[mask]`."""
@@ -210,6 +240,23 @@ class Forward:
         return ast.walk(self.tree) if self.tree is not None else iter(())
 
 
+def _handed_on(model: nn.Module, tree: ast.AST | None, rest: str) -> Mapping[str, str]:
+    """What `rest`, as in `*args`, holds by what it is handed on to: a part's own arguments.
+
+    Their annotations by name; those that the call gives before them are left out.
+    """
+    for node in ast.walk(tree) if tree is not None and rest else ():
+        match node:
+            case ast.Call(func=function, args=[*before, ast.Starred(value=ast.Name(id=name))]) if (
+                name == rest and (path := _submodule(function))
+            ):
+                part = model.get_submodule(path) if path in dict(model.named_modules()) else None
+                inner = Forward.of(part) if part is not None else None
+                names = inner.required[len(before) :] if inner is not None else ()
+                return {n: inner.annotations.get(n, "") for n in names} if inner else {}
+    return {}
+
+
 def _says(complaint: str) -> Callable[[ast.AST], bool]:
     """Whether a node is a `raise` of a text that `complaint` holds."""
 
@@ -243,6 +290,29 @@ def _submodule(function: ast.expr) -> str:
     """`encoder.embed` for `self.encoder.embed`, "" for anything else."""
     text = ast.unparse(function)
     return text.removeprefix("self.") if re.fullmatch(r"self(\.\w+|\[\d+\])+", text) else ""
+
+
+def _is_read(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+
+
+def _lifted(node: ast.AST) -> ast.expr | None:
+    """What gets a last dimension of 1 by an expression, None where nothing does."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=value, attr="unsqueeze"), args=[axis, *_]) if (
+            ast.unparse(axis) == "-1"
+        ):
+            return value
+        case ast.Call(func=ast.Attribute(value=value, attr="view" | "reshape"), args=[*sizes]) if [
+            ast.unparse(size) for size in sizes
+        ] == ["-1", "1"]:
+            return value
+        case ast.Subscript(value=value, slice=ast.Tuple(elts=[ast.Constant(x), *_, last])) if (
+            x is ... and ast.unparse(last) == "None"
+        ):
+            return value
+        case _:
+            return None
 
 
 _VIEWS = frozenset(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from gradlint.worker.inputs.facts import CHANNELS, Facts, channels_of, spatial_of
 from gradlint.worker.inputs.specs import SPATIAL, Dim, Normal, Shape, Spec, Whole
@@ -131,11 +132,14 @@ def _from_attributes(facts: Facts) -> Spec:
     """Without a layer of torch's own: by the shapes of the model's own parameters."""
     channels = facts.number("in_channels", "in_chans", "channels", "num_channels")
     features = facts.number("in_features", "input_size", "input_dim", "in_dim", "dim", "embed_dim")
-    matrix = any(parameter.dim() == 2 for parameter in facts.model.parameters())
+    parameters = [p for p in facts.model.parameters() if not isinstance(p, UninitializedParameter)]
+    matrix = any(parameter.dim() == 2 for parameter in parameters)
+    if len(parameters) < sum(1 for _ in facts.model.parameters()):
+        return Normal(("batch", features or "features"))  # because a lazy layer takes any number
     if channels and not features and not matrix:
         return Normal(("batch", channels, *SPATIAL[facts.spatial() - 1]))
     spatial = re.search("([123])d", type(facts.model).__name__)
-    for parameter in facts.model.parameters():
+    for parameter in parameters:
         if parameter.dim() >= 3 and (met := _met_by(parameter.shape)):
             return Normal(met)
         if parameter.dim() >= 3:

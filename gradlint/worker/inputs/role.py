@@ -55,11 +55,14 @@ class Role:
         consumer = self.consumer()
         given = self.facts.given
         known = spec_of(Facts(consumer, given)) if consumer is not None else None
+        unknown = known is None
         known = known or self._unconsumed()
         beside = any(map(_OF_SEQUENCES.fullmatch, self.forward.required))
         sequence = self.lower == "hidden_states" or beside or asks(self.facts, consumer)
         if isinstance(known, Normal) and len(known.shape) == 2 and sequence:
             return Normal(("batch", "time", known.shape[-1]))
+        if unknown and isinstance(known, Normal) and self.forward.lifts(self.name):
+            return Normal(("batch",))  # because what has a last dimension is given no other
         return known
 
     def _unconsumed(self) -> Spec:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gradlint.worker.inputs.annotated import annotated, remarked
+import torch
+
+from gradlint.worker.inputs.annotated import alternatives, annotated, remarked
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.maps import feature_maps
@@ -16,8 +18,9 @@ from gradlint.worker.inputs.specs import (
     Function,
     Group,
     Spec,
+    Whole,
 )
-from gradlint.worker.inputs.wiring import features, graph, is_wiring
+from gradlint.worker.inputs.wiring import features, graph, is_graph, is_wiring
 
 _TENSOR = re.compile(r"(typing\.)?(Union\[)?(torch\.)?Tensor\b")
 """An annotation that allows a tensor, be it beside something else."""
@@ -50,6 +53,7 @@ def _ideas(role: Role) -> Iterator[Spec]:
         yield Group("dict", tuple(_part(role, key, i) for i, key in enumerate(keys)), keys)
     yield from (Constant(choice) for choice in role.forward.choices(role.name))
     yield from features(role)
+    yield from _rows(role)
     yield from feature_maps(role)
     inward = role.inward()
     parts = () if is_wiring(role.lower) else inward.forward.unpacked(inward.name)
@@ -60,6 +64,18 @@ def _ideas(role: Role) -> Iterator[Spec]:
             yield from (idea for idea in hidden(role) if isinstance(idea, Group))
         yield Group("tuple", tuple(_part(inward, part, i) for i, part in enumerate(parts)))
     yield from by_name(role)
+    yield from alternatives(role, role.forward.annotations.get(role.name, ""))
+
+
+def _rows(role: Role) -> Iterator[Spec]:
+    """The numbers of rows of a tensor that the model holds, where an argument picks them."""
+    for path in role.forward.indexed_by(role.name):
+        held: object = role.facts.model
+        for name in path.split(".")[1:]:
+            held = getattr(held, name, None)
+        picks = path.startswith("self.") and "mask" not in role.lower and not is_graph(role)
+        if picks and isinstance(held, torch.Tensor) and held.dim():
+            yield Whole(("batch",), held.shape[0])
 
 
 def _part(role: Role, name: str, index: int) -> Spec:

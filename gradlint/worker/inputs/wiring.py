@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.role import Role
 from gradlint.worker.inputs.specs import Group, Normal, Ring, Spec, Whole
 
@@ -26,23 +27,61 @@ def is_graph(role: Role) -> bool:
     """Whether `forward` takes a graph: its edges, or their ends, or the graph of each node."""
     names = [name.lower() for name in role.forward.required]
     ends = any(map(_ENDS.fullmatch, names)) and any("edge" in name for name in names)
-    return ends or any(map(is_wiring, names)) or {"x", "batch"} <= set(names)
+    return (
+        ends
+        or any(map(is_wiring, names))
+        or {"x", "batch"} <= set(names)
+        or any(_is_end(role.forward, name) for name in role.forward.required)
+    )
+
+
+def _ends_of_edges(forward: Forward) -> set[str]:
+    """How `forward` writes the nodes at which its edges begin and end."""
+    wires = [name for name in forward.required if _EDGES.fullmatch(name.lower())]
+    parts = {part for name in wires for part in forward.unpacked(name)}
+    return parts | {f"{name}[{end}]" for name in wires for end in (0, 1)}
+
+
+def _is_end(forward: Forward, name: str) -> bool:
+    """Whether an argument that is called like one end of each edge picks the rows of another."""
+    return bool(_ENDS.fullmatch(name.lower())) and bool(forward.indexed_by(name))
 
 
 def features(role: Role) -> Iterator[Spec]:
     """The features of the nodes, perhaps of several layers, where an argument should hold them."""
     yield from _in_words(role)
     first = not role.index or _NODES.fullmatch(role.lower)
-    if is_graph(role) and first and not is_wiring(role.lower):
-        yield Normal(("nodes", _width(role)))
-        yield Normal(("nodes", "time", _width(role)))
+    picked = not _ends_of_edges(role.forward).isdisjoint(role.forward.indices_of(role.name))
+    single = bool(role.index and _SINGLE.search(role.lower))
+    if is_graph(role) and (first or picked) and not is_wiring(role.lower):
+        yield from _at_nodes(role, single)
+    elif any(_is_end(role.forward, name) for name in role.forward.required):
+        named = any(pattern.fullmatch(role.lower) for pattern, _ in WIRING)
+        yield from () if named else (Normal((at, _width(role))) for at in ("nodes", "edges"))
+
+
+def _at_nodes(role: Role, single: bool) -> Iterator[Spec]:
+    """What each node has: kinds that are looked up, a `single` number, or features."""
+    main = role.main()
+    if isinstance(main, Whole):
+        columns = any("," in index for index in role.forward.indices_of(role.name))
+        yield Whole(("nodes", "features") if columns else ("nodes",), main.high)
+    if single:
+        yield Normal(("nodes",))
+    yield Normal(("nodes", _width(role)))
+    yield Normal(("nodes", "time", _width(role)))
+    yield Normal(("nodes",))
 
 
 _BETWEEN = re.compile(r"\bedges|between (\w+ )?(nodes|atoms)|distances")
-_AT = re.compile(r"\b(nodes|atoms)\b")
+_AT = re.compile(r"\b(nodes|atoms|atomic)\b")
+_KINDS = re.compile(r"\batomic numbers\b")
+_SINGLE = re.compile(r"(time(stamp)?|weight|score|deg(ree)?|norm)s?$")
+"""How arguments are called of which each node has one."""
 _NUMBERS = re.compile(r"(distances|lengths|weights)\b")
 _SPACE = re.compile(r"unit vectors?|directions?|positions|coordinates")
 _AXES = 3
+_ELEMENTS = 95
 
 
 def _in_words(role: Role) -> Iterator[Spec]:
@@ -54,13 +93,15 @@ def _in_words(role: Role) -> Iterator[Spec]:
     place = next((name for name, at in _PLACES if at.search(text)), "")
     if not place or re.search("ind(ex|ices)", text):
         return
-    if _NUMBERS.search(text):
+    if _KINDS.search(text):
+        yield Whole((place,), role.facts.tokens() or _ELEMENTS)
+    elif _NUMBERS.search(text):
         yield Normal((place,))
     elif _SPACE.search(text):
         yield Normal((place, _AXES))
     elif "vector features" in text:
         yield Normal((place, _AXES, _width(role)))
-    elif "features" in text:
+    elif re.search("features|energies", text):
         yield Normal((place, _width(role)))
 
 
@@ -105,8 +146,9 @@ def _ends(role: Role) -> Iterator[Spec]:
 
 
 def _node_kinds(role: Role) -> Iterator[Spec]:
-    if is_graph(role):
-        yield Whole(("nodes",), role.facts.number("num_node_types", "num_types") or 2)
+    kinds = role.facts.number("num_node_types", "num_types")
+    if kinds or is_graph(role):
+        yield Whole(("nodes" if is_graph(role) else "batch",), kinds or 2)
 
 
 def _edge_kinds(role: Role) -> Iterator[Spec]:
@@ -128,7 +170,7 @@ def _membership(role: Role) -> Iterator[Spec]:
 WIRING: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (_EDGES, _edges),
     (re.compile(r"edge_types?|rel(ation)?_types?"), _edge_kinds),
-    (re.compile(r"node_types?"), _node_kinds),
+    (re.compile(r"node_types?|type_vec(tor)?"), _node_kinds),
     (_ENDS, _ends),
     (re.compile(r"edge_(?!index|types?)\w+"), _edge_values),
     (re.compile(r"pos(itions?)?|coords?|coordinates"), _positions),
