@@ -967,6 +967,38 @@ def test_a_depth_that_is_parted_into_stages_leaves_blocks_to_each(read: Read) ->
     assert ("depth", "20") in _first(program, "Stage").bindings
 
 
+def test_a_depth_that_is_counted_is_no_list(read: Read) -> None:
+    counted = _STAGES.replace("depth", "layers").replace("assert (layers - 2) % 6 == 0", "")
+    counted = counted.replace("(layers - 2) // 6", "len(range(layers))")
+    others = {"train.py": "parser.add_argument('--layers', default=20)"}
+    assert _first(read(_IMPORTS + counted, others=others)).constructor == "Net(20, 10)"
+
+
+_CELLS = """
+class Net(nn.Module):
+    def __init__(self, genotype):
+        super().__init__()
+        self.layers = nn.Sequential(*[nn.Linear(4, 4) for _ in genotype.normal])
+        self.concat = genotype.concat
+    def forward(self, x): return self.layers(x)
+"""
+_GENOTYPES = """
+from collections import namedtuple
+Genotype = namedtuple("Genotype", "normal concat")
+FIRST = Genotype(normal=["pool"], concat=[1])
+SECOND = Genotype(normal=["skip", "conv"], concat=[2, 3])
+"""
+
+
+def test_what_has_all_that_is_read_of_an_argument_is_a_constant_of_the_file(read: Read) -> None:
+    assert _first(read(_IMPORTS + _GENOTYPES + _CELLS)).constructor == "Net(SECOND)"
+
+
+def test_what_has_all_that_is_read_of_an_argument_is_a_constant_of_the_project(read: Read) -> None:
+    constructor = _first(read(_IMPORTS + _CELLS, others={"cells.py": _GENOTYPES})).constructor
+    assert "SimpleNamespace(normal=['skip', 'conv'], concat=[2, 3])" in constructor
+
+
 _TRAINING = "from model import Net\nwidth = 48\nnet = Net({arguments})\n"
 
 
@@ -977,6 +1009,13 @@ def test_a_construction_in_another_file_gives_the_arguments(read: Read) -> None:
         BuiltFrom.USE_IN_PROJECT, "Net(n_in=width // 2, n_hidden=4)", None, (("width", "48"),)
     )
     assert _first(program) == expected
+
+
+def test_a_class_that_another_file_imports_by_another_name_is_constructed_there(read: Read) -> None:
+    training = _TRAINING.replace("import Net", "import Net as Model").replace("Net(", "Model(")
+    program = read(_IMPORTS + _NET, others={"train.py": training.format(arguments="5, n_hidden=4")})
+    made = Candidate(BuiltFrom.USE_IN_PROJECT, "Net(n_in=5, n_hidden=4)")
+    assert _first(program) == made
 
 
 def test_an_argument_that_only_the_other_file_knows_has_its_usual_value(read: Read) -> None:

@@ -631,6 +631,20 @@ class TestConstructorErrors:
         built = build(module_of(source), request("Net(width=8)", built_from=BuiltFrom.NAMES))
         assert built.candidate.constructor == f"Net(width=8, {given})"
 
+    def test_an_attribute_that_a_loop_sets_from_outside_has_its_usual_value(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.first = nn.Linear(width, width)
+
+                def forward(self, x):
+                    return F.dropout(self.first(x), self.drop_path_prob)
+        """
+        built = build(module_of(source), request("Net(8)"))
+        assert built.candidate.then == ("_made.drop_path_prob = 0.1",)
+        assert built.candidate.built_from is BuiltFrom.NAMES
+
     def test_a_longest_length_is_made_what_is_passed_on(self) -> None:
         source = """
             class Net(nn.Module):

@@ -42,7 +42,7 @@ def elsewhere(reading: Reading, name: str) -> Iterator[Candidate]:
     if "." in name or not parameters:
         return
     found: dict[str, Candidate] = {}
-    for file in reading.project.naming(rf"\b{name}\("):
+    for file in reading.project.naming(_called_as(name)):
         for called in file.outline.calls:
             if _constructs(called, name, file, reading):
                 candidate = _closed(reading, name, parameters, file, called)
@@ -60,10 +60,15 @@ def finished_elsewhere(
     """The candidates, initialised as the nearest other file does it that constructs the class."""
     if "." in name or any(item.built_from is BuiltFrom.USE_IN_FILE for item in candidates):
         return candidates
-    for file in reading.project.naming(rf"(?<!class )\b{name}\(", all_count=False):
+    for file in reading.project.naming(_called_as(name), all_count=False):
         if done := _done(reading, name, file):
             return tuple(_with(candidate, done, file) for candidate in candidates)
     return candidates
+
+
+def _called_as(name: str) -> str:
+    """What stands in a file that calls a class or a function, be it by another name."""
+    return rf"(?<!class )(?<!def )\b{name}(\(| as \w)"
 
 
 def _done(reading: Reading, name: str, file: OtherFile) -> list[Closed]:
@@ -153,7 +158,7 @@ class _Callers:
         if holder.function is None or "." in made:
             return None
         parameters = parameters_of(holder.function.args, bound=within)
-        for file in self.reading.project.naming(rf"\b{made}\("):
+        for file in self.reading.project.naming(_called_as(made)):
             for called in file.outline.calls if file is not self.file else ():
                 if _calls(called, made, file, self.reading, self.file.path):
                     given = given_arguments(called.node, parameters).get(parameter)

@@ -1,4 +1,4 @@
-"""Classes whose instances hold settings, and the values that these begin with."""
+"""What holds settings: constants, and classes with the values that their attributes begin with."""
 
 from __future__ import annotations
 
@@ -29,6 +29,32 @@ def holders(reading: Reading, names: Collection[str]) -> tuple[Scope, ...]:
     common = len(wanted & _attributes(best)) if best is not None else 0
     enough = best is not None and common >= _FEWEST and 2 * common > len(wanted)
     return (*called, best) if best is not None and enough and best not in called else (*called,)
+
+
+def constant(reading: Reading, names: Collection[str]) -> str | None:
+    """The constant that has all of these attributes: the last of this file, else of another.
+
+    That is an object which was made with all of them as keywords, as with `DARTS = Genotype(…)`,
+    where a class reads what its `genotype` holds.
+    """
+    own = list(_made_with(reading.outline.module, names))
+    if own:
+        return own[-1][0]
+    written = max(names, key=len)
+    for file in reading.project.naming(rf"\b{written}\s*=(?!=)", all_count=False):
+        for _, call in reversed(list(_made_with(file.outline.module, names))):
+            words = [f"{word.arg}={ast.unparse(word.value)}" for word in call.keywords]
+            if all(_is_literal(word.value) for word in call.keywords):
+                return f"__import__('types').SimpleNamespace({', '.join(words)})"
+    return None
+
+
+def _made_with(module: Scope, names: Collection[str]) -> Iterator[tuple[str, ast.Call]]:
+    for name, bound in module.bindings.items():
+        match bound[-1].value:
+            case ast.Call(func=ast.Name(), args=[], keywords=words) as call:
+                if set(names) <= {word.arg for word in words}:
+                    yield name, call
 
 
 def _others(reading: Reading, names: frozenset[str]) -> Iterator[Scope]:

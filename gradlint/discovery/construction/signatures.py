@@ -17,7 +17,7 @@ from gradlint.discovery.construction.annotations import (
 )
 from gradlint.discovery.construction.configurations import CONFIGURATION, Configurations
 from gradlint.discovery.construction.handing import parts_handed
-from gradlint.discovery.construction.holding import held, holders
+from gradlint.discovery.construction.holding import constant, held, holders
 from gradlint.discovery.construction.keeping import Keeping, Parts
 from gradlint.discovery.construction.mapped import mapped
 from gradlint.discovery.construction.parameters import (
@@ -157,6 +157,7 @@ class Filling:
             or self._layer(parameter)
             or self._having_parts(parameter)
             or self._wrapped(parameter)
+            or self._constant(parameter)
             or self.namespace(parameter, _SETTINGS)
             or self._depth(parameter, usage)
             or self._by_name(parameter, usage, annotation)
@@ -165,6 +166,12 @@ class Filling:
             or last_resort(annotation)
             or self._by_use(parameter, usage)
         )
+
+    def _constant(self, parameter: Parameter) -> str | None:
+        """The constant of the project that has everything which is read from the parameter."""
+        parts = self._read_of(parameter)
+        read = frozenset(parts.inner)
+        return None if len(read) < _SHARED or parts.as_mapping else constant(self.reading, read)
 
     def _option(self, parameter: Parameter, usage: Usage) -> str | None:
         if usage.options:
@@ -205,7 +212,7 @@ class Filling:
         if not _DEPTH.fullmatch(parameter.name.lower()):
             return None
         told = self.reading.project.value(parameter.name) or ""
-        lists = (conventional(parameter.name) or "").startswith("[")
+        lists = not usage.counted and (conventional(parameter.name) or "").startswith("[")
         if re.fullmatch(r"\[[\d, ]+\]" if lists else r"[1-9]\d*", told):
             return told
         return str(usage.parted) if usage.parted else None

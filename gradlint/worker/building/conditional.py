@@ -1,4 +1,4 @@
-"""Attributes that a constructor sets only under a condition on its arguments."""
+"""Attributes that a constructor sets only under a condition, or leaves to its caller to set."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 
 from torch import nn
 
-from gradlint.protocol.wire import Candidate
+from gradlint.protocol.wire import MADE, Candidate
 from gradlint.worker.building.constructors import GUESSED
 from gradlint.worker.building.refusals import Construction
 from gradlint.worker.building.sources import evaluated
-from gradlint.worker.loading.usual import usual
+from gradlint.worker.loading.usual import known, usual
 from gradlint.worker.running.attempt import tried
 
 _LACKING = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
@@ -26,16 +27,16 @@ def conditioned(
     """The candidate with an argument without which the attribute that `forward` reads is not set.
 
     As in `if context_dim is not None: self.cross = Attention(…)`; only where values are guessed,
-    and where the class is the model's own, because a part is constructed by other code.
+    and where the class is the model's own, because a part is constructed by other code. What it
+    never sets is set from outside, as with `model.drop_path_prob = 0.2`, to what is usual.
     """
     found = _LACKING.search(str(error))
     parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body).value
-    if (
-        not found
-        or found[1] != type(model).__name__
-        or candidate.built_from not in GUESSED
-        or not isinstance(parsed, ast.Call)
-    ):
+    if not found or found[1] != type(model).__name__:
+        return
+    if (value := known(found[2])) is not None and not _is_set(type(model), found[2]):
+        yield replace(candidate, then=(*candidate.then, f"{MADE}.{found[2]} = {value}"))
+    if candidate.built_from not in GUESSED or not isinstance(parsed, ast.Call):
         return
     target = tried(evaluated, ast.unparse(parsed.func), namespace).value
     case = Construction(candidate, parsed, target, error, namespace)
@@ -43,6 +44,12 @@ def conditioned(
         if name in case.parameters() and name not in case.given():
             flag = case.parameters()[name].default is False
             yield case.having(name, "True" if flag else usual(name))
+
+
+def _is_set(kind: type, attribute: str) -> bool:
+    """Whether any method of a class, or of one that it is made of, mentions that it sets this."""
+    sources = (str(tried(inspect.getsource, base).value) for base in kind.__mro__)
+    return any(re.search(rf"\bself\.{attribute}\s*(:[^=\n]+)?=(?!=)", text) for text in sources)
 
 
 def _conditions(kind: type, attribute: str) -> Iterator[str]:

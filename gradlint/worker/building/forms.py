@@ -113,7 +113,7 @@ def _without_forward(model: nn.Module) -> UserError:
 
 
 def _written(candidate: Candidate) -> tuple[object, ...]:
-    return candidate.constructor, candidate.bindings
+    return candidate.constructor, candidate.bindings, candidate.then
 
 
 def _unrun(method: str, error: BaseException) -> str:
