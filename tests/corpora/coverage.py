@@ -19,7 +19,8 @@ _MISSING = re.compile(
     r"No module named '(\w+)|cannot import name '\w+' from '(\w+)|requires the (\w+) library|"
     r"(?:Import|ModuleNotFound)Error: .*requires '([\w-]+)|"
     r"Could not run '(\w+::\w+)'|operator (\w+::\w+) does not exist|"
-    r"Couldn't load (custom C\+\+ ops)"
+    r"Couldn't load (custom C\+\+ ops)|"
+    r"Cannot reach https://(huggingface\.co)/|instantiate the backend (tokenizer) from"
 )
 
 
@@ -88,7 +89,7 @@ def _lacking(model: Model) -> str:
 
 
 def missing_package(reason: str) -> str:
-    """The package or the operator of one that is not installed, "" for any other reason."""
+    """The package, its operator or what was published that is not here, "" for another reason."""
     found = _MISSING.search(reason)
     return next(filter(None, found.groups()), "") if found else ""
 

@@ -80,6 +80,13 @@ def test_a_package_that_the_error_itself_names_is_missing() -> None:
     assert missing_package("RuntimeError: Couldn't load custom C++ ops.") == "custom C++ ops"
 
 
+def test_weights_and_words_that_were_published_are_missing_where_nothing_is_fetched() -> None:
+    weights = "OfflineModeIsEnabled: Cannot reach https://huggingface.co/some/where: offline mode"
+    words = "ValueError: Couldn't instantiate the backend tokenizer from one of: (1) a file"
+    assert missing_package(weights) == "huggingface.co"
+    assert missing_package(words) == "tokenizer"
+
+
 def test_what_its_own_program_refuses_is_set_apart() -> None:
     models = (
         Model("A", "probed", ""),

@@ -121,6 +121,17 @@ class TestFromPretrained:
             model = _Auto.from_pretrained("people/Tiny-base-uncased")
         assert isinstance(model, _PreTrained)
 
+    def test_builds_it_where_the_configuration_is_empty_that_was_not_fetched(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(cls: type, /, name: str, **options: object) -> object:
+            raise ValueError(f"Unrecognized model in {name}. Should have a `model_type` key.")
+
+        monkeypatch.setattr(_Auto, "from_pretrained", classmethod(refuse))
+        with without_weights():
+            model = _Auto.from_pretrained("people/Tiny-base-uncased")
+        assert isinstance(model, _PreTrained)
+
     def test_fails_where_the_name_says_none(self) -> None:
         with without_weights(), pytest.raises(OSError, match="tells no architecture"):
             _Auto.from_pretrained("people/secret")

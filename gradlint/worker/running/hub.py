@@ -14,6 +14,9 @@ _AUTO_CONFIGURATION = ("transformers.models.auto.configuration_auto", "AutoConfi
 _MODEL = ("transformers.modeling_utils", "PreTrainedModel")
 _CONFIGURATION = ("transformers.configuration_utils", "PretrainedConfig")
 
+_UNTOLD = "Unrecognized model in"
+"""What is said where a configuration that was not fetched says nothing of its architecture."""
+
 Loader = Callable[..., object]
 
 
@@ -77,8 +80,9 @@ def _failing_over(owner: type, loader: Loader, under_way: list[type]) -> Iterato
         under_way.append(kind)
         try:
             return before.__get__(None, kind)(*args, **options)
-        except OSError:
-            if len(under_way) > 1:
+        except (OSError, ValueError) as error:
+            absent = isinstance(error, OSError) or _UNTOLD in str(error)
+            if len(under_way) > 1 or not absent:
                 raise
             return loader(kind, *args, **options)
         finally:
