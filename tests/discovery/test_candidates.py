@@ -815,6 +815,15 @@ class Edges(nn.Module):
     assert _first(program, "Edges").constructor == "Edges(64, nn.Linear(64, 129), 64)"
 
 
+def test_a_part_of_a_class_that_leaves_its_forward_open_is_left_to_the_worker(read: Read) -> None:
+    base = (
+        _IMPORTS + "class Conv(nn.Module):\n    def forward(self, x): raise NotImplementedError\n"
+    )
+    source = _WRAPPER.format(name="conv").replace("conv,", "conv: Conv,")
+    program = read(_IMPORTS + "from bases import Conv\n" + source, others={"bases.py": base})
+    assert _model(program, "Wrapper").candidates == ()
+
+
 def test_nested_settings_are_filled_as_deep_as_they_are_read(read: Read) -> None:
     program = read(
         _IMPORTS

@@ -979,6 +979,40 @@ class Net(nn.Module):
 """,
         ("float32[8,16]",),
     ),
+    "rows that are added up by sets belong to several of them": (
+        net(
+            "self.l = nn.Linear(6, 4); self.n = nn.BatchNorm1d(4)",
+            "rows = self.l(x);"
+            "sets = rows.new_zeros(int(index.max()) + 1, 4) if index is not None else rows[:1];"
+            "return self.n(sets if index is None else sets.index_add(0, index, rows))",
+            "x, index=None, ptr=None",
+        ),
+        ("float32[32,6]", "index: int64[32]"),
+    ),
+    "what is handed on unnamed is what the first of several parts takes": (
+        """
+class Part(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(6, 3)
+    def forward(self, x, edge_index):
+        row, col = edge_index
+        return self.l(x)[row] - self.l(x)[col]
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleList([Part(), Part()])
+        self.scales = nn.Embedding(4, 1)
+        self.num_relations = 4
+    def forward(self, edge_type, *args):
+        out = 0
+        for part in self.parts:
+            out = out + part(*args) * self.scales(edge_type)
+        return out
+""",
+        ("int64[96]", "float32[32,6]", "int64[2,96]"),
+    ),
     "patches that are unfolded are those of an image": (
         net(
             "self.u = nn.Unfold(4, stride=2); self.n = nn.LayerNorm(48); self.l = nn.Linear(48, 5)",

@@ -44,6 +44,31 @@ class Net:
     def forward(self, x_dict: object, edge_index_dict: object) -> None: ...
 
 
+class Base(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """What subclasses do."""
+        raise NotImplementedError
+
+
+class Early(Base):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+class First(Base):
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(in_features, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.layer(x)
+        return out
+
+
+class Second(First):
+    """Takes what the first does."""
+
+
 KINDS: dict[str, tuple[object, object]] = {
     "a number": (int, 64),
     "an alias of what is told apart by its index": (
@@ -67,6 +92,11 @@ class TestTypes:
     def test_modules_and_functions_are_stood_in_for(self) -> None:
         for kind in (nn.Module, Callable[..., torch.Tensor], nn.Module | nn.ModuleList):
             assert isinstance(eval(str(of_type(kind)), {"PassThrough": PassThrough}), PassThrough)
+
+    def test_a_base_that_leaves_its_forward_open_is_one_of_those_that_take_what_most_do(
+        self,
+    ) -> None:
+        assert type(eval(str(of_type(Base)))) is First
 
     def test_a_tensor_has_a_row_of_numbers(self) -> None:
         assert eval(str(of_type(torch.Tensor))).shape == (64,)

@@ -144,6 +144,8 @@ class Filling:
         """An expression for a parameter, None where nothing about it says enough."""
         usage = self.usages.get(parameter.name, Usage())
         annotation = plain(parameter.annotation)
+        if self._is_open(annotation):
+            return None  # because only who has all classes at hand can tell which to take
         return (
             by_type(annotation)
             or self.configurations.of(parameter)
@@ -289,7 +291,7 @@ class Filling:
         if self.scope is None or CONFIGURATION.fullmatch(parameter.name):
             return None
         parts = Keeping.of(self.scope, parameter.name).parts()
-        if parts.as_mapping:
+        if parts.as_mapping or not takes_class(parameter.annotation):
             return None
         kinds = (kind for kind, read in _READ_OF_LAYERS.items() if read & parts.inner.keys())
         kind = next(kinds, None)
@@ -332,6 +334,19 @@ class Filling:
     def _is_visible(self) -> bool:
         """Whether the constructor stands in this file, so that its annotations are in scope."""
         return self.scope is not None
+
+    def _is_open(self, annotation: ast.expr | None) -> bool:
+        """Whether it is a base class of another file that leaves its forward to subclasses."""
+        known = self.reading.imports.names
+        if not (isinstance(annotation, ast.Name) and annotation.id in known and self._is_visible()):
+            return False
+        lineage = self.reading.neighbourhood.lineage(known[annotation.id], self.reading.module)
+        defining = (kind for kind, _ in lineage.classes if "forward" in kind.methods)
+        nearest = next(defining, None)
+        if nearest is None or "forward" not in nearest.hollow:
+            return False
+        kind, home = lineage.classes[0]
+        return self._heir(kind, home) is None
 
     def _annotated_part(self, annotation: ast.expr | None) -> str | None:
         """An instance of the model class of the project that the parameter is annotated with."""

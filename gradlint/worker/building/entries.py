@@ -40,6 +40,20 @@ def leaves_forward_open(model: nn.Module) -> bool:
     return forward is not None and _refuses(forward)
 
 
+def is_open(kind: type) -> bool:
+    """Whether a class defines a forward that does nothing, and leaves it to subclasses."""
+    for base in kind.__mro__:
+        if base is nn.Module:
+            return False
+        if "forward" in vars(base):
+            tree = _tree(vars(base)["forward"])
+            return tree is not None and all(isinstance(part, _IDLE) for part in tree.body)
+    return False
+
+
+_IDLE = (ast.Expr, ast.Pass, ast.Raise)
+
+
 def learns_by_forward(model: nn.Module) -> bool:
     """Whether something is learned through the forward: no decorator of it turns gradients off."""
     tree = _tree(_forward(model))

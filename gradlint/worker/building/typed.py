@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import collections.abc
 import enum
 import inspect
@@ -14,6 +15,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from gradlint.worker.building.entries import is_open
 from gradlint.worker.loading.usual import known, usual
 from gradlint.worker.running.attempt import tried
 
@@ -113,17 +115,44 @@ def _instance(kind: type, depth: int) -> str | None:
         return f"list({reached(kind)})[0]"
     if kind is nn.Module or (issubclass(kind, nn.Module) and inspect.isabstract(kind)):
         return "PassThrough()"
-    signature = tried(lambda: inspect.signature(cast(Callable[..., object], kind))).value
-    if not isinstance(signature, inspect.Signature) or not depth or kind.__module__ == "builtins":
+    if issubclass(kind, nn.Module) and is_open(kind):
+        kind = _heir(kind)
+    names = _needed(kind)
+    if names is None or not depth or kind.__module__ == "builtins":
         return None
     hints = annotations_of(kind)
     words = []
-    for name, parameter in signature.parameters.items():
-        if parameter.default is parameter.empty and parameter.kind in _TAKEN:
-            plain = hints.get(name) in (None, int)
-            value = None if plain else _value(hints[name], (), 0, depth - 1)
-            words.append(f"{name}={value or usual(name)}")
+    for name in names:
+        plain = hints.get(name) in (None, int)
+        value = None if plain else _value(hints[name], (), 0, depth - 1)
+        size = _FEATURES if _takes_graph(kind) and usual(name) == _COLOURS else usual(name)
+        words.append(f"{name}={value or size}")
     return f"{reached(kind)}({', '.join(words)})"
+
+
+def _needed(kind: type) -> tuple[str, ...] | None:
+    """The arguments that a class must be given, None where that is not known."""
+    signature = tried(lambda: inspect.signature(cast(Callable[..., object], kind))).value
+    if not isinstance(signature, inspect.Signature):
+        return None
+    known = signature.parameters.items()
+    return tuple(n for n, p in known if p.default is p.empty and p.kind in _TAKEN)
+
+
+def _heir(kind: type) -> type:
+    """The subclass that stands for a base which leaves its forward open; itself where none does.
+
+    It is the first of those that must be given what most of them must.
+    """
+    below: list[type] = []
+    waiting: list[type] = type.__subclasses__(kind)
+    while waiting:
+        below.append(waiting.pop(0))
+        waiting += type.__subclasses__(below[-1])
+    needs = {each: _needed(each) for each in below if not is_open(each)}
+    counts = collections.Counter(needs.values())
+    most = max(counts, key=lambda names: counts[names], default=None)
+    return next((each for each, names in needs.items() if names == most), kind)
 
 
 def reached(kind: type) -> str:

@@ -245,16 +245,28 @@ def _handed_on(model: nn.Module, tree: ast.AST | None, rest: str) -> Mapping[str
 
     Their annotations by name; those that the call gives before them are left out.
     """
+    parts = dict(model.named_modules())
     for node in ast.walk(tree) if tree is not None and rest else ():
         match node:
             case ast.Call(func=function, args=[*before, ast.Starred(value=ast.Name(id=name))]) if (
-                name == rest and (path := _submodule(function))
+                name == rest
             ):
-                part = model.get_submodule(path) if path in dict(model.named_modules()) else None
-                inner = Forward.of(part) if part is not None else None
-                names = inner.required[len(before) :] if inner is not None else ()
-                return {n: inner.annotations.get(n, "") for n in names} if inner else {}
+                part = parts.get(_submodule(function) or _looped(tree, ast.unparse(function)))
+                if part is not None and part is not model:
+                    inner = Forward.of(part)
+                    names = inner.required[len(before) :]
+                    return {name: inner.annotations.get(name, "") for name in names}
     return {}
+
+
+def _looped(tree: ast.AST | None, name: str) -> str:
+    """The first of the submodules that `name` is one of, as in `for name in self.layers`."""
+    for node in ast.walk(tree) if tree is not None else ():
+        match node:
+            case ast.For(target=ast.Name(id=found), iter=modules) if found == name:
+                path = _submodule(modules)
+                return f"{path}.0" if path else ""
+    return ""
 
 
 def _says(complaint: str) -> Callable[[ast.AST], bool]:

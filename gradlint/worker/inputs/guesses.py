@@ -10,6 +10,7 @@ from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.roles import ideas_for
 from gradlint.worker.inputs.specs import SPATIAL, Normal, Spec, Whole, draw, volume
+from gradlint.worker.inputs.wiring import grouping
 
 _SIZES = {
     "batch": 2,
@@ -106,7 +107,10 @@ def first_guess(facts: Facts, sequence_length: int) -> Guess:
     if frames := facts.number("num_frames", "n_frames", "frames"):
         sizes["depth"] = frames
     guess = Guess(arguments, tuple(sizes.items()))
-    if arguments or not forward.optional:
+    for name in grouping(forward):
+        argument = argument_for(facts, forward, name, len(arguments))
+        guess = guess.adding(replace(argument, keyword=True))
+    if guess.arguments or not forward.optional:
         return guess
     main = forward.main
     keyword = replace(argument_for(facts, forward, main, 0), keyword=True)

@@ -57,6 +57,13 @@ class Lengths:
 
 
 @dataclass(frozen=True, slots=True)
+class Sets:
+    """To which of the samples of a batch each row belongs: int64, rising, as many rows in each."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
 class Ring:
     """The adjacency matrix of a ring with self-loops, each row summing to 1; perhaps sparse."""
 
@@ -154,6 +161,7 @@ Spec = (
     | Filled
     | Lengths
     | Ring
+    | Sets
     | Boxes
     | Grid
     | Cells
@@ -165,7 +173,7 @@ Spec = (
     | Group
     | Packed
 )
-Shaped = Normal | Whole | Filled | Lengths | Ring | Boxes | Packed | Prompt | Kinds | Cells
+Shaped = Normal | Whole | Filled | Lengths | Sets | Ring | Boxes | Packed | Prompt | Kinds | Cells
 Sizes = Mapping[str, int]
 
 
@@ -209,6 +217,9 @@ def _tensor(spec: Shaped, shape: tuple[int, ...], sizes: Sizes) -> object:
         case Cells():
             side, places = math.isqrt(shape[-2]), torch.arange(shape[-2])
             return torch.stack([places % side, places // side], -1).expand(shape).clone()
+        case Sets():
+            rows = torch.arange(shape[0])
+            return rows * min(sizes["batch"], shape[0]) // max(shape[0], 1)
         case Ring(_, sparse):
             eye = torch.eye(shape[-1])
             ring = (eye + eye.roll(1, 0) + eye.roll(-1, 0)).clamp(max=1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.role import Role
-from gradlint.worker.inputs.specs import Group, Normal, Ring, Spec, Whole
+from gradlint.worker.inputs.specs import Group, Normal, Ring, Sets, Spec, Whole
 
 _EDGES = re.compile(r"(\w+_)?edge_index\w*|edges|edge_list")
 _ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support|connectivity\w*")
@@ -31,8 +31,22 @@ def is_graph(role: Role) -> bool:
         ends
         or any(map(is_wiring, names))
         or {"x", "batch"} <= set(names)
+        or _sorts(role.forward)
         or any(_is_end(role.forward, name) for name in role.forward.required)
     )
+
+
+def _sorts(forward: Forward) -> bool:
+    """Whether `forward` adds up sets, told by the set of each row or by where each set begins."""
+    return {"index", "ptr"} <= {*forward.required, *forward.optional}
+
+
+def grouping(forward: Forward) -> tuple[str, ...]:
+    """The optional argument that says to which set each row belongs.
+
+    It is given, because all rows are one set without it, and one set has no statistics.
+    """
+    return ("index",) if _sorts(forward) and "index" in forward.optional else ()
 
 
 def _ends_of_edges(forward: Forward) -> set[str]:
@@ -50,13 +64,13 @@ def _is_end(forward: Forward, name: str) -> bool:
 def features(role: Role) -> Iterator[Spec]:
     """The features of the nodes, perhaps of several layers, where an argument should hold them."""
     yield from _in_words(role)
-    first = not role.index or _NODES.fullmatch(role.lower)
+    named = any(pattern.fullmatch(role.lower) for pattern, _ in WIRING)
+    first = (not role.index and not named) or _NODES.fullmatch(role.lower)
     picked = not _ends_of_edges(role.forward).isdisjoint(role.forward.indices_of(role.name))
     single = bool(role.index and _SINGLE.search(role.lower))
     if is_graph(role) and (first or picked) and not is_wiring(role.lower):
         yield from _at_nodes(role, single)
     elif any(_is_end(role.forward, name) for name in role.forward.required):
-        named = any(pattern.fullmatch(role.lower) for pattern, _ in WIRING)
         yield from () if named else (Normal((at, _width(role))) for at in ("nodes", "edges"))
 
 
@@ -164,7 +178,12 @@ def _positions(role: Role) -> Iterator[Spec]:
 
 def _membership(role: Role) -> Iterator[Spec]:
     if is_graph(role):
-        yield Whole(("nodes",), 1)
+        yield Sets(("nodes",))
+
+
+def _set_of_each(role: Role) -> Iterator[Spec]:
+    if _sorts(role.forward):
+        yield Sets(("nodes",))
 
 
 WIRING: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
@@ -175,6 +194,7 @@ WIRING: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     (re.compile(r"edge_(?!index|types?)\w+"), _edge_values),
     (re.compile(r"pos(itions?)?|coords?|coordinates"), _positions),
     (re.compile(r"batch(_index|_idx)?"), _membership),
+    (re.compile(r"index"), _set_of_each),
     (_ADJACENCY, _adjacency),
 )
 """The names of such arguments and what they may be."""
