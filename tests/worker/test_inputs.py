@@ -1351,6 +1351,15 @@ class Net(nn.Module):
         ),
         ("float32[8,3,32,32]", "int64[8,5]"),
     ),
+    "a part of what is taken apart is as deep as what it is joined to": (
+        net(
+            "self.e = nn.Embedding(9, 6); self.l = nn.Linear(6, 6)",
+            "text, frames = inputs; h = self.e(text); b, t, d = h.shape;"
+            "return self.l(torch.cat([h, frames[:, :-1]], 1)).mean(1)",
+            "inputs",
+        ),
+        ("(int64[8,32], float32[8,32,6])",),
+    ),
     "a state is joined to the channels of an image": (
         net(
             "self.c = nn.Conv2d(4 + 4, 16, 3, padding=1)",

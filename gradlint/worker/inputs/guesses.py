@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
+from gradlint.worker.inputs.naming import HIDDEN
 from gradlint.worker.inputs.roles import ideas_for
-from gradlint.worker.inputs.specs import SPATIAL, Normal, Spec, Whole, draw, volume
+from gradlint.worker.inputs.specs import SPATIAL, Group, Normal, Spec, Whole, draw, volume
 from gradlint.worker.inputs.wiring import grouping
 
 _SIZES = {
@@ -30,12 +32,17 @@ _TENSORS = (Normal, Whole)
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of `forward`: positional unless `keyword`; `others` are further ideas for it."""
+    """One argument of `forward`: positional unless `keyword`; `others` are further ideas for it.
+
+    Or one part of an argument that `forward` takes apart first, as in `text, lengths = inputs`;
+    `within` is the name of the whole then, whose parts follow each other.
+    """
 
     name: str
     spec: Spec
     others: tuple[Spec, ...] = ()
     keyword: bool = False
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +91,32 @@ class Guess:
         """How many numbers the arguments hold together."""
         return sum(volume(item.spec, self.size) for item in self.arguments)
 
-    def drawn(self) -> tuple[tuple[object, ...], dict[str, object]]:
-        """Positional and keyword arguments, drawn from torch's current random state."""
+    def drawn(
+        self, seen: Callable[[object, tuple[str, ...]], None] = lambda *_: None
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
+        """Positional and keyword arguments, drawn from torch's current random state.
+
+        `seen` is called with each value and the name of its argument, or of its part of one.
+        """
         values = [(item, draw(item.spec, self.size)) for item in self.arguments]
-        positional = tuple(value for item, value in values if not item.keyword)
-        return positional, {item.name: value for item, value in values if item.keyword}
+        for item, value in values:
+            seen(value, (item.name,))
+        positional: list[object] = []
+        for whole, parts in itertools.groupby(
+            (each for each in values if not each[0].keyword), key=lambda each: each[0].within
+        ):
+            drawn = tuple(value for _, value in parts)
+            positional += (drawn,) if whole else drawn
+        return tuple(positional), {item.name: value for item, value in values if item.keyword}
 
 
 def first_guess(facts: Facts, sequence_length: int) -> Guess:
     """What `forward` most likely takes; only what it requires."""
     forward = Forward.of(facts.model)
     arguments = tuple(
-        argument_for(facts, forward, name, index) for index, name in enumerate(forward.required)
+        part
+        for index, name in enumerate(forward.required)
+        for part in _parted(argument_for(facts, forward, name, index), facts, forward)
     )
     sizes = dict(_SIZES)
     if sequence_length:
@@ -115,6 +136,24 @@ def first_guess(facts: Facts, sequence_length: int) -> Guess:
     main = forward.main
     keyword = replace(argument_for(facts, forward, main, 0), keyword=True)
     return guess.adding(keyword)
+
+
+def _parted(whole: Argument, facts: Facts, forward: Forward) -> Iterator[Argument]:
+    """The parts of an argument that `forward` takes apart, itself where it does not.
+
+    Those of a hidden state belong together: they have the same shape.
+    """
+    names, spec = forward.unpacked(whole.name), whole.spec
+    alone = {*names}.isdisjoint(forward.required) and not whole.keyword and len({*names}) > 1
+    state = HIDDEN.fullmatch(whole.name.lower())
+    grouped = isinstance(spec, Group) and not spec.keys and len(names) == len(spec.items)
+    if isinstance(spec, Group) and grouped and alone and not state:
+        for name, item in zip(names, spec.items, strict=True):
+            ideas = ideas_for(facts, forward, name, 0)
+            others = tuple(idea for idea in ideas if idea != item)
+            yield Argument(name, item, others, within=whole.name)
+    else:
+        yield whole
 
 
 def further(guess: Guess, facts: Facts) -> Iterator[Guess]:

@@ -277,10 +277,7 @@ def _inverted(guess: Guess) -> Iterator[Guess]:
 
 def attempted(model: nn.Module, guess: Guess) -> tuple[Failure | None, object]:
     """Run a model on inputs drawn from a guess: the failure, or None and the output."""
-    args, kwargs = guess.drawn()
-    positional = [item.name for item in guess.arguments if not item.keyword]
-    for name, value in itertools.chain(zip(positional, args, strict=True), kwargs.items()):
-        mark(value, (name,))
+    args, kwargs = guess.drawn(mark)
     with on_cpu():
         result = watched(model, args, kwargs)
     if isinstance(result, Failure):
