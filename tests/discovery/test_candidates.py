@@ -543,6 +543,21 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("resblock_kernel_sizes", "self.n = len(resblock_kernel_sizes)", "[3, 3, 3, 3]"),
         ("num_res_blocks", "for i in range(num_res_blocks): pass", "2"),
         ("resolutions", "self.attends = 4 in resolutions", "[64, 64, 64, 64]"),
+        ("attends: List[bool], num_channels: List[int]", "", f"{[False] * 4}, [64, 64, 64, 64]"),
+        ("channels: List[int], depths=(1, 1, 2), size=(7, 7)", "", "[64, 64, 64]"),
+        ("image_size: List[int], spatial_dims: int = 3", "", "[32, 32, 32]"),
+        ("window_size: List[int], depths=(1, 1, 2)", "", "[4, 4]"),
+        ("in_channels, input_shape", "", "3, (32, 32)"),
+        ("input_shape, channels: List[int]", "", "(3, 32, 32), [64, 64, 64, 64]"),
+        ("extract_levels: List[int]", "", "[0, 1, 2, 3]"),
+        ("num_channel_initial", "", "64"),
+        ("kernel_size, upsample_kernel_size", "", "3, 2"),
+        ("n_chns_1, num_channels", "", "64, 3"),
+        ("size: int | List[int]", "self.n = size[0] * size[1]", "[32, 32]"),
+        ("dims: Union[Tuple[int, int], int]", "self.n = dims[0]", "[64, 64]"),
+        ("config: dict", "self.l = nn.Linear(**config)", "dict()"),
+        ("in_channels", "in_channels = 9; self.l = nn.Linear(in_channels, 3)", "3"),
+        ("in_channels", "in_channels = in_channels or 9; nn.Linear(in_channels, 3)", "64"),
     ],
     ids=lambda value: value.replace("\n", "; ") or "-",
 )
@@ -1211,6 +1226,143 @@ def test_settings_under_a_name_of_their_own_are_those_that_the_project_assigns(r
     assert settings.kernels == [[3, 5], [7]]
     assert settings.gates == {"size": 768}
     assert settings.gates.get("open") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("AttentionUNet", 3),
+        ("ResidualDenseNet", 3),
+        ("AttentionBlock", 64),
+        ("UNetDecoder", 64),
+        ("DownSample", 64),
+        ("Transition", 64),
+    ],
+)
+def test_what_is_named_as_a_whole_network_takes_images(
+    read: Read, name: str, channels: int
+) -> None:
+    source = _NET.replace("Net(nn", f"{name}(nn").replace("n_in", "in_channels")
+    source = source.replace("nn.Linear(in_channels, n_hidden)", "nn.Conv2d(in_channels, 8, 3)")
+    assert _first(read(_IMPORTS + source), name).constructor == f"{name}({channels})"
+
+
+def test_the_examples_of_a_docstring_are_built_before_anything_is_guessed(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    \"\"\"A network.
+
+    Examples::
+
+        >>> published = Net(1, 2, pretrained=True)
+        >>> net = Net(n_in=7,  # colours
+        ...           n_out=(3, 4))
+        >>> lacking = Net(5)
+        >>> unknown = Net(n_in, n_out)
+        >>> other = SubNet(3, 3)
+    \"\"\"
+    def __init__(self, n_in, n_out, pretrained=False):
+        super().__init__()
+        self.layer = nn.Linear(n_in, n_out[0])
+    def forward(self, x): return self.layer(x)
+""")
+    assert _model(program).candidates[0] == Candidate(
+        BuiltFrom.USE_IN_FILE, "Net(n_in=7, n_out=(3, 4))"
+    )
+    assert {c.built_from for c in _model(program).candidates[1:]} == {BuiltFrom.NAMES}
+
+
+def test_a_base_is_constructed_as_its_subclass_does_it(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self, stages, width):
+        super().__init__()
+        self.layer = nn.Linear(width, len(stages))
+    def forward(self, x): return self.layer(x)
+class Small(Net):
+    def __init__(self, width=7):
+        stages = ["a1", "b2"]
+        super().__init__(stages, width=width)
+""")
+    candidate = _first(program)
+    assert candidate.built_from is BuiltFrom.USE_IN_FILE
+    assert _evaluate(candidate)[0] == "((['a1', 'b2'],), {'width': 7})"
+
+
+def test_what_only_a_method_can_say_is_not_in_sight_elsewhere(read: Read) -> None:
+    others = {
+        "other.py": "from model import Net\nclass Other(Base):\n    def __init__(self):\n"
+        "        self.part = Net(super().width)\n"
+    }
+    assert _first(read(_IMPORTS + _NET, others=others)).constructor == "Net(64)"
+
+
+def test_a_docstring_names_the_class_of_a_part_and_without_it_anything_is_run(read: Read) -> None:
+    source = f"""{_IMPORTS}
+class Base(nn.Module):
+    def forward(self, x): raise NotImplementedError
+class Space(Base):
+    def __init__(self, width): super().__init__(); self.layer = nn.Linear(width, width)
+    def forward(self, x): return self.layer(x)
+class Net(nn.Module):
+    \"\"\"Args:
+        space: what is searched in, such as `max`, an instance of :py:class:`Space`
+            or of `Base`.
+        head: any module.
+    \"\"\"
+    def __init__(self, space: nn.Module, head: nn.Module):
+        super().__init__()
+        self.space, self.head = space, head
+    def forward(self, x): return self.head(self.space(x))
+"""
+    constructors = [c.constructor for c in _model(read(source)).candidates]
+    assert constructors == ["Net(Space(64), PassThrough())", "Net(PassThrough(), PassThrough())"]
+
+
+def test_a_docstring_names_the_class_of_a_part_in_another_file(read: Read) -> None:
+    others = {"parts.py": _IMPORTS + _NET.replace("Net", "Part")}
+    source = f"""{_IMPORTS}
+class Net(nn.Module):
+    \"\"\"Args:
+        part: an instance of :py:class:`~parts.Part`.
+    \"\"\"
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+    def forward(self, x): return self.part(x)
+"""
+    assert _first(read(source, others=others)).constructor == (
+        "Net(__import__('importlib').import_module('parts').Part(n_in=64))"
+    )
+
+
+def test_a_docstring_that_speaks_of_spatial_sizes_tells_that_a_shape_has_no_channels(
+    read: Read,
+) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    \"\"\"Draws images.
+
+    Args:
+        label_nc: number of labels, by which images are normalised.
+        input_shape: the shape of what is drawn,
+            in spatial sizes.
+    \"\"\"
+    def __init__(self, label_nc, input_shape):
+        super().__init__()
+        self.layer = nn.Linear(label_nc, 3)
+    def forward(self, x): return self.layer(x)
+""")
+    assert _first(program).constructor == "Net(64, (32, 32))"
+
+
+def test_a_word_is_the_one_that_the_project_gives_parameters_of_that_name(read: Read) -> None:
+    others = {
+        "nets.py": "def make(norm_name: str = 'instance'): return Block(4, norm_name='instance')",
+        "old.py": "make(norm_name='batch')",
+    }
+    program = read(_IMPORTS + _NET.replace("n_hidden=8", "norm_name: str"), others=others)
+    assert _first(program).constructor == "Net(64, 'instance')"
 
 
 def test_a_variable_that_is_none_until_later_says_nothing_of_an_argument(read: Read) -> None:

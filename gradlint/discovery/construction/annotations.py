@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+from types import EllipsisType
 
 from gradlint.discovery.construction.usage import Usage
 
 _SEQUENCES = frozenset("list sequence tuple iterable collection".split())
+USUAL_LENGTH = 4
+"""How many values a list has of which nothing tells: one for each of four stages."""
 
 
 def plain(annotation: ast.expr | None) -> ast.expr | None:
@@ -67,24 +70,74 @@ def last_resort(annotation: ast.expr | None) -> str | None:
             return None
 
 
-def shaped(value: str, usage: Usage, annotation: ast.expr | None) -> str:
-    """The value as a sequence where one is wanted, as a number where one is wanted."""
-    generic = _last(annotation.value).lower() if isinstance(annotation, ast.Subscript) else ""
-    is_sequence = value.startswith(("[", "("))
-    if generic in _SEQUENCES and not is_sequence:
-        assert isinstance(annotation, ast.Subscript)
-        items = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else []
-        return _repeated(value, len(items) if generic == "tuple" and len(items) > 1 else 4)
-    if annotation is None and usage.listed and not usage.counted and value[0].isdigit():
-        values = _repeated(value, usage.longest or 4)
+def is_sequence(annotation: ast.expr | None) -> bool:
+    """Whether a parameter of this type is a list or a tuple."""
+    match annotation:
+        case ast.Subscript(value=outer):
+            return _last(outer).lower() in _SEQUENCES
+        case _:
+            return False
+
+
+def _may_be_sequence(annotation: ast.expr) -> bool:
+    """Whether a parameter of this type is a list or something else."""
+    match annotation:
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return _may_be_sequence(left) or _may_be_sequence(right)
+        case ast.Subscript(value=outer, slice=ast.Tuple(elts=items)) if _last(outer) == "Union":
+            return any(map(_may_be_sequence, items))
+        case _:
+            return is_sequence(annotation)
+
+
+def shaped(
+    value: str, usage: Usage, annotation: ast.expr | None, length: int = USUAL_LENGTH
+) -> str:
+    """The value as a sequence where one is wanted, as a number where one is wanted.
+
+    A sequence has `length` values where neither its type nor its use tells how many.
+    """
+    is_listed = value.startswith(("[", "("))
+    if isinstance(annotation, ast.Subscript) and is_sequence(annotation) and not is_listed:
+        return _repeated(value, _told_length(annotation) or length)
+    open_ = annotation is None or _may_be_sequence(annotation)
+    if open_ and usage.listed and not usage.counted and value[0].isdigit():
+        values = _repeated(value, usage.longest or _first_length(annotation) or length)
         return f"({values[1:-1]})" if usage.as_tuple else values
-    if is_sequence and (usage.counted or _last(annotation) == "int"):
+    if is_listed and (usage.counted or _last(annotation) == "int"):
         return "2" if value == "[2, 2, 2, 2]" else "64"
     return value
 
 
+def _first_length(annotation: ast.expr | None) -> int:
+    """How many values the first tuple has of those that a parameter may be, 0 where none tells."""
+    nodes = ast.walk(annotation) if annotation is not None else ()
+    lengths = (_told_length(node) for node in nodes if isinstance(node, ast.Subscript))
+    return next(filter(None, lengths), 0)
+
+
+def _told_length(annotation: ast.Subscript) -> int:
+    """How many values a tuple of this type has, 0 for what may have any number of them."""
+    match annotation.slice:
+        case ast.Tuple(elts=[_, ast.Constant(value=EllipsisType())]):
+            return 0
+        case ast.Tuple(elts=items) if _last(annotation.value).lower() == "tuple":
+            return len(items) if len(items) > 1 else 0
+        case _:
+            return 0
+
+
 def _repeated(value: str, count: int) -> str:
     return f"[{', '.join([value] * count)}]"
+
+
+def of_flags(annotation: ast.expr | None) -> bool:
+    """Whether a parameter of this type is a list of flags."""
+    match annotation:
+        case ast.Subscript(slice=ast.Name(id="bool") | ast.Tuple(elts=[ast.Name(id="bool"), *_])):
+            return is_sequence(annotation)
+        case _:
+            return False
 
 
 def takes_class(annotation: ast.expr | None) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gradlint.discovery.construction.elsewhere import elsewhere, finished_elsewhere
+from gradlint.discovery.construction.examples import examples
 from gradlint.discovery.construction.factories import alternatives, factories
 from gradlint.discovery.construction.instantiated import instantiated
 from gradlint.discovery.construction.parameters import required_parameters
@@ -43,8 +44,12 @@ class Candidates:
         reading = self.reading
         if _is_hidden(reading.model_classes[name]):
             return self._factories.get(name, ())
+        uses = self._uses.candidates(reading, name)
+        sure = tuple(use for use in uses if not _is_guessed(use))
         others = (
-            *self._uses.candidates(reading, name),
+            *sure,
+            *examples(reading, name),
+            *uses[len(sure) :],
             *self._factories.get(name, ()),
             *rows(reading, name),
         )

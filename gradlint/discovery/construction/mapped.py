@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable
 
+from gradlint.discovery.text.docstrings import said_of
 from gradlint.discovery.text.outline import Scope
 
 _SHAPE = r"of\s+shape\W+(?:obj\W+)?\[([^\[\]]*)\].*?to\s+shape\W+(?:obj\W+)?\[([^\[\]]*)\]"
@@ -18,23 +19,11 @@ def mapped(scope: Scope, name: str, size: Callable[[str], str | None]) -> tuple[
     As in `net: maps features of shape [-1, in_channels] to shape [-1, 2 * out_channels]`; `size`
     gives the value of a name in there. None where nothing is said, or a size is not known.
     """
-    init = scope.method("__init__")
-    for node in (scope.node, init.node if init else None):
-        entry = _entry(node, name)
-        found = _MAPS.search(entry) if entry else None
-        if found:
-            widths = [_number(shape.rpartition(",")[2], size) for shape in found.groups()]
-            return (widths[0], widths[1]) if widths[0] and widths[1] else None
-    return None
-
-
-def _entry(node: ast.AST | None, name: str) -> str:
-    """What a docstring says of a parameter: its line and those below that are indented more."""
-    if not isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-        return ""
-    text = ast.get_docstring(node) or ""
-    found = re.search(rf"^([ \t]*){name}\b ?[(:].*(?:\n\1[ \t]+.+)*", text, re.MULTILINE)
-    return found[0] if found else ""
+    found = _MAPS.search(said_of(scope, name))
+    if found is None:
+        return None
+    widths = [_number(shape.rpartition(",")[2], size) for shape in found.groups()]
+    return (widths[0], widths[1]) if widths[0] and widths[1] else None
 
 
 def _number(text: str, size: Callable[[str], str | None]) -> int | None:

@@ -11,12 +11,16 @@ from gradlint.discovery.project.reading import Reading
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a constructor; one that is not `optional` must be given a value."""
+    """A parameter of a constructor; one that is not `optional` must be given a value.
+
+    `default` is what an optional one has without.
+    """
 
     name: str
     annotation: ast.expr | None
     keyword_only: bool = False
     optional: bool = False
+    default: ast.expr | None = None
 
 
 def required_parameters(reading: Reading, name: str) -> list[Parameter] | None:
@@ -65,10 +69,11 @@ def parameters_of(arguments: ast.arguments, *, bound: bool = True) -> list[Param
     """The parameters of a function; of a `bound` method without the first (`self`)."""
     positional = [*arguments.posonlyargs, *arguments.args]
     required = len(positional) - len(arguments.defaults)
+    defaults = [*[None] * required, *arguments.defaults]
     found = [
-        Parameter(item.arg, item.annotation, optional=index >= required)
-        for index, item in enumerate(positional)
+        Parameter(item.arg, item.annotation, False, index >= required, default)
+        for index, (item, default) in enumerate(zip(positional, defaults, strict=True))
     ][1 if bound else 0 :]
     for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        found.append(Parameter(item.arg, item.annotation, True, default is not None))
+        found.append(Parameter(item.arg, item.annotation, True, default is not None, default))
     return found

@@ -8,9 +8,12 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from gradlint.discovery.construction.annotations import (
+    USUAL_LENGTH,
     by_type,
+    is_sequence,
     is_text,
     last_resort,
+    of_flags,
     plain,
     shaped,
     takes_class,
@@ -28,24 +31,43 @@ from gradlint.discovery.construction.parameters import (
     without_defaults,
 )
 from gradlint.discovery.construction.usage import Usage, usages
-from gradlint.discovery.knowledge.names import REQUIRED, conventional, conventional_class
+from gradlint.discovery.knowledge.names import (
+    DIMENSIONS,
+    REQUIRED,
+    conventional,
+    conventional_class,
+)
 from gradlint.discovery.project.neighbours import ClassOutline, ModuleOutline
 from gradlint.discovery.project.reading import Reading
+from gradlint.discovery.text.docstrings import classes_named, said_of
 from gradlint.discovery.text.expressions import walk
 from gradlint.discovery.text.outline import Scope
 
 _COLOURS = "3"
 _FEW = "2"
 """How many layers or blocks there usually are."""
+_IMAGE = "(3, 32, 32)"
+_SIDE = 32
+_CHANNELS = re.compile(r"(in|input|img|image)_?(channels?|chans?|chns?|nc)")
+_PLACES = re.compile(r"(\w+_)?(levels|indices|indexes|idxs|idx)")
+"""What is called like the numbers of some of several stages, each of which is another."""
 _KERNEL = re.compile(r"kernel|k_?size|filter")
 _INNER = re.compile(
     "Norm|Block|Bottleneck|Layer|Attention|Attn|Unit|Cell|Residual|Head|Decoder|Fusion|Neck"
+    "|Transition|(Up|Down)_?[Ss]ampl"
 )
 """Classes of this name take what other layers made, whose channels are no colours."""
+_WHOLE = re.compile(r"(?!.*(Head|Decoder|Fusion|Neck|Sub)).*[Nn]et\d*")
+"""Classes of this name take images, even if they are called after what is special about them."""
 _OF_FEATURES = frozenset(
     "in_features hidden_features input_size hidden_size embedding_dim embed_dim d_model".split()
 )
 """What layers that see no images call their sizes, none of which is a number of colours."""
+_SIDES = re.compile(
+    r"(\w+_)?(image|img|window|patch|crop|roi|spatial|shift|grid|decode)_?(size|shape|resolution)"
+    r"|(input_)?resolution"
+)
+"""What is called like the sides of an image or of a part of it."""
 _PLACE = re.compile(r"(path|file|filename|dir|folder|url)$")  # because a number opens any file
 _BLOCK = re.compile(r"block(s|_(type|class|cls|fn|func|layer))?\d*$")
 _DEPTH = re.compile(r"depths?|(n|num)?_?(\w+_)?(layers?|blocks?|stages?|cells?|stacks?)")
@@ -72,9 +94,12 @@ def constructions(reading: Reading, name: str, depth: int = 0) -> Iterator[Const
         return
     filling = Filling(reading, name, depth)
     only_configured = all(filling.is_configuration(parameter) for parameter in required)
-    values = [filling.value(parameter) for parameter in required]
-    if all(value is not None for value in values):
-        yield Construction(_written(name, required, values), guessed=not only_configured)
+    for told in (filling, Filling(reading, name, depth, by_docstring=False)):
+        values = [told.value(parameter) for parameter in required]
+        if all(value is not None for value in values):
+            yield Construction(_written(name, required, values), guessed=not only_configured)
+        if not told.named:
+            break  # because it would be the same again
     namespaces = [filling.namespace(parameter) for parameter in required]
     if any(map(filling.is_configuration, required)) and any(namespaces):
         # Because a configuration class may need more than is at hand: files, a command line.
@@ -107,10 +132,17 @@ def torch_nn(reading: Reading) -> str:
 
 
 class Filling:
-    """Values for the parameters of one constructor."""
+    """Values for the parameters of one constructor.
 
-    def __init__(self, reading: Reading, name: str, depth: int) -> None:
+    `named` are the parts of whose classes the docstring told, if it is asked at all.
+    """
+
+    def __init__(
+        self, reading: Reading, name: str, depth: int, *, by_docstring: bool = True
+    ) -> None:
         self.reading = reading
+        self.by_docstring = by_docstring
+        self.named: set[str] = set()
         self.name = name
         self.depth = depth
         outlined = reading.lineages[name].constructor
@@ -150,6 +182,7 @@ class Filling:
             by_type(annotation)
             or self.configurations.of(parameter)
             or self._annotated_part(annotation)
+            or self._documented_part(parameter, annotation)
             or self._option(parameter, usage)
             or self._key(parameter)
             or self._documented(parameter, annotation)
@@ -165,6 +198,7 @@ class Filling:
             or self._by_name(parameter, usage, annotation)
             or self.namespace(parameter)
             or ("None" if usage.optional or self._read_of(parameter).usage.optional else None)
+            or self._word(parameter, annotation)
             or last_resort(annotation)
             or self._by_use(parameter, usage)
         )
@@ -179,6 +213,12 @@ class Filling:
         if usage.options:
             return repr(usage.options[0])
         return self._vectors(usage) if usage.vectors else None
+
+    def _word(self, parameter: Parameter, annotation: ast.expr | None) -> str | None:
+        """The word that the project gives a parameter of this name most often."""
+        if last_resort(annotation) != "''":
+            return None
+        return self.reading.project.word(parameter.name, self.reading.source.text)
 
     def _key(self, parameter: Parameter) -> str | None:
         """The first key of a table of the file in which the constructor looks the parameter up."""
@@ -233,10 +273,60 @@ class Filling:
         if usual and usual.startswith("'") and by_role:
             usual = by_role
         channels = usual == _COLOURS and not _KERNEL.search(parameter.name)
-        features = not _OF_FEATURES.isdisjoint(usage.roles)
-        if channels and (features or _INNER.search(self.name) or self._takes_graph()):
+        # because the channels of several layers are no colours
+        features = is_sequence(annotation) or not _OF_FEATURES.isdisjoint(usage.roles)
+        if channels and (features or self._is_inner() or self._takes_graph()):
             usual = "64"
-        return shaped(usual, usage, annotation) if usual else None
+        usual = self._in_particular(parameter, annotation, usual) or usual
+        return shaped(usual, usage, annotation, self._length(parameter)) if usual else None
+
+    def _in_particular(
+        self, parameter: Parameter, annotation: ast.expr | None, usual: str | None
+    ) -> str | None:
+        """What is usual for a shape without channels, or for lists of what the name means one."""
+        if usual == _IMAGE and self._is_of_sides(parameter):
+            return str((_SIDE,) * self._dimensions())
+        if not is_sequence(annotation):
+            return None
+        if of_flags(annotation):
+            return "False"
+        if _PLACES.fullmatch(parameter.name):
+            return str(list(range(self._length(parameter))))
+        # because its sides are of a part of an image
+        return conventional("window") if parameter.name == "window_size" else None
+
+    def _length(self, parameter: Parameter) -> int:
+        """How many values a list has: one for each side of an image, or for each stage.
+
+        There are as many stages as the other lists of numbers have values by default.
+        """
+        if _SIDES.fullmatch(parameter.name):
+            return self._dimensions()
+        for item in all_parameters(self.reading, self.name):
+            each = _SIDES.fullmatch(item.name) or _KERNEL.search(item.name)
+            match item.default:
+                case ast.Tuple(elts=values) | ast.List(elts=values) if not each:
+                    if len(values) > 1 and all(map(_is_whole, values)):
+                        return len(values)
+        return USUAL_LENGTH
+
+    def _is_of_sides(self, parameter: Parameter) -> bool:
+        """Whether the shape of an image is that of its sides, because its channels stand apart."""
+        others = (item.name for item in all_parameters(self.reading, self.name))
+        said = said_of(self.scope, parameter.name) if self.scope is not None else ""
+        return "spatial" in said or any(map(_CHANNELS.fullmatch, others))
+
+    def _dimensions(self) -> int:
+        """How many dimensions the images have, by the parameter that says it; else 2."""
+        for item in all_parameters(self.reading, self.name):
+            match item.default:
+                case ast.Constant(value=int(count)) if DIMENSIONS.fullmatch(item.name):
+                    return count
+        return 2
+
+    def _is_inner(self) -> bool:
+        """Whether the class, by its name, takes what other layers made."""
+        return bool(_INNER.search(self.name)) and not _WHOLE.fullmatch(self.name)
 
     def _takes_graph(self) -> bool:
         """Whether the class runs on the edges of a graph, whose nodes have features, no colours."""
@@ -365,6 +455,25 @@ class Filling:
         reading = self.reading
         return self._imported_part(reading.imports.names[written], reading.module, written)
 
+    def _documented_part(self, parameter: Parameter, annotation: ast.expr | None) -> str | None:
+        """An instance of the first class of the project that the docstring names for a module."""
+        kind = self.reading.imports.qualified(annotation) if annotation is not None else ""
+        if kind not in ("", "torch.nn.Module") or self.scope is None or not self.by_docstring:
+            return None
+        if self.depth >= _DEEPEST:
+            return None
+        for name in classes_named(said_of(self.scope, parameter.name)):
+            built: Construction | None = None
+            if name in self.reading.model_classes and name != self.name:
+                built = next(constructions(self.reading, name, self.depth + 1), None)
+            part = built.text if built else None
+            if "." in name:
+                part = self._imported_part(name, self.reading.module)
+            if part is not None:
+                self.named.add(parameter.name)
+                return part
+        return None
+
     def _imported_part(
         self, name: str, origin: ModuleOutline, written: str = "", depth: int = 0
     ) -> str | None:
@@ -455,7 +564,10 @@ class Filling:
 
     def _by_use(self, parameter: Parameter, usage: Usage) -> str | None:
         """A value for a parameter whose name says nothing, by what the constructor does with it."""
-        if parameter.annotation is not None or self.scope is None or _PLACE.search(parameter.name):
+        kind = plain(parameter.annotation)
+        if isinstance(kind, ast.Name) and kind.id in ("dict", "Dict") and usage.spread:
+            return "dict()"
+        if kind is not None or self.scope is None or _PLACE.search(parameter.name):
             return None
         if usage.called:
             return f"{torch_nn(self.reading)}.Identity"
@@ -550,6 +662,11 @@ class Filling:
                 continue
             if any(item.arg == name for item in init.function.args.args):
                 yield Keeping.of(scope, name).parts()
+
+
+def _is_whole(value: ast.expr) -> bool:
+    """Whether an expression is a whole number or a flag."""
+    return isinstance(value, ast.Constant) and isinstance(value.value, int)
 
 
 def _told(name: str, usage: Usage) -> str | None:

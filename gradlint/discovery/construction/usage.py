@@ -72,12 +72,25 @@ class Usage:
 
 
 def usages(body: Iterable[ast.stmt], imports: Imports) -> dict[str, Usage]:
-    """How each name is used in the body of a constructor."""
+    """How each name is used in the body of a constructor, until it is bound to something else."""
     found: dict[str, Usage] = {}
+    before: dict[str, Usage] = {}
     for statement in body:
         for node in walk(statement):
             _note(node, found, imports)
-    return found
+        if name := _rebound(statement):
+            before.setdefault(name, found.pop(name, Usage()))
+    return found | before
+
+
+def _rebound(statement: ast.stmt) -> str:
+    """The name to which a statement gives a value that was not made of its own, or ""."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            own = (isinstance(node, ast.Name) and node.id == name for node in walk(value))
+            return "" if any(own) else name
+        case _:
+            return ""
 
 
 def _note(node: ast.AST, found: dict[str, Usage], imports: Imports) -> None:

@@ -66,12 +66,26 @@ class Uses:
 def read_uses(reading: Reading) -> Uses:
     """Find every construction of a model class and every call of an instance."""
     by_model: dict[str, list[_Use]] = {}
-    for called in reading.outline.calls:
+    for found in reading.outline.calls:
+        called = _of_base(reading, found) or found
         name = reading.called_class(called.node, called.scope)
         if name and not _is_inside(called.scope, name):
             passes = tuple(_passes(reading, name, called))
             by_model.setdefault(name, []).append(_Use(called, _setting(reading, called), passes))
     return Uses(by_model)
+
+
+def _of_base(reading: Reading, called: Called) -> Called | None:
+    """The construction of its base that a subclass makes by `super().__init__(…)`."""
+    around = called.scope.class_around
+    node = around.node if around is not None else None
+    match called.node.func:
+        case ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr="__init__"):
+            base = node.bases[0] if isinstance(node, ast.ClassDef) and node.bases else None
+            if isinstance(base, ast.Name) and base.id in reading.model_classes:
+                made = ast.Call(base, called.node.args, called.node.keywords)
+                return replace(called, node=ast.copy_location(made, called.node))
+    return None
 
 
 def _passes(reading: Reading, name: str, construction: Called) -> Iterator[_Pass]:

@@ -146,7 +146,9 @@ _PATTERNS = tuple(
             r"(n|num|nb|number)_?(of_)?\w*(filter|feature|feat|channel|unit|hidden|neuron|dim)s?",
             "64",
         ),
+        (r"(n|num)_(filter|channel|chn|feature)s?(_\w+)?", "64"),
         (r"\w*(dropout|drop|drop_connect)(_p|_prob|_rate|_ratio)?|\w*momentum", "0.1"),
+        (r"up\w*_kernel_?sizes?", "2"),  # because it is the stride as well
         (r"\w*kernel_?sizes?", "3"),
         (r"(\w+_)?shift(_size)?s?", "0"),
         (r"\w*_?(img|image)_?size", "32"),
@@ -168,6 +170,10 @@ _PATTERNS = tuple(
     )
 )
 _VALUES = {name: value for value, names in _USUAL.items() for name in names.split()}
+DIMENSIONS = re.compile(
+    r"((n|num)_)?spatial_?dim(s|ensions)?|n_?dims?|num_dim(s|ensions)|dimensions?"
+)
+"""What is called like the number of dimensions that images have."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 

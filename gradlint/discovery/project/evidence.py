@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -100,6 +101,16 @@ class Project:
         particular = self._assigned(rf"{within}\.{name}") if within else None
         found = particular or self._options.get(name) or self._setting(name)
         return found or self._assigned(name)
+
+    def word(self, name: str, own: str) -> str | None:
+        """The word that parameters of this name are given most often, in the text `own` as well.
+
+        By their defaults and by the keywords of calls; a text of no more than a word.
+        """
+        given = re.compile(rf"\b{name}[ \t]*(?::[^=\n()]*)?=[ \t]*[\"'](\w+)[\"']")
+        texts = (own, *(text for path, text in self.texts().items() if path.suffix == ".py"))
+        words = Counter(found for text in texts for found in given.findall(text))
+        return repr(words.most_common(1)[0][0]) if words else None
 
     def _assigned(self, name: str) -> str | None:
         """What a Python file that is called after settings gives the name, as in `hparams.py`.

@@ -83,7 +83,7 @@ def free_names(tree: ast.AST, *, of_self: bool = False) -> tuple[str, ...]:
 _PURE_BUILTINS = frozenset(
     "abs all any bool bytes complex dict divmod enumerate filter float frozenset getattr"
     " hasattr int isinstance iter len list map max min next pow range repr reversed round set"
-    " slice sorted str sum super tuple type zip __import__".split()
+    " slice sorted str sum tuple type zip __import__".split()
 )
 _UNSAFE_NAMES = re.compile(
     r"_*(open|input|print|exec|eval|system|popen|load|read|write|save|download|fetch|fit|main|run"
