@@ -33,6 +33,9 @@ INTERRUPTED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExcepti
 """Of code that is interrupted, perhaps in a destructor, which Python only warns of."""
 
 
+_DIMS = (("spatial_dims", "2"), ("dims", "spatial_dims"))
+
+
 class TestCandidates:
     def test_what_only_a_function_can_reach_is_said_to_be_so(self) -> None:
         with pytest.raises(UserError, match=r"main\.Net is made inside of a function"):
@@ -76,6 +79,27 @@ class TestCandidates:
         source = LINEAR.replace("return self", slow)
         built = build(module_of(source), replace(request("Net()"), seconds=60.0))
         assert built.imagination is not None
+
+    @pytest.mark.parametrize(
+        ("constructor", "bindings"),
+        [("Net(2)", ()), ("Net(spatial_dims=count)", (("count", "2"),)), ("Net(dims)", _DIMS)],
+        ids=["an argument", "a variable of any name", "a variable"],
+    )
+    def test_what_was_written_for_volumes_is_built_for_three_dimensions(
+        self, constructor: str, bindings: tuple[tuple[str, str], ...]
+    ) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, spatial_dims):
+                    super().__init__()
+                    self.layer = getattr(nn, f"Conv{spatial_dims}d")(3, 4, 3)
+
+                def forward(self, x):
+                    parts = [self.layer(x[:, :, :8, :, :]), self.layer(x[:, :, 8:, :, :])]
+                    return torch.cat(parts, 2)
+        """
+        asked = request(constructor, bindings=bindings, built_from=BuiltFrom.NAMES)
+        assert build(module_of(source), asked).described == ("float32[8,3,16,32,32]",)
 
     def test_bindings_that_fail_are_skipped(self) -> None:
         asked = request("Net(width=size)", bindings=(("bad", "nowhere.x"), ("size", "2 * 3")))
@@ -337,6 +361,46 @@ class TestGivenInputs:
 
 
 GUARDED = {
+    "sizes in proportion": (
+        "if a != 2 * b: raise ValueError(f'expecting a == 2 * b, got a={a}, b={b}')",
+        "a, b",
+        "Net(a=64, b=64)",
+    ),
+    "a padding that a kernel tells": (
+        "if p != k // 2: raise ValueError('padding p must equal k // 2')",
+        "p, k",
+        "Net(p=0, k=3)",
+    ),
+    "sizes that are all equal": (
+        "if not a == b == c > 4: raise ValueError(f'(a == b == c); got a={a}, b={b}, c={c}')",
+        "a, b, c=1",
+        "Net(a=3, b=64)",
+    ),
+    "sides that are spelled": (
+        "if not isinstance(dims, tuple) or len(dims) != 2: raise ValueError('dims must be (H, W)')",
+        "dims",
+        "Net(dims=64)",
+    ),
+    "what should be populated": (
+        "if width is None: raise ValueError('parameter width must be populated')",
+        "width=None",
+        "Net()",
+    ),
+    "what was given as nothing": (
+        "if width is None: raise ValueError('width need to be specified')",
+        "width",
+        "Net(width=None)",
+    ),
+    "what one is asked to specify": (
+        "if dims is None: raise ValueError('Could not find dims of it, please specify it')",
+        "dims=None",
+        "Net()",
+    ),
+    "two parts of one line": (
+        "n = a[0] // b[0]",
+        "a, b",
+        "Net(a=32, b=4)",
+    ),
     "sizes that must divide each other": (
         "assert dim % heads == 0, f'{dim} is not divisible by {heads}'",
         "dim, heads",
@@ -482,6 +546,17 @@ class TestConstructorErrors:
         """
         built = build(module_of(source), request(constructor, built_from=BuiltFrom.NAMES))
         assert isinstance(built.make(), nn.Module)
+
+    def test_published_weights_of_which_more_is_made_are_not_asked_for(self) -> None:
+        source = """
+            class Net(nn.Linear):
+                def __init__(self, width, pretrained=True):
+                    super().__init__(width, 4)
+                    if pretrained:
+                        self.scale = torch.load("published.pth").mean()
+        """
+        built = build(module_of(source), request("Net(3)", built_from=BuiltFrom.NAMES))
+        assert built.candidate.constructor == "Net(width=3, pretrained=False)"
 
     def test_what_each_part_demands_in_the_same_words_is_given_by_its_prefix(self) -> None:
         source = """

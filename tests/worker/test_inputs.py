@@ -34,6 +34,50 @@ def net(init: str, forward: str, arguments: str = "x") -> str:
 
 
 CASES = {
+    "a volume that is deep enough to be cut into slices": (
+        net(
+            "self.c = nn.Conv3d(2, 5, 3)",
+            "return torch.cat([self.c(part) for part in x.chunk(8, 2)], 2)",
+        ),
+        ("float32[8,2,32,32,32]",),
+    ),
+    "two images that share the channels of what joins them": (
+        net("self.c = nn.Conv2d(4, 5, 3)", "return self.c(torch.cat([a, b], 1))", "a, b"),
+        ("float32[8,2,32,32]", "float32[8,2,32,32]"),
+    ),
+    "an image whose sides are twice those of another": (
+        net(
+            "self.u = nn.ConvTranspose2d(6, 4, 4, 2, 1); self.c = nn.Conv2d(4, 4, 1)",
+            "assert x.dim() == mid.dim();"
+            "twice = all(2 * a == b for a, b in zip(x.shape[2:], mid.shape[2:]));"
+            "told = f'sides must be the double: {x.shape} and {mid.shape}';"
+            "assert twice, told; return self.u(x) + self.c(mid)",
+            "x, mid",
+        ),
+        ("float32[8,6,8,8]", "float32[8,4,16,16]"),
+    ),
+    "an image of whose sides another is made": (
+        net(
+            "self.c = nn.Conv2d(6, 4, 1); self.l = nn.Linear(3, 4)",
+            "y = F.interpolate(self.c(x), like.shape[2:]); return y + self.l(like.mean((2, 3)))"
+            "[..., None, None]",
+            "x, like",
+        ),
+        ("float32[8,6,32,32]", "float32[8,3,32,32]"),
+    ),
+    "lists of images in a list": (
+        net(
+            "self.c = nn.Conv2d(2, 4, 1)",
+            "assert isinstance(images[0], list);"
+            "return torch.stack([self.c(image[None]) for row in images for image in row])",
+            "images: list[list[torch.Tensor]]",
+        ),
+        ("[[float32[2,32,32], float32[2,32,32]], [float32[2,32,32], float32[2,32,32]]]",),
+    ),
+    "a measurement that is masked and no mask": (
+        net("self.c = nn.Conv2d(2, 5, 3)", "return self.c(masked_image * 1.0)", "masked_image"),
+        ("float32[8,2,32,32]",),
+    ),
     "the places of a vocabulary that attention adds to": (
         net(
             "self.l = nn.Linear(6, 50); self.a = nn.Linear(6, 1)",
@@ -1622,7 +1666,79 @@ class Net(nn.Module):
 }
 
 
+DOCUMENTED = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, kspace, reference, mask):
+            \'\'\'
+            Args:
+                kspace: what was measured so far. It's a kspace (B,C,H,W,2)
+                    or (B,C,H,W,D,2) for volumes.
+                reference: another, whose shape is the same as kspace.
+                mask: where it was measured, with shape (1,1,1,W,1).
+            \'\'\'
+            parts = torch.view_as_complex(kspace)
+            rest = torch.where(mask, kspace - reference, torch.zeros(()))
+            return torch.view_as_real(torch.fft.ifft2(parts)) - rest * self.weight
+"""
+
+
 class TestSearch:
+    def test_a_docstring_spells_what_no_layer_tells(self) -> None:
+        image = "float32[8,3,32,32,2]"
+        assert found(DOCUMENTED) == (image, image, "bool[1,1,1,32,1]")
+
+    def test_a_class_that_is_called_after_its_dimensions_takes_as_many(self) -> None:
+        source = """
+            class Norm3D(nn.GroupNorm):
+                def forward(self, x):
+                    if len(x.shape) != 5:
+                        raise ValueError("Expected a 5D tensor")
+                    return super().forward(x)
+        """
+        assert found(source, "Norm3D(2, 6)") == ("float32[8,6,16,32,32]",)
+
+    def test_what_is_compared_with_a_map_is_one_of_zeros_and_ones(self) -> None:
+        source = """
+            class AreaLoss(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.tensor(0.0))
+
+                def forward(self, input, target):
+                    if min(input.dim(), target.dim()) < 3:
+                        raise ValueError("both must have at least 3 dimensions")
+                    if input.shape[1] != 1:
+                        raise ValueError(f"input should have 1 channel, got {input.shape[1]}")
+                    if target.shape[1] != 1:
+                        raise ValueError(f"target should have 1 channel, got {target.shape[1]}")
+                    if not ((target == 0) | (target == 1)).all():
+                        raise ValueError("target must contain only binary values (0 or 1)")
+                    return ((input - self.weight) * target).mean()
+        """
+        assert found(source, "AreaLoss()") == ("float32[8,1,32,32]", "int64[8,1,32,32]")
+
+    def test_a_number_of_numpys_is_a_size(self) -> None:
+        source = net(
+            "import numpy; self.l = nn.Linear(int(numpy.prod([2, 3])), 4);"
+            "self.l.in_features = numpy.prod([2, 3])",
+            "return self.l(x)",
+        )
+        assert found(source) == ("float32[8,6]",)
+
+    def test_the_channels_of_a_volume_are_those_that_a_norm_has(self) -> None:
+        source = """
+            class Norm(nn.GroupNorm):
+                def forward(self, x):
+                    if len(x.shape) != 5:
+                        raise ValueError("Expected a 5D tensor")
+                    return super().forward(x)
+        """
+        assert found(source, "Norm(2, 6)") == ("float32[8,6,16,32,32]",)
+
     @pytest.mark.parametrize(("source", "expected"), CASES.values(), ids=CASES.keys())
     def test_inputs_are_found(self, source: str, expected: tuple[str, ...]) -> None:
         assert found(source) == expected

@@ -34,6 +34,14 @@ def test_what_is_picked_from_missing_weights_is_missing_too(tmp_path: Path) -> N
     assert _waiting(model) == {"weight", "bias"}
 
 
+def test_what_is_asked_of_missing_weights_is_missing_too(tmp_path: Path) -> None:
+    with without_weights():
+        model = nn.Linear(3, 4)
+        state = torch.load(tmp_path / "published.pth").get("state_dict")
+        model.load_state_dict({name.removeprefix("module."): v for name, v in state.items()})
+    assert _waiting(model) == {"weight", "bias"}
+
+
 def test_weights_that_are_there_are_loaded(tmp_path: Path) -> None:
     torch.save(nn.Linear(3, 4).state_dict(), tmp_path / "own.pth")
     with without_weights():

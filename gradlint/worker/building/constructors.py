@@ -28,6 +28,7 @@ from gradlint.worker.loading.standin import StandIn
 from gradlint.worker.loading.usual import usual
 from gradlint.worker.running.attempt import frames_of, tried
 from gradlint.worker.running.failure import UserError
+from gradlint.worker.running.offline import NoWeights
 
 _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
 GUESSED = frozenset({BuiltFrom.NAMES, BuiltFrom.DEFAULTS})
@@ -166,6 +167,14 @@ def _unexpected(case: Construction) -> Iterator[Candidate]:
     found = re.search(r"unexpected keyword argument '(\w+)'", case.text)
     if found and found[1] in case.given():
         yield case.having(found[1], None)
+
+
+def _unfetched(case: Construction) -> Iterator[Candidate]:
+    """Published weights are not only loaded: without them, what asks for them is told not to."""
+    if NoWeights.__name__ in case.text:
+        for name, parameter in case.parameters().items():
+            if "pretrained" in name and parameter.default is True and name not in case.given():
+                yield case.having(name, "False")
 
 
 _NOT_A_LIST = re.compile(
@@ -381,6 +390,7 @@ def _nothing(case: Construction) -> Iterator[Candidate]:
 _REPAIRS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _missing,
     _unexpected,
+    _unfetched,
     *DEMANDS,
     _mapped,
     _tensors,

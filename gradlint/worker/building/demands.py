@@ -13,7 +13,13 @@ from typing import cast
 from torch import nn
 
 from gradlint.protocol.wire import Candidate
-from gradlint.worker.building.refusals import VARIADIC, Construction, mentioned, suspects
+from gradlint.worker.building.refusals import (
+    VARIADIC,
+    Construction,
+    mentioned,
+    suspects,
+    whole_numbers,
+)
 from gradlint.worker.building.sources import evaluated
 from gradlint.worker.building.typed import reached
 from gradlint.worker.loading.usual import known, usual
@@ -21,8 +27,9 @@ from gradlint.worker.running.attempt import frames_of, tried
 
 _DEMAND = re.compile(
     r"([Mm]ust|[Ss]hould|[Nn]eeds? to|[Hh]as to|[Hh]ave to) (also |either )?(be )?"
-    r"(passed|provide|provided|supplied|specif\w+|give|given|set|define|defined|pass)\b|required|"
+    r"(passed|provide|provided|supplied|specif\w+|give|given|set|define|defined|pass|populated|filled)\b|required|"
     r"cannot be None|not be None|missing|([Ee]xactly|[Aa]t least|[Ee]ither) one of"
+    r"|[Pp]lease (specify|provide|give|set)\b"
 )
 _ADVICE = re.compile(r"\b([a-z]\w*) ?=+ ?(True|False|None|-?\d+(?:\.\d+)?|'\w+'|\"\w+\")")
 
@@ -44,7 +51,8 @@ def _demanded(case: Construction) -> Iterator[Candidate]:
     quoted = re.findall(r"[`'\"](\w+)[`'\"]", case.text) if case.takes_all() else []
     named = [word for word in re.findall(r"\w+", case.text) if word in taken]
     each = dict.fromkeys((*named, *quoted))
-    lacking = [name for name in each if name not in case.given() and name.islower()]
+    given = {name for name, value in case.given().items() if ast.unparse(value) != "None"}
+    lacking = [name for name in each if name not in given and name.islower()]
     if len(lacking) > 1 and " or " not in case.text:
         yield case.having_all({name: usual(name) for name in lacking})
     for name in lacking:
@@ -94,6 +102,44 @@ def _expected(case: Construction) -> Iterator[Candidate]:
             for name in suspects(case, nn.Module):
                 yield case.having(name, _instance(case, kind))
             return
+
+
+_CHAINED = re.compile(r"\b[a-z]\w*(?: == [a-z]\w*)+\b")
+
+
+def _chained(case: Construction) -> Iterator[Candidate]:
+    """The message says which arguments are to be equal, as in `groups == channels`."""
+    for chain in _CHAINED.findall(case.text):
+        names = [name for name in chain.split(" == ") if name in case.parameters()]
+        sizes = [value for name, value in whole_numbers(case).items() if name in names]
+        if len(names) > 1 and len(set(sizes)) > 1:
+            yield case.having_all(dict.fromkeys(names, str(max(sizes))))
+
+
+_EQUATION = re.compile(
+    r"\b([a-z]\w*) (?:==|(?:must|should) (?:be )?equal(?: to)?) (\w+(?: ?(?:\*\*?|//|[+-]) ?\w+)*)"
+)
+
+
+def _equated(case: Construction) -> Iterator[Candidate]:
+    """The message says what a size must be, as in `in_channels == 2 * out_channels`."""
+    numbers = whole_numbers(case)
+    for name, text in _EQUATION.findall(case.text):
+        value = tried(evaluated, text, dict[str, object](numbers)).value
+        if name in numbers and type(value) is int and value != numbers[name]:
+            yield case.having(name, str(value))
+
+
+_LETTERED = re.compile(r"\(([A-Z](?:, ?[A-Z])+)\)")
+
+
+def _lettered(case: Construction) -> Iterator[Candidate]:
+    """The message tells how many sides a size has, as in `input_size must be (H, W)`."""
+    for letters in _LETTERED.findall(case.text):
+        sides = ", ".join(["32"] * len(letters.split(",")))
+        for name in mentioned(case):
+            if name in case.text:
+                yield case.having(name, f"({sides})")
 
 
 _ALIKE = re.compile(r"match|same (length|number|size)|equal|\blen\b|length|index out of range")
@@ -241,6 +287,8 @@ def _callable(target: object) -> Callable[..., object]:
 
 
 DEMANDS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
+    _chained,
+    _equated,
     _advised,
     _enlarged,
     _keyed,
@@ -253,6 +301,7 @@ DEMANDS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _unset,
     _floating,
     _within,
+    _lettered,
     _matching,
 )
 """The repairs, the most specific first."""

@@ -58,7 +58,7 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
     if "LongTensor" in bare or "IntTensor" in bare:
         ideas = (idea for idea in by_name(role) if isinstance(idea, _WHOLE))
         yield next(ideas, Whole(("batch", "time"), role.facts.tokens() or 2))
-    if group := re.match(r"(tuple|list|sequence|iterable)\[(.*)\]$", inside, re.IGNORECASE):
+    if group := _NESTED.match(inside):
         yield from _grouped(role, group[1].lower(), group[2])
     elif _SETTINGS.match(inside):
         keys = role.forward.keys(role.name) or (role.name,)
@@ -94,6 +94,7 @@ def _members(annotation: str) -> Iterator[str]:
             yield annotation
 
 
+_NESTED = re.compile(r"(tuple|list|sequence|iterable)\[(.*)\]$", re.IGNORECASE)
 _MAPPING = re.compile(
     r"(?:ordered|default)?dict\[(str|any|hashable|tuple\[str(?:, *str)*\]|union\[str\b.*?\]+),"
     r" *(?:Tensor|Union\[Tensor\b.*\])\]$",
@@ -117,11 +118,16 @@ def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
     if kind != "tuple" and re.match(r"(dict|Dict)\[str", inner) and role.lower == "targets":
         found: dict[str, Spec] = {"boxes": Boxes((3, 4)), "labels": Whole((3,), 2, 1)}
         yield Group("list", (Group("dict", tuple(found.values()), tuple(found)),) * 2)
+    elif kind != "tuple" and (nested := _NESTED.match(inner)):
+        each = next(_grouped(role, nested[1].lower(), nested[2]), None)
+        yield from (Group("list", (each, each)),) if each is not None else ()
     elif "Tensor" in inner:
         count = inner.count("Tensor") if kind == "tuple" and "..." not in inner else 2
         plain = _of_group(role)
         if kind != "tuple" and is_image(role.lower):
-            plain = Normal((3, "height", "width"))  # because the list is the batch
+            colours = role.facts.number("in_channels", "in_chans", "channels") or 3
+            sides = SPATIAL[role.facts.spatial() - 1]
+            plain = Normal((colours, *sides))  # because the list is the batch
         yield Group("tuple" if kind == "tuple" else "list", (plain,) * count)
     elif inner == "str" and kind != "tuple":
         yield Group("list", tuple(map(Constant, _TEXTS)))
@@ -152,6 +158,7 @@ def remarked(role: Role) -> Iterator[Spec]:
     said = role.forward.said_shape(role.name)
     if len(said) > 1:
         yield from _documented(role, Documented(role.name, "", said, False))
+    yield from _spelled(role)
     for entry in (*documented(role.forward.remarks), *told(role.forward.remarks)):
         if entry.name == role.name and entry.shape:
             yield from _documented(role, entry)
@@ -159,6 +166,28 @@ def remarked(role: Role) -> Iterator[Spec]:
 
 _COUNTED: frozenset[Dim] = frozenset({"batch", "nodes", "edges"})
 """The sizes one of which a tensor has whatever it is of."""
+
+_SPELLED = (Normal, Filled)
+
+
+def _spelled(role: Role) -> Iterator[Spec]:
+    """A shape in letters of more dimensions than the layers tell, as that of complex numbers.
+
+    Or the same as that of another argument.
+    """
+    usual = next((idea for idea in by_name(role) if isinstance(idea, _SPELLED)), None)
+    if usual is None:
+        return
+    if alike := role.forward.said_alike(role.name):
+        for like in _spelled(Role(role.facts, role.forward, alike, 0)):
+            yield reshaped(usual, getattr(like, "shape", ()))
+    letters = role.forward.spelled_shape(role.name)
+    if len(letters) > len(usual.shape):
+        features = _features(role, len(letters))
+        sizes = (_size_of(role, size, len(letters)) or features for size in letters)
+        yield reshaped(usual, tuple(sizes))
+
+
 _TENSORS = (Normal, Whole)
 _PLAIN = (*_TENSORS, Constant, Group)
 

@@ -249,6 +249,9 @@ def larger(case: Case) -> Iterator[Guess]:
         now = max(case.guess.size[name] for name in names)
         steps = _GROWING if len(names) > 1 else _LONG
         frames = [name for name in names if name != "depth"] if len(names) > 2 else []
+        # because the shortest side of a volume is the first of which nothing is left
+        deeper = [step for step in steps if frames and step > case.guess.size["depth"]]
+        yield from (case.guess.sized(depth=step) for step in deeper[:2])
         for side in [step for step in steps if step > now][:3]:
             yield case.guess.sized(**dict.fromkeys(names, side))
             if frames:  # because a video may be long enough
@@ -300,6 +303,7 @@ def usual_shapes(case: Case, item: Argument, rank: int) -> Iterator[Shape]:
             images = ("batch", 4, channels, "height", "width")
             volume = ("batch", channels, "depth", "height", "width")
             yield from (images, volume) if isinstance(convolution, nn.Conv2d) else (volume, images)
+            yield ("batch", size, "depth", "height", "width")
 
 
 def rebatched(case: Case, ours: int, theirs: int) -> Iterator[Guess]:

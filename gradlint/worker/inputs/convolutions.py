@@ -9,7 +9,8 @@ import torch
 
 from gradlint.worker.inputs.case import Case, reshape, resize, shifted
 from gradlint.worker.inputs.guesses import Argument, Guess
-from gradlint.worker.inputs.specs import PACKED, SPATIAL, Shape
+from gradlint.worker.inputs.specs import PACKED, SPATIAL, Shape, reshaped
+from gradlint.worker.running.attempt import sources_of
 
 _CONVOLUTION = re.compile(r"conv(_transpose)?([123])d")
 
@@ -28,6 +29,7 @@ def convolution(case: Case) -> Iterator[Guess]:
     channels = weight.shape[0] if match[1] else weight.shape[1] * times
     rank = int(match[2]) + 2
     if value.dim() == rank:
+        yield from _shared(case, value, channels)
         yield from shifted(case, case.blamed(value), rank - 2, value.shape[1], channels)
     for item in case.blamed(value):
         if value.dim() == rank and value.shape[1] != channels:
@@ -40,6 +42,20 @@ def convolution(case: Case) -> Iterator[Guess]:
             patches = [other for other in alike if getattr(other, "shape", ())[:1] == PACKED]
             yield from (case.guess.having(item.name, other) for other in patches)
             yield from ranked(case, item, value.dim(), (channels, *SPATIAL[rank - 3]))
+
+
+def _shared(case: Case, value: torch.Tensor, channels: int) -> Iterator[Guess]:
+    """Several images of as many channels each were joined: each has its share of the channels."""
+    items = case.blamed(value) if sources_of(value) else []
+    sizes = [case.shape(item.spec)[1:2] for item in items]
+    each = channels // max(len(items), 1)
+    alike = len(items) > 1 and len(set(sizes)) == 1 and sum(map(sum, sizes)) == value.shape[1]
+    if alike and each * len(items) == channels:
+        guess = case.guess
+        for item in items:
+            dims: Shape = getattr(item.spec, "shape", ())
+            guess = guess.having(item.name, reshaped(item.spec, (dims[0], each, *dims[2:])))
+        yield guess
 
 
 def _stacked(case: Case, item: Argument, have: int, want: int) -> Iterator[Guess]:

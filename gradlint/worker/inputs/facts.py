@@ -134,9 +134,16 @@ class Facts:
         return size[-1] if isinstance(size, tuple) and type(size[-1]) is int else None
 
     def spatial(self) -> int:
-        """How many spatial dimensions the first convolution has; 2 where there is none."""
+        """How many spatial dimensions images have: those of the first convolution, else as told.
+
+        That is by an argument, or by what the class is called; 2 where nothing tells.
+        """
         layer = self.first(*_CONVOLUTIONS)
-        return spatial_of(layer) if layer is not None else 2
+        if layer is not None:
+            return spatial_of(layer)
+        told = self.number("spatial_dims", "spatial_dim", "ndim", "ndims", "n_dims")
+        called = re.search(r"([123])[dD]", type(self.model).__name__)
+        return told if told in (1, 2, 3) else int(called[1]) if called else 2
 
     def tokens(self) -> int | None:
         """How many tokens the model's own table knows, or the one with the largest vocabulary."""

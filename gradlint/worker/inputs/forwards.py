@@ -233,8 +233,23 @@ class Forward:
     def said_shape(self, name: str) -> tuple[str, ...]:
         """The sizes in a remark such as `x: (batch, 3, 32, 32)` or `src = [src len, d]`, or ()."""
         said = re.search(rf"\b{name}\b[^\n()\[\]#]{{0,40}}[(\[]([\w\s,.]+)[)\]]", self.remarks)
-        sizes = said[1].split(",") if said else []
-        return tuple("_".join(size.split()) for size in sizes if size.strip())
+        return _sizes(said[1]) if said else ()
+
+    def spelled_shape(self, name: str) -> tuple[str, ...]:
+        """The sizes in an entry of the docstring, as in `x: complex numbers (B,C,H,W,2)`, or ()."""
+        said = re.search(r"\(([BN1](?:, ?(?:[A-Z]|\d+)){2,})\)", self._entry(name))
+        return _sizes(said[1]) if said else ()
+
+    def said_alike(self, name: str) -> str:
+        """The required argument of whose shape an entry of the docstring says that it is, or ""."""
+        said = re.search(r"\bsame (?:\w+ )?as [`*\"']*(\w+)", self._entry(name))
+        return said[1] if said and said[1] in self.required and said[1] != name else ""
+
+    def _entry(self, name: str) -> str:
+        """What the docstring says of an argument."""
+        pattern = rf"^([ \t]*){name} ?:.*(?:\n\1[ \t]+.*)*"
+        entry = re.search(pattern, self.remarks, re.MULTILINE)
+        return entry[0] if entry else ""
 
     def _nodes(self) -> Iterator[ast.AST]:
         return ast.walk(self.tree) if self.tree is not None else iter(())
@@ -267,6 +282,11 @@ def _looped(tree: ast.AST | None, name: str) -> str:
                 path = _submodule(modules)
                 return f"{path}.0" if path else ""
     return ""
+
+
+def _sizes(listed: str) -> tuple[str, ...]:
+    """The sizes of a list of them, each as one word."""
+    return tuple("_".join(size.split()) for size in listed.split(",") if size.strip())
 
 
 def _says(complaint: str) -> Callable[[ast.AST], bool]:

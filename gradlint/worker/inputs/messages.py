@@ -32,6 +32,7 @@ from gradlint.worker.inputs.quoted_sizes import (
     spelled,
     split,
     state_width,
+    twice,
 )
 from gradlint.worker.inputs.specs import (
     SPATIAL,
@@ -92,7 +93,7 @@ def _sparse(case: Case) -> Iterator[Guess]:
 def _flags(case: Case) -> Iterator[Guess]:
     """A mask of numbers was given where one of flags is wanted."""
     call = case.failure.call
-    wanted = r"[Bb]ool(ean)? masks?\b.* but got|expected BoolTensor for mask"
+    wanted = r"[Bb]ool(ean)? (masks?|tensor)\b.* but got|expected BoolTensor for mask"
     if call is None or not re.search(wanted, case.failure.text):
         return
     numbers = (t for t in call.tensors() if sources_of(t) and not t.is_floating_point())
@@ -103,9 +104,10 @@ def _flags(case: Case) -> Iterator[Guess]:
 
 _SMALL = re.compile(
     r"[Kk]ernel size can't be greater|output size is too small|too small|non-empty|"
-    r"Padding size should be less|non-positive|must be greater than|larger than|at least|"
-    r"smaller than kernel|more than 1 (value|spatial element)|non-zero size|zero-size|"
-    r"stride should not be zero|selected index k out of range|k not in range"
+    r"Padding size should be less|non-positive|must be greater than|larger than|"
+    r"at least(?! \d+ dim)|smaller than kernel|more than 1 (value|spatial element)|"
+    r"non-zero size|zero-size|stride should not be zero|"
+    r"selected index k out of range|k not in range"
 )
 
 
@@ -246,6 +248,35 @@ def _dimensions(case: Case) -> Iterator[Guess]:
                 yield with_shape(case, item, shape)
 
 
+def _binary(case: Case) -> Iterator[Guess]:
+    """What was drawn as numbers of any size is to hold zeros and ones."""
+    if re.search(r"\bbinary values|\b0s? (or|and) 1s?\b|zeros (or|and) ones", case.failure.text):
+        for item in case.blamed(case.named()):
+            if isinstance(item.spec, Normal):
+                yield case.guess.having(item.name, Whole(item.spec.shape, 2))
+
+
+def _flat(case: Case) -> Iterator[Guess]:
+    """The message says how many dimensions the inputs have at least: another idea has as many."""
+    found = re.search(r"at least (\d) dimensions", case.failure.text)
+    for item in case.guess.arguments if found else ():
+        if found and 0 < len(case.shape(item.spec)) < int(found[1]):
+            ideas = (idea for idea in item.others if len(case.shape(idea)) >= int(found[1]))
+            yield from (case.guess.having(item.name, idea) for idea in ideas)
+
+
+def _interpolated(case: Case) -> Iterator[Guess]:
+    """An image is resized to the sides of an argument that has none: that is an image as well."""
+    call, frame = case.failure.call, case.failure.user_frame()
+    value = call.argument(0, "input") if call else None
+    if "same number of spatial dimensions" not in case.failure.text or frame is None:
+        return
+    for item in case.guess.arguments:
+        named = re.search(rf"\b{item.name}\b", frame.text)
+        if named and isinstance(value, torch.Tensor) and len(case.shape(item.spec)) != value.dim():
+            yield from (with_shape(case, item, s) for s in usual_shapes(case, item, value.dim()))
+
+
 _RANKS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 
 
@@ -378,6 +409,10 @@ MESSAGES: tuple[Repair, ...] = (
     _flags,
     _dtype,
     _dimensions,
+    _flat,
+    _binary,
+    _interpolated,
+    twice,
     divisible,
     split,
     state_width,

@@ -33,7 +33,7 @@ HIDDEN = re.compile(
 )
 _ENCODED = re.compile(r"enc(oder|oded)?_(?!in)\w+|memory|annotations")
 _LENGTHS = re.compile(r".*(lengths?|_lens?|_len)|lens?")
-_MASK = re.compile(r".*mask.*|attn_bias")
+_MASK = re.compile(r"(?!masked_).*mask.*|attn_bias")
 _PAIRS = re.compile(r"pairs|pair_?(repr\w*|features?|act|emb\w*|states?|bias)")
 _STEP = re.compile(r"ts?|time_?(step)?s?|steps?|noise_levels?|sigmas?|timesteps?|diffusion_steps?")
 _DURATIONS = re.compile(r"(\w+_)?durations?(_(labels?|targets?|gt))?")
@@ -48,6 +48,7 @@ _RATE = re.compile(r".*(ratio|prob|rate|factor|temperature|tau|alpha|lambd\w*|be
 _CLASS = re.compile(
     r"y|(\w+_)?(labels?|targets?|tags)|class(es)?(_?(labels?|ids?))?|cls|gt\w*|label_ids|lang(uage)?_ids?|cond(ition)?|c"
 )
+_LOSS = re.compile(r"Loss|Criterion")
 _TEXT = re.compile(
     r".*(input_ids|token|ids|indices|idx|text|caption|word|sentence|sequence|seq)s?"
     r"|src|tgt|trg|source|target|dec(oder)?_inputs?|enc(oder)?_inputs?|x|inputs?|input_seq|segment\w*"
@@ -273,6 +274,8 @@ def _class(role: Role) -> Iterator[Spec]:
         )
     yield from (main, one) if paired else (one, main)
     yield text
+    if _LOSS.search(type(role.facts.model).__name__) and isinstance(main, Normal):
+        yield Whole(main.shape, 2)  # because what is compared with a map is one as well
     yield Normal(("batch", classes))
 
 

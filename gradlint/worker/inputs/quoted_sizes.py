@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -18,7 +19,7 @@ from gradlint.worker.inputs.case import (
 from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.specs import Dim
 
-_WANTED = r"(?:expect\w*|require\w*|should be|must be|need\w*)"
+_WANTED = r"(?:expect\w*|require\w*|(?:should|must) (?:be|have)|need\w*)"
 _PAIRS = (
     r"\((\d+)\)\D*\((\d+)\)",
     r"\((\d+)\s*[x*×]\s*\d+\)\D*\((\d+)",
@@ -94,6 +95,20 @@ def one_size(case: Case) -> Iterator[Guess]:
         if found and -len(shape) <= int(found[1]) < len(shape):
             shape[int(found[1])] = int(found[2])
             yield from reshape(case, item, tuple(shape))
+
+
+_SHAPES = re.compile(r"\[(\d+(?:, \d+)+)\]")
+
+
+def twice(case: Case) -> Iterator[Guess]:
+    """The sides of one image are to be twice those of another, and both shapes are told."""
+    shapes = [tuple(map(int, found.split(","))) for found in _SHAPES.findall(case.failure.text)]
+    if len(shapes) != 2 or not re.search(r"\b(doubled?|twice)\b", case.failure.text):
+        return
+    for (small, large), item in itertools.product((shapes, shapes[::-1]), case.guess.arguments):
+        if case.shape(item.spec) == large and len(small) == len(large) > 2:
+            dims: tuple[Dim, ...] = getattr(item.spec, "shape", ())
+            yield from reshape(case, item, (*dims[:2], *(2 * side for side in small[2:])))
 
 
 def split(case: Case) -> Iterator[Guess]:

@@ -250,7 +250,9 @@ def _prompt(
 
 def size_of(dim: Dim, sizes: Sizes) -> int:
     """The number that a dimension stands for; `batch*patches` is a product of named sizes."""
-    return dim if isinstance(dim, int) else math.prod(sizes[name] for name in dim.split("*"))
+    if isinstance(dim, str):
+        return math.prod(sizes[name] for name in dim.split("*"))
+    return int(dim)  # because a layer may have been given a number of numpy's
 
 
 class Record(types.SimpleNamespace):

@@ -64,9 +64,16 @@ def released(error: BaseException) -> None:
 
 
 def told(error: BaseException) -> str:
-    """What an error says and on which lines: the same again means that nothing was mended."""
-    lines = [str(line) for _, line in traceback.walk_tb(error.__traceback__)]
-    return f"{error} ({', '.join(lines)})"
+    """What an error says and where: the same again means that nothing was mended.
+
+    Two parts of a line of a file are two places; of a construction, parts move as it is changed.
+    """
+    step, places = error.__traceback__, []
+    while step is not None:
+        written = not step.tb_frame.f_code.co_filename.startswith("<")
+        places.append(f"{step.tb_lineno}.{step.tb_lasti if written else 0}")
+        step = step.tb_next
+    return f"{error} ({', '.join(places)})"
 
 
 def _frames_around(step: TracebackType | None) -> Iterator[FrameType]:

@@ -33,6 +33,10 @@ class NoWeights(OrderedDict[str, torch.Tensor]):
     def __missing__(self, key: object) -> NoWeights:
         return NoWeights()
 
+    def get(self, key: object, default: object = None) -> NoWeights:  # type: ignore[override]
+        """What lies under a key, which is nothing either."""
+        return NoWeights()
+
 
 @contextlib.contextmanager
 def without_weights() -> Iterator[None]:
