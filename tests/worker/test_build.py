@@ -950,6 +950,14 @@ class TestSize:
             "vocab_size": 1000,
         }
 
+    @pytest.mark.parametrize(
+        ("groups", "taken"),
+        [("n_group", "num_experts_per_tok"), ("num_expert_group", "num_experts_per_token")],
+    )
+    def test_each_group_of_experts_keeps_two_of_them(self, groups: str, taken: str) -> None:
+        wide = {"hidden_size": 2048, "num_experts": 512, groups: 8, taken: 8}
+        assert narrower(wide)["num_experts"] == 16
+
     def test_every_kind_of_head_and_of_rank_is_made_narrower(self) -> None:
         wide = {"hidden_size": 4096, "swa_num_attention_heads": 32, "o_lora_rank": 1024}
         assert narrower(wide) == {

@@ -1395,6 +1395,15 @@ class Net(nn.Module):
         ),
         ("float32[8,3,32,32]", "int64[8,5]"),
     ),
+    "two images that a message asks for": (
+        net(
+            "self.c = nn.Conv2d(1, 4, 3)",
+            "if x.dim() != 5 or x.shape[1] != 2: raise ValueError("
+            "'Input must be a 5D tensor of shape (batch_size, 2, num_channels, height, width)')\n"
+            "        return self.c(x[:, 0]) - self.c(x[:, 1])",
+        ),
+        ("float32[8,2,1,32,32]",),
+    ),
     "a part of what is taken apart is as deep as what it is joined to": (
         net(
             "self.e = nn.Embedding(9, 6); self.l = nn.Linear(6, 6)",

@@ -35,6 +35,8 @@ _TAKEN = re.compile(r"(\w+_)?(out|output|text|projection|projector|llm|lm)_(hidd
 _HEAD_SIZES = ("head_dim", "attention_head_dim", "dim_head")
 _KEYS = re.compile(r"(\w+_)?(num_key_value_heads|num_kv_heads)")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+_EXPERT_GROUPS = ("n_group", "num_expert_group")
+_EXPERTS_TAKEN = ("num_experts_per_tok", "num_experts_per_token")
 _FEW_EXPERTS = 8
 _VOCABULARIES = ("vocab_size", "vocab_size_per_layer_input")
 
@@ -161,7 +163,9 @@ def _narrower(values: Mapping[str, object]) -> dict[str, object]:
             sizes[name] = _fewer(count, most)
         elif _KEYS.fullmatch(name):  # as many heads share a key as before
             sizes[name] = _fewer(count, max(most * count // heads, 1))
-    chosen = max(2 * known.get("n_group", 0), known.get("num_experts_per_tok", 0), _FEW_EXPERTS)
+    groups = max((known.get(name, 0) for name in _EXPERT_GROUPS), default=0)
+    routed = max((known.get(name, 0) for name in _EXPERTS_TAKEN), default=0)
+    chosen = max(2 * groups, routed, _FEW_EXPERTS)
     sizes.update({name: min(known[name], chosen) for name in _EXPERTS if name in known})
     sizes.update({name: min(known[name], _WORDS) for name in _VOCABULARIES if name in known})
     if "vocab_size" in known:

@@ -37,6 +37,7 @@ from gradlint.worker.inputs.quoted_sizes import (
 from gradlint.worker.inputs.specs import (
     SPATIAL,
     Constant,
+    Dim,
     Filled,
     Group,
     Normal,
@@ -192,8 +193,9 @@ _WORDS |= {"num_frames": "f", "n_frames": "f", "seq_len": "l", "dim": "c", "num_
 
 def _as_pattern(case: Case, items: list[Argument], axes: list[str]) -> Iterator[Guess]:
     """The dimensions that the left side of a pattern names."""
-    known = {**_AXES, **(_FRAMES if len(axes) > 4 else {"t": "time"})}
-    names = [re.sub(r"[()\d]", "", axis).split(" ")[0] for axis in axes]
+    known: dict[str, Dim] = {**_AXES, **(_FRAMES if len(axes) > 4 else {"t": "time"})}
+    known |= {axis: int(axis) for axis in axes if axis.isdecimal()}
+    names = [re.sub(r"[()]|(?<=\D)\d", "", axis).split(" ")[0] for axis in axes]
     names = [_WORDS.get(name, name) for name in names]
     if names[0] == "n" and "b" not in names:
         known["n"] = "batch"  # because `n, c, h, w` counts samples, and `b, n, d` tokens
@@ -202,7 +204,8 @@ def _as_pattern(case: Case, items: list[Argument], axes: list[str]) -> Iterator[
         if usual and all(name in known or name in ("c", "ch", "channels") for name in names):
             whole = [dim for dim in getattr(item.spec, "shape", ()) if isinstance(dim, int)]
             last = whole[-1:] if names[-1].startswith("c") else []
-            channels = next((dim for dim in (*last, *usual[0]) if isinstance(dim, int)), 3)
+            image = next(usual_shapes(case, item, 4)) if len(axes) > 4 else usual[0]
+            channels = next((dim for dim in (*last, *image) if isinstance(dim, int)), 3)
             yield with_shape(case, item, tuple(known.get(name, channels) for name in names))
         yield from (with_shape(case, item, shape) for shape in usual)
 
@@ -240,6 +243,8 @@ def _dimensions(case: Case) -> Iterator[Guess]:
     if not (out_of_range or many or stated):
         return
     yield from in_steps(case)
+    if stated and (told := _STATED_SHAPE.search(text)):
+        yield from _as_pattern(case, case.blamed(value), re.split(r",\s*", told[1]))
     for item in case.blamed(value):
         rank = len(case.shape(item.spec)) or (value.dim() if isinstance(value, torch.Tensor) else 0)
         ranks = [stated] if stated else [rank + 1, rank + 2]
@@ -277,6 +282,7 @@ def _interpolated(case: Case) -> Iterator[Guess]:
             yield from (with_shape(case, item, s) for s in usual_shapes(case, item, value.dim()))
 
 
+_STATED_SHAPE = re.compile(r"shape:? [(\[](\w+(?:, ?\w+)+)[)\]]")
 _RANKS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 
 
