@@ -117,6 +117,15 @@ _BASE = f"import torch\nclass BaseNet(torch.nn.Module):{_BODY}"
         ),
         (
             "pkg/net.py",
+            "from pkg.parts import BaseNet",
+            {
+                "pkg/__init__.py": "",
+                "pkg/parts/__init__.py": "from .base import BaseNet\nimport pkg.parts.base",
+                "pkg/parts/base.py": _BASE,
+            },
+        ),
+        (
+            "pkg/net.py",
             "from .parts import BaseNet",
             {
                 "pkg/__init__.py": "",
@@ -140,6 +149,7 @@ _BASE = f"import torch\nclass BaseNet(torch.nn.Module):{_BODY}"
         "parent",
         "absolute",
         "re-export",
+        "re-export of a package that names itself",
         "star re-export",
         "src",
         "below src",

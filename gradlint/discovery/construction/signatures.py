@@ -176,7 +176,7 @@ class Filling:
         """An expression for a parameter, None where nothing about it says enough."""
         usage = self.usages.get(parameter.name, Usage())
         annotation = plain(parameter.annotation)
-        if self._is_open(annotation):
+        if any(self._is_open(part) for part in _parts(annotation)):
             return None  # because only who has all classes at hand can tell which to take
         return (
             by_type(annotation)
@@ -425,10 +425,10 @@ class Filling:
         """Whether the constructor stands in this file, so that its annotations are in scope."""
         return self.scope is not None
 
-    def _is_open(self, annotation: ast.expr | None) -> bool:
+    def _is_open(self, annotation: ast.Name) -> bool:
         """Whether it is a base class of another file that leaves its forward to subclasses."""
         known = self.reading.imports.names
-        if not (isinstance(annotation, ast.Name) and annotation.id in known and self._is_visible()):
+        if annotation.id not in known or not self._is_visible():
             return False
         lineage = self.reading.neighbourhood.lineage(known[annotation.id], self.reading.module)
         defining = (kind for kind, _ in lineage.classes if "forward" in kind.methods)
@@ -667,6 +667,12 @@ class Filling:
 def _is_whole(value: ast.expr) -> bool:
     """Whether an expression is a whole number or a flag."""
     return isinstance(value, ast.Constant) and isinstance(value.value, int)
+
+
+def _parts(annotation: ast.expr | None) -> Iterator[ast.Name]:
+    """The classes that an annotation holds, but for one that allows to give none of them."""
+    if annotation is not None and by_type(annotation) != "None":
+        yield from (part for part in ast.walk(annotation) if isinstance(part, ast.Name))
 
 
 def _told(name: str, usage: Usage) -> str | None:

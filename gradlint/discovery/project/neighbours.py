@@ -162,8 +162,8 @@ class Neighbourhood:
         if depth > _DEEPEST or not _to_be_followed(name, module):
             return None
         head, _, rest = name.partition(".")
-        if depth and head in module.imports.names:
-            meaning = module.imports.names[head]
+        meaning = module.imports.names.get(head, head)
+        if depth and meaning != head:  # because `import a.b` has `a` mean itself
             return self.find_class(f"{meaning}.{rest}" if rest else meaning, module, depth + 1)
         if "." not in name:
             starred = (
