@@ -1057,6 +1057,42 @@ class Net(nn.Module):
 """,
         ("int64[96]", "float32[32,6]", "int64[2,96]"),
     ),
+    "a variadic forward takes what its docstring tells of": (
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleDict({"man": nn.Linear(4, 2), "dog": nn.Linear(4, 2)})
+
+    def forward(self, *tables):
+        '''Runs each part.
+
+        Args:
+            x_dict (Dict[str, torch.Tensor]): What each part takes.
+            more (torch.Tensor, optional): Something else.
+        '''
+        return [self.parts[key](value) for table in tables for key, value in table.items()]
+""",
+        ("{man: float32[8,4], dog: float32[8,4]}",),
+    ),
+    "what messages have of both ends lies on nodes, the rest on edges": (
+        net(
+            "self.l = nn.Linear(6, 6)",
+            "row, col = edge_index;return self.l(x)[col] * gap + kind.index_select(0, row)",
+            "x, edge_index, kind, gap",
+        )
+        + "    def propagate(self): pass\n"
+        + "    def message(self, x_j, kind_j, gap): pass\n",
+        ("float32[32,6]", "int64[2,96]", "float32[32,6]", "float32[96,6]"),
+    ),
+    "the first features of nodes are those of nodes": (
+        net(
+            "self.l = nn.Linear(6, 6)",
+            "row, col = edge_index; h = self.l(x) + x_0; return h[row] - h[col]",
+            "x, x_0, edge_index",
+        ),
+        ("float32[32,6]", "float32[32,6]", "int64[2,96]"),
+    ),
     "patches that are unfolded are those of an image": (
         net(
             "self.u = nn.Unfold(4, stride=2); self.n = nn.LayerNorm(48); self.l = nn.Linear(48, 5)",

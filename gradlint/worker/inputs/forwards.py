@@ -44,7 +44,7 @@ class Forward:
         text = _text(model)
         tree = _tree(text)
         rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
-        handed = _handed_on(model, tree, rest)
+        handed = _handed_on(model, tree, rest) or (_entries(_remarks(text, tree)) if rest else {})
         own = [p.name for p in usual if p.default is p.empty]
         required = tuple(dict.fromkeys((*own, *handed)))
         if not usual and not handed:
@@ -272,6 +272,15 @@ def _handed_on(model: nn.Module, tree: ast.AST | None, rest: str) -> Mapping[str
                     names = inner.required[len(before) :]
                     return {name: inner.annotations.get(name, "") for name in names}
     return {}
+
+
+_ENTRY = re.compile(r"^[ \t]*(\w+) ?\((.+)\):", re.MULTILINE)
+
+
+def _entries(remarks: str) -> Mapping[str, str]:
+    """The arguments that a docstring tells of, but for optional ones: their types by name."""
+    found = ((name, kind) for name, kind in _ENTRY.findall(remarks) if "optional" not in kind)
+    return dict(found)
 
 
 def _looped(tree: ast.AST | None, name: str) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
+from typing import cast
+
+from torch import nn
 
 from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.role import Role
-from gradlint.worker.inputs.specs import Group, Normal, Ring, Sets, Spec, Whole
+from gradlint.worker.inputs.specs import Filled, Group, Normal, Ring, Sets, Spec, Whole
+from gradlint.worker.running.attempt import tried
 
 _EDGES = re.compile(r"(\w+_)?edge_index\w*|edges|edge_list")
 _ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support|connectivity\w*")
-_NODES = re.compile(r"x|features?|nodes?|node_(?!types?|ids?)\w+|feat|h|inputs?")
+_NODES = re.compile(
+    r"x(_(?!mask|ptr|batch|len)\w+|\d+)?|features?|nodes?|node_(?!types?|ids?)\w+|feat|h|inputs?"
+)
 _ENDS = re.compile(r"i|j|row|col|idx_\w+")
 """Arguments that hold one end of each edge, where another holds what lies on the edges."""
 _CLOUD = frozenset({"z", "batch"})
@@ -66,12 +73,29 @@ def features(role: Role) -> Iterator[Spec]:
     yield from _in_words(role)
     named = any(pattern.fullmatch(role.lower) for pattern, _ in WIRING)
     first = (not role.index and not named) or _NODES.fullmatch(role.lower)
+    passed = _passed(role.facts.model)
     picked = not _ends_of_edges(role.forward).isdisjoint(role.forward.indices_of(role.name))
+    picked = picked or passed.get(role.name) == "nodes"
     single = bool(role.index and _SINGLE.search(role.lower))
     if is_graph(role) and (first or picked) and not is_wiring(role.lower):
         yield from _at_nodes(role, single)
+    elif is_graph(role) and passed.get(role.name) == "edges" and not named:
+        masks = (Filled(("edges", 1), 1.0, "float32"),) if "mask" in role.lower else ()
+        yield from (*masks, *(Normal(("edges", *last)) for last in ((_width(role),), (1,), ())))
     elif any(_is_end(role.forward, name) for name in role.forward.required):
         yield from () if named else (Normal((at, _width(role))) for at in ("nodes", "edges"))
+
+
+def _passed(model: nn.Module) -> dict[str, str]:
+    """On what the arguments of the messages lie that a layer passes along edges.
+
+    As frameworks for graphs call them, `x_i` and `x_j` are what the ends of an edge have of `x`.
+    """
+    message = getattr(model, "message", None) if hasattr(model, "propagate") else None
+    signature = tried(lambda: inspect.signature(cast(Callable[..., object], message))).value
+    names = list(signature.parameters) if isinstance(signature, inspect.Signature) else []
+    ends = {name[:-2]: "nodes" for name in names if name.endswith(("_i", "_j"))}
+    return dict.fromkeys(names, "edges") | ends
 
 
 def _at_nodes(role: Role, single: bool) -> Iterator[Spec]:
