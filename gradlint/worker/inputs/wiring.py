@@ -14,7 +14,7 @@ from gradlint.worker.inputs.role import Role
 from gradlint.worker.inputs.specs import Filled, Group, Normal, Ring, Sets, Spec, Whole
 from gradlint.worker.running.attempt import tried
 
-_EDGES = re.compile(r"(\w+_)?edge_index\w*|edges|edge_list")
+_EDGES = re.compile(r"\w*edge_index\w*|edges|edge_list")
 _ADJACENCY = re.compile(r"adj\w*|a_hat|laplacian|graph|support|connectivity\w*")
 _NODES = re.compile(
     r"x(_(?!mask|ptr|batch|len)\w+|\d+)?|features?|nodes?|node_(?!types?|ids?)\w+|feat|h|inputs?"
