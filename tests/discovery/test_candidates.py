@@ -991,6 +991,30 @@ def test_a_depth_that_is_parted_into_stages_leaves_blocks_to_each(read: Read) ->
     assert ("depth", "20") in _first(program, "Stage").bindings
 
 
+_SECTIONS = "[cnn]\nfilters = 80,60  ; each\nAct=relu, tanh\n[dnn]\ndropout: 0.3\nnorm = True\n"
+_OPTIONS = """
+class Net(nn.Module):
+    def __init__(self, options):
+        super().__init__()
+        self.filters, self.act = options["filters"], options["Act"]
+        self.dropout, self.norm = options["dropout"], options["norm"]
+        self.l = nn.Linear(4, 4)
+    def forward(self, x): return self.l(x)
+"""
+
+
+def test_a_settings_file_with_sections_gives_numbers_words_and_lists(read: Read) -> None:
+    constructor = _first(read(_IMPORTS + _OPTIONS, others={"net.cfg": _SECTIONS})).constructor
+    expected = "dict(filters=[80, 60], Act=['relu', 'tanh'], dropout=0.3, norm=True)"
+    assert constructor == f"Net({expected})"
+
+
+def test_a_description_of_layers_is_no_settings_file(read: Read) -> None:
+    layers = _SECTIONS.replace("[dnn]", "[cnn]")
+    constructor = _first(read(_IMPORTS + _OPTIONS, others={"net.cfg": layers})).constructor
+    assert "80" not in constructor
+
+
 def test_a_depth_that_is_counted_is_no_list(read: Read) -> None:
     counted = _STAGES.replace("depth", "layers").replace("assert (layers - 2) % 6 == 0", "")
     counted = counted.replace("(layers - 2) // 6", "len(range(layers))")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import json
 import os
 import re
@@ -26,7 +27,8 @@ _MOST = 250
 """Files that are looked at, the nearest first; few projects of one's own have more."""
 _MOST_PARSED = 12
 _LARGEST = 400_000
-_SETTINGS = (".yaml", ".yml", ".json")
+_SETTINGS = (".yaml", ".yml", ".json", ".cfg", ".ini")
+_OF_TOOLS = frozenset({"setup.cfg", "tox.ini", "mypy.ini", "pytest.ini"})
 _SETTING_FILE = re.compile(r"config|cfg|conf$|params|settings|options?$|args|defaults?$|^opts?$")
 _LINE = re.compile(r"^[ \t-]*([A-Za-z_]\w*)[ \t]*:[ \t]*([^#\n]+?)[ \t]*(?:#.*)?$", re.MULTILINE)
 _NUMBER = re.compile(r"-?\d+|-?\d*\.\d+(?:e-?\d+)?|-?\d+(?:\.\d*)?e-?\d+", re.IGNORECASE)
@@ -223,6 +225,9 @@ def _entries(path: Path, text: str) -> Iterator[tuple[str, str]]:
     if path.suffix == ".json":
         yield from _of_json(text)
         return
+    if path.suffix in (".cfg", ".ini"):
+        yield from _of_ini(text) if path.name not in _OF_TOOLS else ()
+        return
     for found in _LINE.finditer(text):
         if (value := scalar(found[2])) is not None:
             yield found[1], value
@@ -241,6 +246,25 @@ def _of_json(text: str) -> Iterator[tuple[str, str]]:
                 word = isinstance(value, str) and re.fullmatch(r"[\w-]{1,30}", value)
                 if isinstance(key, str) and (word or _is_numeric(value)):
                     yield key, repr(value)
+
+
+def _of_ini(text: str) -> Iterator[tuple[str, str]]:
+    """The options of all sections; those of several values, as in `80, 60, 60`, are lists.
+
+    A text of which a section comes twice describes layers, and holds no settings.
+    """
+    parser = configparser.RawConfigParser(inline_comment_prefixes=("#", ";"))
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(text)
+    except (configparser.Error, ValueError):
+        return
+    for section in parser.sections():
+        for key, value in parser.items(section):
+            parts = [scalar(part.strip()) for part in value.split(",")]
+            known = [part for part in parts if part is not None]
+            if len(known) == len(parts):
+                yield key, known[0] if len(known) == 1 else f"[{', '.join(known)}]"
 
 
 def _is_numeric(value: object) -> bool:
