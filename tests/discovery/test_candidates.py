@@ -554,6 +554,8 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("kernel_size, upsample_kernel_size", "", "3, 2"),
         ("n_chns_1, num_channels", "", "64, 3"),
         ("size: int | List[int]", "self.n = size[0] * size[1]", "[32, 32]"),
+        ("size: int | List[int]", "size = pair(size); self.n = size[0] * size[1]", "32"),
+        ("mode: str", "", "''"),
         ("dims: Union[Tuple[int, int], int]", "self.n = dims[0]", "[64, 64]"),
         ("config: dict", "self.l = nn.Linear(**config)", "dict()"),
         ("in_channels", "in_channels = 9; self.l = nn.Linear(in_channels, 3)", "3"),
@@ -1311,6 +1313,14 @@ class Small(Net):
     candidate = _first(program)
     assert candidate.built_from is BuiltFrom.USE_IN_FILE
     assert _evaluate(candidate)[0] == "((['a1', 'b2'],), {'width': 7})"
+
+
+def test_a_base_that_is_handed_what_its_subclass_is_given_is_not_constructed_so(
+    read: Read,
+) -> None:
+    source = _IMPORTS + _NET + "class Small(Net):\n    def __init__(self, n_hidden=2, **rest):\n"
+    source += "        super().__init__(n_hidden=n_hidden, **rest)\n"
+    assert [c.constructor for c in _model(read(source)).candidates] == ["Net(64)"]
 
 
 def test_what_only_a_method_can_say_is_not_in_sight_elsewhere(read: Read) -> None:

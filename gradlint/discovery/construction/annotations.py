@@ -100,7 +100,7 @@ def shaped(
     is_listed = value.startswith(("[", "("))
     if isinstance(annotation, ast.Subscript) and is_sequence(annotation) and not is_listed:
         return _repeated(value, _told_length(annotation) or length)
-    open_ = annotation is None or _may_be_sequence(annotation)
+    open_ = annotation is None or (_may_be_sequence(annotation) and not usage.evened)
     if open_ and usage.listed and not usage.counted and value[0].isdigit():
         values = _repeated(value, usage.longest or _first_length(annotation) or length)
         return f"({values[1:-1]})" if usage.as_tuple else values

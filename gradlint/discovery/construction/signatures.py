@@ -215,8 +215,11 @@ class Filling:
         return self._vectors(usage) if usage.vectors else None
 
     def _word(self, parameter: Parameter, annotation: ast.expr | None) -> str | None:
-        """The word that the project gives a parameter of this name most often."""
-        if last_resort(annotation) != "''":
+        """The word that the project gives a parameter of this name most often.
+
+        Only of a name of several words, because a `mode` is another one in each class.
+        """
+        if last_resort(annotation) != "''" or "_" not in parameter.name:
             return None
         return self.reading.project.word(parameter.name, self.reading.source.text)
 

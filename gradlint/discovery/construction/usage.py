@@ -25,7 +25,8 @@ class Usage:
     compared with. `keys` are the attributes or items read from it. `roles` are the parameters of
     torch's layers that it is passed to. `vectors` is how a table of word vectors is had of it, ""
     where it holds none. `sizes` are its methods that tell how large it is. `parted` is a number
-    that the constructor can part, as 6 n + 2 layers into stages of n = 3 blocks, or 0.
+    that the constructor can part, as 6 n + 2 layers into stages of n = 3 blocks, or 0. `evened`: a
+    single value is made as many as there have to be.
     """
 
     called: bool = False
@@ -42,6 +43,7 @@ class Usage:
     vectors: str = ""
     sizes: dict[str, None] = field(default_factory=dict)
     parted: int = 0
+    evened: bool = False
 
     def note_index(self, index: ast.expr) -> None:
         """Take up that the value is read at an index or key."""
@@ -87,10 +89,13 @@ def _rebound(statement: ast.stmt) -> str:
     """The name to which a statement gives a value that was not made of its own, or ""."""
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
-            own = (isinstance(node, ast.Name) and node.id == name for node in walk(value))
-            return "" if any(own) else name
+            return "" if _mentions(value, name) else name
         case _:
             return ""
+
+
+def _mentions(value: ast.expr, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in walk(value))
 
 
 def _note(node: ast.AST, found: dict[str, Usage], imports: Imports) -> None:
@@ -120,6 +125,10 @@ def _note(node: ast.AST, found: dict[str, Usage], imports: Imports) -> None:
             ast.Constant(int() as each),
         ):
             _of(found, name).parted = rest + _BLOCKS * each
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() | ast.IfExp() as value) if (
+            _mentions(value, name)
+        ):
+            _of(found, name).evened = True
         case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Name(id=name)):
             usage = _of(found, name)
             usage.listed, usage.longest = True, max(usage.longest, len(targets))

@@ -76,13 +76,19 @@ def read_uses(reading: Reading) -> Uses:
 
 
 def _of_base(reading: Reading, called: Called) -> Called | None:
-    """The construction of its base that a subclass makes by `super().__init__(…)`."""
+    """The construction of its base that a subclass makes by `super().__init__(…)`.
+
+    None where it hands on what it is given, because that is not in sight.
+    """
     around = called.scope.class_around
     node = around.node if around is not None else None
     match called.node.func:
         case ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr="__init__"):
             base = node.bases[0] if isinstance(node, ast.ClassDef) and node.bases else None
-            if isinstance(base, ast.Name) and base.id in reading.model_classes:
+            given = (*called.node.args, *(word.value for word in called.node.keywords if word.arg))
+            spread = len(given) < len(called.node.args) + len(called.node.keywords)
+            spread |= any(isinstance(item, ast.Starred) for item in given)
+            if isinstance(base, ast.Name) and base.id in reading.model_classes and not spread:
                 made = ast.Call(base, called.node.args, called.node.keywords)
                 return replace(called, node=ast.copy_location(made, called.node))
     return None
