@@ -1315,6 +1315,27 @@ class Small(Net):
     assert _evaluate(candidate)[0] == "((['a1', 'b2'],), {'width': 7})"
 
 
+@pytest.mark.parametrize(
+    ("mode", "dimensions"),
+    [("trilinear", 3), ("bilinear", 2), ("linear", 2), ("trilinear' or 'bilinear", 2)],
+)
+def test_a_file_that_speaks_of_volumes_alone_is_built_for_these(
+    read: Read, mode: str, dimensions: int
+) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    \"\"\"Args:
+        spatial_dims: 1D, 2D or 3D.
+    \"\"\"
+    def __init__(self, spatial_dims, image_size: list[int]):
+        super().__init__()
+        self.mode = '{mode}'  # not 2D
+    def forward(self, x): return x
+""")
+    sides = [32] * dimensions
+    assert _first(program).constructor == f"Net({dimensions}, {sides})"
+
+
 def test_a_base_that_is_handed_what_its_subclass_is_given_is_not_constructed_so(
     read: Read,
 ) -> None:

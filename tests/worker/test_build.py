@@ -101,6 +101,32 @@ class TestCandidates:
         asked = request(constructor, bindings=bindings, built_from=BuiltFrom.NAMES)
         assert build(module_of(source), asked).described == ("float32[8,3,16,32,32]",)
 
+    @pytest.mark.parametrize(
+        ("constructor", "bindings", "built"),
+        [
+            ("Net()", (), "Net(num_splits=1)"),
+            ("Net(num_splits)", (("num_splits", "512"),), "Net(num_splits)"),
+        ],
+        ids=["a default", "a variable"],
+    )
+    def test_what_is_split_to_save_memory_runs_as_a_whole(
+        self, constructor: str, bindings: tuple[tuple[str, str], ...], built: str
+    ) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, num_splits=512):
+                    super().__init__()
+                    self.num_splits = num_splits
+                    self.layer = nn.Conv2d(3, 4, 9)
+
+                def forward(self, x):
+                    side = x.shape[2] // self.num_splits
+                    return torch.cat([self.layer(part) for part in x.split(max(side, 1), 2)], 2)
+        """
+        asked = request(constructor, bindings=bindings, built_from=BuiltFrom.NAMES)
+        found = build(module_of(source), asked)
+        assert (found.candidate.constructor, found.described) == (built, ("float32[8,3,32,32]",))
+
     def test_bindings_that_fail_are_skipped(self) -> None:
         asked = request("Net(width=size)", bindings=(("bad", "nowhere.x"), ("size", "2 * 3")))
         model = build(module_of(LINEAR), asked).make()

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gradlint.discovery.construction.annotations import (
     USUAL_LENGTH,
@@ -287,6 +288,8 @@ class Filling:
         self, parameter: Parameter, annotation: ast.expr | None, usual: str | None
     ) -> str | None:
         """What is usual for a shape without channels, or for lists of what the name means one."""
+        if DIMENSIONS.fullmatch(parameter.name.lower()):
+            return str(self._dimensions())
         if usual == _IMAGE and self._is_of_sides(parameter):
             return str((_SIDE,) * self._dimensions())
         if not is_sequence(annotation):
@@ -320,12 +323,12 @@ class Filling:
         return "spatial" in said or any(map(_CHANNELS.fullmatch, others))
 
     def _dimensions(self) -> int:
-        """How many dimensions the images have, by the parameter that says it; else 2."""
+        """How many dimensions the images have, by the parameter that says it or by the file."""
         for item in all_parameters(self.reading, self.name):
             match item.default:
                 case ast.Constant(value=int(count)) if DIMENSIONS.fullmatch(item.name):
                     return count
-        return 2
+        return 3 if _is_of_volumes(self.reading.source.text) else 2
 
     def _is_inner(self) -> bool:
         """Whether the class, by its name, takes what other layers made."""
@@ -665,6 +668,18 @@ class Filling:
                 continue
             if any(item.arg == name for item in init.function.args.args):
                 yield Keeping.of(scope, name).parts()
+
+
+@lru_cache(maxsize=64)
+def _is_of_volumes(text: str) -> bool:
+    """Whether the code of a file speaks of three dimensions, and never of two."""
+    code = _REMARKS.sub("", text)
+    return bool(_OF_VOLUMES.search(code)) and not _OF_IMAGES.search(code)
+
+
+_REMARKS = re.compile(r"\"\"\".*?\"\"\"|'''.*?'''|#[^\n]*", re.DOTALL)
+_OF_VOLUMES = re.compile(r"3[dD](?![a-z])|[Tt]rilinear")
+_OF_IMAGES = re.compile(r"2[dD](?![a-z])|[Bb]ilinear")
 
 
 def _is_whole(value: ast.expr) -> bool:

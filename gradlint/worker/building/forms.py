@@ -24,6 +24,7 @@ from gradlint.worker.building.entries import (
 from gradlint.worker.building.inlining import inlined
 from gradlint.worker.building.recipe import Built, made, namespace_of
 from gradlint.worker.building.refitting import refitted
+from gradlint.worker.building.splitting import whole
 from gradlint.worker.building.terms import Terms
 from gradlint.worker.building.trial import left_open, run
 from gradlint.worker.building.unrunnable import (
@@ -153,6 +154,7 @@ def _changed(
     yield from completed(form, model, cause)
     yield from with_heads(form, cause)
     yield from redimensioned(form, cause, namespace_of(terms.module, form))
+    yield from whole(form, cause, namespace_of(terms.module, form))
     yield from refitted(form, cause)
 
 
