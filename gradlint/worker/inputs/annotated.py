@@ -11,6 +11,7 @@ from torch import nn
 from gradlint.worker.inputs.docstrings import Documented, documented, told
 from gradlint.worker.inputs.facts import channels_of
 from gradlint.worker.inputs.keys import keys_of
+from gradlint.worker.inputs.maps import levels
 from gradlint.worker.inputs.naming import by_name, whole_number
 from gradlint.worker.inputs.role import Role
 from gradlint.worker.inputs.specs import (
@@ -78,6 +79,8 @@ def alternatives(role: Role, annotation: str) -> Iterator[Spec]:
 def _mapped(role: Role, annotation: str) -> Iterator[Spec]:
     """A mapping of tensors by the keys that the model knows."""
     if mapping := _MAPPING.match(annotation):
+        if maps := levels(role.facts):
+            yield Group("dict", maps, tuple(map(str, range(len(maps)))))
         named = keys_of(role.facts, mapping[1])
         yield Group("dict", (_of_group(role),) * len(named), named)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from torch import nn
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.layers import spec_of
 from gradlint.worker.inputs.role import Role, submodule
-from gradlint.worker.inputs.specs import Group, Normal, Shape, Spec
+from gradlint.worker.inputs.specs import SPATIAL, Group, Normal, Shape, Spec
 
 _SIDE = 64
 """Pixels of the largest map of a pyramid, each of whose others has half the side."""
@@ -39,6 +40,27 @@ def feature_maps(role: Role) -> Iterator[Spec]:
         maps = (Normal((*s[:2], side, side)) for s, side in zip(shapes, levels, strict=True))
         yield Group("list", tuple(maps))
     yield Group("list", tuple(map(Normal, shapes)))
+
+
+def levels(facts: Facts) -> tuple[Spec, ...]:
+    """A map for each of the numbers of channels that the model was given a list of, () for none.
+
+    Because a level that nothing is given for is not reached, which is no fault of the model.
+    """
+    for name, value in facts.given.items():
+        channels = value if isinstance(value, (list, tuple)) else ()
+        told = len(channels) > 1 and all(type(count) is int and count > 0 for count in channels)
+        if _OF_LEVELS.fullmatch(name) and told:
+            sides = [max(_SIDE >> place, _SMALLEST) for place in range(len(channels))]
+            names = SPATIAL[facts.spatial() - 1]
+            return tuple(
+                Normal(("batch", count, *[side] * len(names)))
+                for count, side in zip(channels, sides, strict=True)
+            )
+    return ()
+
+
+_OF_LEVELS = re.compile(r"(in|input|encoder|backbone|feature)_?(channels?|chans?|chs)(_list|s)?")
 
 
 @dataclass(slots=True)
