@@ -1440,6 +1440,16 @@ class Net(nn.Module):
         ),
         ("float32[8,2,1,32,32]",),
     ),
+    "what a decoder is trained with, and generates freely without": (
+        net(
+            "self.l = nn.Linear(6, 6)",
+            "if inputs is None:\n            return self.freely(memory);"
+            "return self.l(inputs) + memory.mean(1)",
+            "memory, inputs=None",
+        )
+        + "    def freely(self, memory):\n        raise RuntimeError('only in eval mode')\n",
+        ("float32[8,32,6]", "inputs: float32[8,6]"),
+    ),
     "a part of what is taken apart is as deep as what it is joined to": (
         net(
             "self.e = nn.Embedding(9, 6); self.l = nn.Linear(6, 6)",

@@ -38,6 +38,17 @@ def absent(case: Case) -> Iterator[Guess]:
                 yield from _given(case, argument, ideas[:_IDEAS])
 
 
+def turned_off(case: Case) -> Iterator[Guess]:
+    """For what was left out, `forward` went another way than in training, as to generate freely."""
+    own = next((frame for frame in case.failure.frames if frame.users), None)
+    if own is None or own.variables.get("self") is not case.facts.model:
+        return
+    for name in case.forward.missed_at(own.text):
+        if _is_left_out(case, name):
+            argument = argument_for(case.facts, case.forward, name, len(case.guess.arguments))
+            yield from _given(case, argument, (argument.spec, *argument.others)[:_IDEAS])
+
+
 _CONDITION = re.compile(r"enc(oder|oded)?_\w+|context\w*|memory|cond\w*|(text|image|prompt)_?\w*")
 
 

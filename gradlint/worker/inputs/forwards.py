@@ -169,6 +169,24 @@ class Forward:
                     found[text] = None
         return tuple(found)
 
+    def missed_at(self, line: str) -> tuple[str, ...]:
+        """The variables that are None wherever this line runs, as in `if x is None: return …`."""
+        parsed = tried(ast.parse, line).value
+        wanted = ast.unparse(parsed) if isinstance(parsed, ast.Module) else ""
+        found: dict[str, None] = {}
+        for node in self._nodes():
+            match node:
+                case ast.If(
+                    test=ast.Compare(
+                        left=ast.Name(id=name),
+                        ops=[ast.Is()],
+                        comparators=[ast.Constant(value=None)],
+                    ),
+                    body=[*body, ast.Return() as last],
+                ) if wanted in map(ast.unparse, (*body, last)):
+                    found[name] = None
+        return tuple(found)
+
     def demanded(self, complaint: str) -> frozenset[str]:
         """The variables without which `forward` raises what `complaint` says."""
         return frozenset(

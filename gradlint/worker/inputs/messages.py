@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from gradlint.worker.inputs.absent import absent
+from gradlint.worker.inputs.absent import absent, turned_off
 from gradlint.worker.inputs.batches import in_steps
 from gradlint.worker.inputs.case import (
     Case,
@@ -404,6 +404,7 @@ MESSAGES: tuple[Repair, ...] = (
     _pooled,
     _small,
     absent,
+    turned_off,
     _documented,
     _together,
     _missing,
