@@ -746,6 +746,31 @@ class TestConstructorErrors:
         assert built.candidate.then == ("_made.drop_path_prob = 0.1",)
         assert built.candidate.built_from is BuiltFrom.NAMES
 
+    def test_what_the_error_of_a_pass_advises_is_set_in_the_part_that_takes_it(self) -> None:
+        source = """
+            class Part(nn.Module):
+                def __init__(self, width, loops=True):
+                    super().__init__()
+                    self.layer = nn.Linear(width, 4)
+                    self.loops = loops
+
+                def forward(self, x):
+                    return self.layer(x)
+
+            class Net(nn.Module):
+                def __init__(self, part):
+                    super().__init__()
+                    self.part = part
+
+                def forward(self, x):
+                    if self.part.loops:
+                        raise ValueError("this adds loops, try to set `loops=False`")
+                    return self.part(x)
+        """
+        asked = request("Net(Part(8))", built_from=BuiltFrom.NAMES)
+        built = build(module_of(source), asked)
+        assert built.candidate.constructor == "Net(Part(width=8, loops=False))"
+
     def test_a_longest_length_is_made_what_is_passed_on(self) -> None:
         source = """
             class Net(nn.Module):

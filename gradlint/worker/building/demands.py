@@ -12,7 +12,7 @@ from typing import cast
 
 from torch import nn
 
-from gradlint.protocol.wire import Candidate
+from gradlint.protocol.wire import BuiltFrom, Candidate
 from gradlint.worker.building.refusals import (
     VARIADIC,
     Construction,
@@ -39,6 +39,18 @@ def _advised(case: Construction) -> Iterator[Candidate]:
     for name, value in _ADVICE.findall(case.text):
         if name in case.parameters() or case.takes_all():
             yield case.having(name, value)
+
+
+def advised(
+    candidate: Candidate, error: BaseException, namespace: dict[str, object]
+) -> Iterator[Candidate]:
+    """A guessed construction as the error of a pass advises, be it in a part of the model."""
+    parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval")).value
+    guessed = candidate.built_from is BuiltFrom.NAMES and _ADVICE.search(str(error))
+    for call in ast.walk(parsed) if guessed and isinstance(parsed, ast.Expression) else ():
+        if isinstance(call, ast.Call):
+            target = tried(evaluated, ast.unparse(call.func), namespace).value
+            yield from _advised(Construction(candidate, call, target, error, namespace))
 
 
 def _demanded(case: Construction) -> Iterator[Candidate]:

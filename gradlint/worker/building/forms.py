@@ -14,6 +14,7 @@ from torch.nn.parameter import UninitializedParameter
 from gradlint.protocol.wire import BuiltFrom, Candidate
 from gradlint.worker.building.conditional import conditioned
 from gradlint.worker.building.constructors import repaired
+from gradlint.worker.building.demands import advised
 from gradlint.worker.building.dimensions import redimensioned
 from gradlint.worker.building.entries import (
     entries,
@@ -151,6 +152,7 @@ def _changed(
 ) -> Iterator[Candidate]:
     """The candidate with other arguments, where those are why no inputs run."""
     yield from conditioned(form, model, cause, namespace_of(terms.module, form))
+    yield from advised(form, cause, namespace_of(terms.module, form))
     yield from completed(form, model, cause)
     yield from with_heads(form, cause)
     yield from redimensioned(form, cause, namespace_of(terms.module, form))
