@@ -5,7 +5,8 @@ import weakref
 import torch
 from torch import nn
 
-from gradlint.worker.running.attempt import Failure, released, watched
+from gradlint.worker.building.sources import evaluated
+from gradlint.worker.running.attempt import Failure, released, told, tried, watched
 
 
 class Refusing(nn.Module):
@@ -32,3 +33,9 @@ def test_the_tensors_of_a_failed_pass_are_let_go_while_its_error_is_kept() -> No
     released(error)
     assert [tensor() for tensor in noted] == [None, None]
     assert error.__traceback__ is not None
+
+
+def test_the_same_failure_reads_the_same_however_often_it_was_met() -> None:
+    namespace: dict[str, object] = {"made": len}
+    errors = (tried(evaluated, f"made({number})", namespace).error for number in range(64))
+    assert len({told(error) for error in errors if error is not None}) == 1

@@ -70,7 +70,9 @@ def told(error: BaseException) -> str:
     """
     step, places = error.__traceback__, []
     while step is not None:
-        written = not step.tb_frame.f_code.co_filename.startswith("<")
+        file = step.tb_frame.f_code.co_filename
+        # because the interpreter changes the steps of what it has run often, such as our own
+        written = not file.startswith(("<", *_OWN_FILES))
         places.append(f"{step.tb_lineno}.{step.tb_lasti if written else 0}")
         step = step.tb_next
     return f"{error} ({', '.join(places)})"
