@@ -1074,6 +1074,19 @@ def test_an_argument_that_only_the_other_file_knows_has_its_usual_value(read: Re
     assert _first(program) == Candidate(BuiltFrom.NAMES, "Net(n_hidden=4, n_in=64)")
 
 
+def test_an_argument_that_only_an_option_tells_by_its_name_has_its_value(read: Read) -> None:
+    training = """
+        from model import Net
+        class Trainer:
+            def __init__(self, config):
+                self.width, self.n_hidden = config.width, 4
+                self.net = Net(self.width, self.n_hidden)
+    """
+    others = {"train.py": training, "options.py": "parser.add_argument('--width', default=48)"}
+    made = _first(read(_IMPORTS + _NET, others=others))
+    assert made.constructor == "Net(n_hidden=self_n_hidden, n_in=48)"
+
+
 def test_another_class_of_the_same_name_in_another_file_says_nothing(read: Read) -> None:
     others = {"other.py": f"{_IMPORTS}{_NET}net = Net(5)\n"}
     program = read(_IMPORTS + _NET, others=others)

@@ -2011,3 +2011,14 @@ def test_inputs_are_standard_normal_whatever_else_is_done_to_them(forward: str) 
     (values,), _ = built.inputs()
     assert isinstance(values, torch.Tensor)
     assert 0.9 < values.std() < 1.1
+
+
+@pytest.mark.parametrize(
+    "forward",
+    ["return self.l(x[:, :0].flatten(1))", "return x[:, :0].view(len(x), 9, 6)"],
+    ids=["a product", "a view"],
+)
+def test_a_model_that_looks_at_nothing_of_its_input_fails_by_its_own_error(forward: str) -> None:
+    with pytest.raises(UserError) as caught:
+        build(module_of(net("self.l = nn.Linear(6, 2)", forward)), request("Net()"))
+    assert isinstance(caught.value.error, RuntimeError)

@@ -18,7 +18,7 @@ from gradlint.discovery.construction.parameters import (
 )
 from gradlint.discovery.construction.signatures import Filling
 from gradlint.discovery.knowledge.frameworks import is_known
-from gradlint.discovery.project.evidence import OtherFile
+from gradlint.discovery.project.evidence import OtherFile, is_numeric
 from gradlint.discovery.project.neighbours import file_outline
 from gradlint.discovery.project.reading import Reading, read_outline
 from gradlint.discovery.text.bindings import Placed
@@ -127,17 +127,29 @@ def _closed(
     }
     placed = [Placed(value, called.scope, called.node.lineno) for value in seen.values()]
     closed = close(file.tracer, *placed, abroad=_Callers(reading, file))
-    if closed is None or not seen:
+    if closed is None:
         return None
     texts = dict(zip(seen, closed.texts, strict=True))
-    usual = Filling(reading, name, 0).lacking(texts)
+    guessed = any(p.name in given and p.name not in texts for p in parameters)
+    unseen = ((key, value) for key, value in given.items() if key not in texts)
+    texts |= {key: text for key, value in unseen if (text := _called(reading, value)) is not None}
+    usual = Filling(reading, name, 0).lacking(texts) if texts else None
     if usual is None:
         return None
-    guessed = bool(usual) or any(p.name in given and p.name not in texts for p in parameters)
+    guessed |= bool(usual)
     texts |= usual
     constructor = f"{name}({', '.join(f'{key}={text}' for key, text in texts.items())})"
     source = BuiltFrom.NAMES if guessed else BuiltFrom.USE_IN_PROJECT
     return Candidate(source, constructor, None, _imported(closed, file))
+
+
+def _called(reading: Reading, value: ast.expr) -> str | None:
+    """The number that an option of the project has which is called as an attribute is.
+
+    As with `Net(self.patch_size)`, whose object was made where nothing can be read.
+    """
+    text = reading.project.value(value.attr) if isinstance(value, ast.Attribute) else None
+    return text if text is not None and is_numeric(text) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ _SETTINGS = (".yaml", ".yml", ".json", ".cfg", ".ini")
 _OF_TOOLS = frozenset({"setup.cfg", "tox.ini", "mypy.ini", "pytest.ini"})
 _SETTING_FILE = re.compile(r"config|cfg|conf$|params|settings|options?$|args|defaults?$|^opts?$")
 _LINE = re.compile(r"^[ \t-]*([A-Za-z_]\w*)[ \t]*:[ \t]*([^#\n]+?)[ \t]*(?:#.*)?$", re.MULTILINE)
+_NUMBERS = re.compile(r"[\[(][-\d., ]+[\])]")
 _NUMBER = re.compile(r"-?\d+|-?\d*\.\d+(?:e-?\d+)?|-?\d+(?:\.\d*)?e-?\d+", re.IGNORECASE)
 
 
@@ -274,10 +275,15 @@ def _is_numeric(value: object) -> bool:
     return isinstance(value, bool | int | float)
 
 
+def is_numeric(text: str) -> bool:
+    """Whether an expression is a number or a list of numbers."""
+    return _NUMBER.fullmatch(text) is not None or _NUMBERS.fullmatch(text) is not None
+
+
 def scalar(text: str) -> str | None:
     """A number, a flag, a word or a list of numbers in a settings file as an expression."""
     bare = text.strip("'\"")
-    if _NUMBER.fullmatch(text) or re.fullmatch(r"[\[(][-\d., ]+[\])]", text):
+    if is_numeric(text):
         return text if _is_literal(text) else None
     if bare.lower() in ("true", "false"):
         return bare.capitalize()

@@ -206,7 +206,7 @@ def factored(case: Case, items: list[Argument], have: int, want: int) -> Iterato
     for item in items:
         dims = getattr(item.spec, "shape", ())
         for index, size in enumerate(case.shape(item.spec)):
-            if index and size > 1 and (size * want) % have == 0:
+            if index and size > 1 and have and (size * want) % have == 0:
                 yield from reshape(
                     case, item, (*dims[:index], size * want // have, *dims[index + 1 :])
                 )

@@ -124,7 +124,7 @@ def _matrix(case: Case) -> Iterator[Guess]:
     yield from _split(case, items, have, want)
     yield from traded(case, items, have, want)
     sided = any(dims_of(item.spec) & SIDES for item in items)
-    if sided:
+    if sided and have:
         yield from rescale(case, want / have)
     yield from factored(case, items, have, want)
     for item in items:
@@ -190,7 +190,7 @@ def _trailing(case: Case, value: torch.Tensor, shape: tuple[int, ...]) -> Iterat
         yield from _split(case, items, have[-1], shape[-1])
         yield from shifted(case, items, 0, have[-1], shape[-1])
         yield from in_steps(case)  # because joined in one row they may be rows one below the other
-        yield from _one_side(case, items, shape[-1] / have[-1])
+        yield from _one_side(case, items, shape[-1] / max(have[-1], 1))
     for item in items:
         rank = len(case.shape(item.spec)) - len(shape)
         lead = ("batch", "time", "source")[: max(rank, 1)]
@@ -334,7 +334,7 @@ def _same_rank(case: Case, parts: list[torch.Tensor]) -> Iterator[Guess]:
 
 def _view(case: Case) -> Iterator[Guess]:
     sizes, call = view_sizes(case), case.failure.call
-    if sizes is None or call is None or not call.args:
+    if sizes is None or not min(sizes) or call is None or not call.args:
         return
     have, want = sizes
     batch = case.guess.size["batch"]
