@@ -771,6 +771,23 @@ class TestConstructorErrors:
         built = build(module_of(source), asked)
         assert built.candidate.constructor == "Net(Part(width=8, loops=False))"
 
+    def test_sizes_that_settings_leave_open_by_a_negative_number_are_the_usual_ones(self) -> None:
+        source = """
+            class Settings:
+                def __init__(self, dim_in=-1, dim_out=-1, depth=2):
+                    self.dim_in, self.dim_out, self.depth = dim_in, dim_out, depth
+
+            class Net(nn.Module):
+                def __init__(self, settings):
+                    super().__init__()
+                    self.layer = nn.Linear(settings.dim_in, settings.dim_out)
+
+                def forward(self, x):
+                    return self.layer(x)
+        """
+        built = build(module_of(source), request("Net(Settings())"))
+        assert built.candidate.constructor == "Net(Settings(dim_in=64, dim_out=64))"
+
     def test_a_longest_length_is_made_what_is_passed_on(self) -> None:
         source = """
             class Net(nn.Module):

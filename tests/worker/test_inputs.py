@@ -1093,6 +1093,14 @@ class Net(nn.Module):
         ),
         ("float32[32,6]", "float32[32,6]", "int64[2,96]"),
     ),
+    "the nodes of a graph in an object have no steps": (
+        net(
+            "self.b = nn.Parameter(torch.ones(6))",
+            "h = data.x * self.b; return h[data.edge_index[0]] - h[data.edge_index[1]]",
+            "data",
+        ),
+        ("x: float32[32,6], edge_index: int64[2,96]",),
+    ),
     "patches that are unfolded are those of an image": (
         net(
             "self.u = nn.Unfold(4, stride=2); self.n = nn.LayerNorm(48); self.l = nn.Linear(48, 5)",

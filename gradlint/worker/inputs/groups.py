@@ -42,8 +42,8 @@ def _keyed(case: Case) -> Iterator[Guess]:
 
 
 def _of_nodes(spec: Spec) -> Spec:
-    """The features of a graph have a row for each node."""
-    shape = getattr(spec, "shape", ())
+    """The features of a graph have a row for each node, and no steps in it."""
+    shape = tuple(size for size in getattr(spec, "shape", ()) if size != "time")
     return reshaped(spec, ("nodes", *shape[1:])) if shape[:1] == ("batch",) else spec
 
 
