@@ -1272,6 +1272,7 @@ def test_settings_under_a_name_of_their_own_are_those_that_the_project_assigns(r
     [
         ("AttentionUNet", 3),
         ("ResidualDenseNet", 3),
+        ("PatchEmbeddingBlock", 3),
         ("AttentionBlock", 64),
         ("UNetDecoder", 64),
         ("DownSample", 64),

@@ -34,6 +34,17 @@ def net(init: str, forward: str, arguments: str = "x") -> str:
 
 
 CASES = {
+    "an image of which patches are merged, not what became of them": (
+        net(
+            "self.norm = nn.LayerNorm(24); self.l = nn.Linear(24, 4)",
+            "shape = x.size();"
+            "corners = [(i, j) for i in (0, 1) for j in (0, 1)];"
+            "x = x.flatten(1, 2) if len(shape) == 5 else x;"
+            "x = torch.cat([x[:, i::2, j::2] for i, j in corners], -1) if len(shape) == 4 else x;"
+            "return self.l(self.norm(x))",
+        ),
+        ("float32[8,32,32,6]",),
+    ),
     "a volume that is deep enough to be cut into slices": (
         net(
             "self.c = nn.Conv3d(2, 5, 3)",

@@ -58,7 +58,7 @@ _INNER = re.compile(
     "|Transition|(Up|Down)_?[Ss]ampl"
 )
 """Classes of this name take what other layers made, whose channels are no colours."""
-_WHOLE = re.compile(r"(?!.*(Head|Decoder|Fusion|Neck|Sub)).*[Nn]et\d*")
+_WHOLE = re.compile(r"(?!.*(Head|Decoder|Fusion|Neck|Sub)).*[Nn]et\d*|\w*Patch\w*Embed\w*")
 """Classes of this name take images, even if they are called after what is special about them."""
 _OF_FEATURES = frozenset(
     "in_features hidden_features input_size hidden_size embedding_dim embed_dim d_model".split()

@@ -253,6 +253,22 @@ class Forward:
         said = re.search(rf"\b{name}\b[^\n()\[\]#]{{0,40}}[(\[]([\w\s,.]+)[)\]]", self.remarks)
         return _sizes(said[1]) if said else ()
 
+    def ranks(self, name: str) -> tuple[int, ...]:
+        """The numbers of dimensions of an argument that the text tells apart, the largest first."""
+        whole = {f"len({name}.shape)", f"len({name}.size())", f"{name}.dim()", f"{name}.ndim"}
+        found = set[int]()
+        for node in self._nodes():
+            match node:
+                case ast.Assign(targets=[ast.Name(id=alias)], value=value) if ast.unparse(
+                    value
+                ) in (f"{name}.shape", f"{name}.size()"):
+                    whole.add(f"len({alias})")
+                case ast.Compare(
+                    left=left, ops=[ast.Eq()], comparators=[ast.Constant(value=int(rank))]
+                ) if ast.unparse(left) in whole:
+                    found.add(rank)
+        return tuple(sorted(found, reverse=True))
+
     def spelled_shape(self, name: str) -> tuple[str, ...]:
         """The sizes in an entry of the docstring, as in `x: complex numbers (B,C,H,W,2)`, or ()."""
         said = re.search(r"\(([BN1](?:, ?(?:[A-Z]|\d+)){2,})\)", self._entry(name))

@@ -14,9 +14,11 @@ from gradlint.worker.inputs.maps import feature_maps
 from gradlint.worker.inputs.naming import HIDDEN, by_name, hidden
 from gradlint.worker.inputs.role import Role
 from gradlint.worker.inputs.specs import (
+    SPATIAL,
     Constant,
     Function,
     Group,
+    Normal,
     Spec,
     Whole,
 )
@@ -55,6 +57,7 @@ def _ideas(role: Role) -> Iterator[Spec]:
     yield from features(role)
     yield from _rows(role)
     yield from feature_maps(role)
+    yield from _told_apart(role)
     inward = role.inward()
     parts = () if is_wiring(role.lower) else inward.forward.unpacked(inward.name)
     if any(is_wiring(part.lower()) for part in parts):
@@ -65,6 +68,20 @@ def _ideas(role: Role) -> Iterator[Spec]:
         yield Group("tuple", tuple(_part(inward, part, i) for i, part in enumerate(parts)))
     yield from by_name(role)
     yield from alternatives(role, role.forward.annotations.get(role.name, ""))
+
+
+_IMAGE_RANK, _VOLUME_RANK = 4, 5
+
+
+def _told_apart(role: Role) -> Iterator[Spec]:
+    """Images and volumes with their features last, where `forward` tells these two apart.
+
+    Because what the first layer takes may have neither form: it is a row of what was merged.
+    """
+    main, both = role.main(), role.forward.ranks(role.name) == (_VOLUME_RANK, _IMAGE_RANK)
+    if both and isinstance(main, Normal) and len(main.shape) < _IMAGE_RANK:
+        for sides in (SPATIAL[role.facts.spatial() - 1], SPATIAL[1], SPATIAL[2]):
+            yield Normal(("batch", *sides, main.shape[-1]))
 
 
 def _rows(role: Role) -> Iterator[Spec]:

@@ -187,6 +187,7 @@ def _trailing(case: Case, value: torch.Tensor, shape: tuple[int, ...]) -> Iterat
     have = tuple(value.shape[-len(shape) :])
     if len(shape) == 1:
         yield from resize(case, items, have[-1], shape[-1])
+        yield from _merged(case, items, have[-1], shape[-1])
         yield from _split(case, items, have[-1], shape[-1])
         yield from shifted(case, items, 0, have[-1], shape[-1])
         yield from in_steps(case)  # because joined in one row they may be rows one below the other
@@ -196,6 +197,15 @@ def _trailing(case: Case, value: torch.Tensor, shape: tuple[int, ...]) -> Iterat
         lead = ("batch", "time", "source")[: max(rank, 1)]
         yield from reshape(case, item, (*lead, *shape))
         yield from reshape(case, item, ("batch", "time", *shape))
+
+
+def _merged(case: Case, items: list[Argument], have: int, want: int) -> Iterator[Guess]:
+    """Several rows of an argument were joined to one: it has a part of the features."""
+    for item in items:
+        dims, sizes = getattr(item.spec, "shape", ()), case.shape(item.spec)
+        joined = len(sizes) > 2 and have > sizes[-1] and have % sizes[-1] == 0
+        if joined and want < have and (sizes[-1] * want) % have == 0:
+            yield from reshape(case, item, (*dims[:-1], sizes[-1] * want // have))
 
 
 def _one_side(case: Case, items: list[Argument], factor: float) -> Iterator[Guess]:
