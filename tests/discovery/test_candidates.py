@@ -1350,6 +1350,13 @@ class Net(nn.Module):
     assert _first(program).constructor == f"Net({dimensions}, {sides})"
 
 
+def test_what_a_subclass_says_in_part_of_its_base_comes_last(read: Read) -> None:
+    source = _IMPORTS + _NET + "class Critic(Net):\n    def __init__(self, in_dim):\n"
+    source += "        super().__init__(in_dim, n_hidden=1)\n"
+    constructors = [c.constructor for c in _model(read(source)).candidates]
+    assert constructors == ["Net(64)", "Net(in_dim, n_hidden=1)"]
+
+
 def test_a_base_that_is_handed_what_its_subclass_is_given_is_not_constructed_so(
     read: Read,
 ) -> None:

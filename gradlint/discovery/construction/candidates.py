@@ -62,6 +62,7 @@ class Candidates:
             *others,
             *_by_signature(reading, name),
             *alternatives(reading, name),
+            *self._uses.of_heirs(reading, name),
         )
         found = (
             *(self._by_get_inputs(name, building) if root else ()),

@@ -39,6 +39,7 @@ class _Use:
     construction: Called
     setting: Setting
     calls: tuple[_Pass, ...] = ()
+    by_heir: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,15 +53,36 @@ class Uses:
 
         Among these they are ordered by setting, then as in the source.
         """
-        found: dict[Candidate, tuple[tuple[bool, bool, int], Candidate]] = {}
+        return tuple(
+            candidate
+            for use, candidate in self._ranked(reading, name)
+            if not (use.by_heir and _is_guessed(candidate))
+        )[:_MOST]
+
+    def of_heirs(self, reading: Reading, name: str) -> tuple[Candidate, ...]:
+        """What its subclasses make of a model where they say but a part of it.
+
+        Because that is more particular than the model itself: a critic is a classifier of one.
+        """
+        return tuple(
+            candidate
+            for use, candidate in self._ranked(reading, name)
+            if use.by_heir and _is_guessed(candidate)
+        )[:_MOST]
+
+    def _ranked(self, reading: Reading, name: str) -> list[tuple[_Use, Candidate]]:
+        found: dict[Candidate, tuple[tuple[bool, bool, int], _Use, Candidate]] = {}
         for use in self.by_model.get(name, ()):
             for candidate in _candidates(reading, use):
                 key = replace(candidate, built_from=BuiltFrom.USE_IN_FILE)
-                guessed = candidate.built_from is BuiltFrom.NAMES
-                rank = (guessed, candidate.inputs is None, use.setting)
-                found.setdefault(key, (rank, candidate))
+                rank = (_is_guessed(candidate), candidate.inputs is None, use.setting)
+                found.setdefault(key, (rank, use, candidate))
         ranked = sorted(found.values(), key=lambda item: item[0])
-        return tuple(candidate for _, candidate in ranked[:_MOST])
+        return [(use, candidate) for _, use, candidate in ranked]
+
+
+def _is_guessed(candidate: Candidate) -> bool:
+    return candidate.built_from is BuiltFrom.NAMES
 
 
 def read_uses(reading: Reading) -> Uses:
@@ -71,7 +93,8 @@ def read_uses(reading: Reading) -> Uses:
         name = reading.called_class(called.node, called.scope)
         if name and not _is_inside(called.scope, name):
             passes = tuple(_passes(reading, name, called))
-            by_model.setdefault(name, []).append(_Use(called, _setting(reading, called), passes))
+            use = _Use(called, _setting(reading, called), passes, by_heir=called is not found)
+            by_model.setdefault(name, []).append(use)
     return Uses(by_model)
 
 
