@@ -336,6 +336,14 @@ class TestScripts:
         assert lost is not None
         assert lost.reason == "NameError: name 'Module' is not defined"
 
+    def test_a_folder_that_the_file_adds_to_the_path_is_beside_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        source = "import sys\nsys.path.append('parts_of_it')\nfrom sizes_of_it import width\n"
+        write(tmp_path, {"some_model.py": source, "parts_of_it/sizes_of_it.py": "width = 3"})
+        assert load(request(tmp_path, "some_model.py")).module.width == 3
+
     def test_a_file_of_definitions_fails_as_it_would_elsewhere(self, tmp_path: Path) -> None:
         with pytest.raises(ZeroDivisionError):
             loaded(tmp_path, "x = 1 / 0\nclass Net: pass")

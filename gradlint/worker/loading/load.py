@@ -186,7 +186,7 @@ class _ProjectFinder(MetaPathFinder):
         tolerant = fullname in self.tolerated or self.lenient
         if not tolerant and (path is not None or not self.folders):
             return None
-        found = PathFinder.find_spec(fullname, self.folders if path is None else path)
+        found = PathFinder.find_spec(fullname, self._searched() if path is None else path)
         if found is None or type(found.loader) is not SourceFileLoader or found.origin is None:
             return None
         elsewhere = Journal(os.path.basename(found.origin))
@@ -197,6 +197,11 @@ class _ProjectFinder(MetaPathFinder):
             if found.submodule_search_locations
             else self.spec(fullname, found.origin, elsewhere)
         )
+
+    def _searched(self) -> list[str]:
+        """The folders of the project, then those that its code has named as seen from there."""
+        named = [entry for entry in sys.path if entry and not os.path.isabs(entry)]
+        return [*self.folders, *(os.path.join(f, entry) for f in self.folders for entry in named)]
 
     def spec(self, name: str, path: str, journal: Journal, tolerant: bool = False) -> ModuleSpec:
         """How to load the file at `path` under the name `name`."""
