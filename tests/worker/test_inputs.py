@@ -572,9 +572,9 @@ class Part(nn.Module):
     "an array of one dimension is one number for each sample": (
         net(
             "self.l = nn.Linear(1, 3)",
-            "assert len(steps.shape) == 1, 'steps should be a 1d-array'; "
-            "return self.l(steps[:, None].float())",
-            "steps",
+            "assert len(amounts.shape) == 1, 'amounts should be a 1d-array'; "
+            "return self.l(amounts[:, None].float())",
+            "amounts",
         ),
         ("float32[8]",),
     ),
@@ -1468,6 +1468,18 @@ class Net(nn.Module):
         )
         + "    def freely(self, memory):\n        raise RuntimeError('only in eval mode')\n",
         ("float32[8,32,6]", "inputs: float32[8,6]"),
+    ),
+    "the steps that an embedding makes waves of": (
+        net(
+            "self.l = nn.Linear(8, 4)",
+            "return self.l(self.waves(t, 8))",
+            "t",
+        )
+        + "    @staticmethod\n"
+        "    def waves(t, dim):\n"
+        "        args = t[:, None].float() * torch.arange(dim // 2)[None]\n"
+        "        return torch.cat([args.cos(), args.sin()], -1)\n",
+        ("int64[8]",),
     ),
     "a part of what is taken apart is as deep as what it is joined to": (
         net(

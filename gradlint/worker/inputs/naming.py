@@ -231,8 +231,9 @@ def _embedded_step(role: Role) -> Iterator[Spec]:
 
 
 def _step(role: Role) -> Iterator[Spec]:
-    if role.index:
-        consumer = role.consumer()
+    """A step of a diffusion, one for each sample; the first of several inputs is something else."""
+    consumer = role.consumer()
+    if role.index or (consumer is None and len(role.forward.required) == 1):
         known = spec_of(Facts(consumer)) if consumer is not None else None
         if isinstance(known, Normal) and last_size(known) == 1:
             yield Normal(("batch", 1))
