@@ -2034,8 +2034,13 @@ def test_pixels_are_as_large_as_the_model_expects_that_makes_them_small(
 
 @pytest.mark.parametrize(
     "forward",
-    ["return self.c(x / 8)", "return self.c(x) / 255", "return self.c(x - x.mean())"],
-    ids=["a scale of attention", "an output", "a statistic"],
+    [
+        "return self.c(x / 8)",
+        "return self.c(x) / 255",
+        "return self.c(x - x.mean())",
+        "m = (torch.rand_like(x) < 0.8).float(); return self.c(x * (1 - m) + m)",
+    ],
+    ids=["a scale of attention", "an output", "a statistic", "a mask"],
 )
 def test_inputs_are_standard_normal_whatever_else_is_done_to_them(forward: str) -> None:
     built = build(module_of(net("self.c = nn.Conv2d(3, 8, 3)", forward)), request("Net()"))

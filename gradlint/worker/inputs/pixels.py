@@ -26,6 +26,8 @@ _DARKEST = 50.0
 """What is subtracted from pixels of 0 … 255, as their mean, is at least this."""
 _SPREAD = 58.0
 """The standard deviation of the pixels of ImageNet."""
+_CHANNELS = 16
+"""How many means or scales there may be; of what has more, such as a mask, each place differs."""
 
 Affine = tuple[float, float]
 """Mean and scale that an argument has where its changed values have 0 and 1."""
@@ -109,7 +111,7 @@ def _constant(value: object) -> float | None:
         return float(value)
     if not isinstance(value, torch.Tensor) or sources_of(value) or value.requires_grad:
         return None
-    if not value.is_floating_point() or not value.numel() or value.is_meta:
+    if not value.is_floating_point() or not 0 < value.numel() <= _CHANNELS or value.is_meta:
         return None
     with torch._C.DisableTorchFunction():
         mean = float(value.detach().mean())
