@@ -141,3 +141,16 @@ def test_the_same_seed_gives_the_same_value_bit_for_bit() -> None:
         return measure(run, Claim(Quantity.GRADIENT_DECADES, "0", Bound()))
 
     assert value() == value()
+
+
+class _Flow(nn.Sequential):
+    """The log of a variance that has a floor, behind an exponential that has no bound."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scaled = super().forward(x).exp()
+        return torch.log((scaled - scaled.mean(0)).pow(2).mean(0) + 1e-5)
+
+
+def test_what_is_given_nan_has_not_failed_by_itself() -> None:
+    run = Run(Example(lambda: _Flow(nn.Linear(4, 3)), (8, 4)), 0, keep=["log"])
+    assert measure(run, Claim(Quantity.STRESS_FAILURES, "log", Bound())) < 0.4

@@ -12,7 +12,7 @@ from gradlint.protocol.claim import Claim
 from gradlint.worker.probing.objective import fed_by, value_of
 from gradlint.worker.probing.run import Run
 from gradlint.worker.running.failure import UnmeasurableError, UserError
-from gradlint.worker.tracing.call import Call
+from gradlint.worker.tracing.call import Call, tensors_in
 from gradlint.worker.tracing.forward import forward
 from gradlint.worker.tracing.trace import Intervention
 
@@ -24,12 +24,13 @@ Choose = Callable[[torch.Tensor], torch.Tensor]
 class Tail:
     """What chosen values lead to: the loss, the model's outputs, and `at`, the claim's layer's own.
 
-    The values themselves are in `chosen`; they require a gradient.
+    `into` is what that layer takes. The values themselves are in `chosen`; they require a gradient.
     """
 
     loss: torch.Tensor
     outputs: tuple[torch.Tensor, ...]
     at: torch.Tensor | None
+    into: tuple[torch.Tensor, ...] = ()
     chosen: list[torch.Tensor] = field(default_factory=list)
 
     def gradients(self, of: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
@@ -64,14 +65,15 @@ def tail(run: Run, claim: Claim, nodes: Iterable[str], choose: Choose) -> Tail:
         raise UnmeasurableError(f"{claim.of} gave no tensor that could be replaced")
     call = done.calls.get(claim.of)
     at = call.output if call else None
+    into = tuple(tensors_in(call.arguments)) if call else ()
     objective = claim.objective
     if objective is None or not objective.loss:
-        return Tail(done.loss, done.outputs, at, chosen)
+        return Tail(done.loss, done.outputs, at, into, chosen)
     if objective.output >= len(done.outputs):
         raise UnmeasurableError(f"the model gives no output {objective.output}")
     torch.manual_seed(run.seed)
     loss = value_of(done.model, objective, done.outputs[objective.output])
-    return Tail(loss, done.outputs, at, chosen)
+    return Tail(loss, done.outputs, at, into, chosen)
 
 
 _FAR = 1e4

@@ -20,7 +20,7 @@ def measure(run: Run, claim: Claim) -> float:
     The outputs of the nearest weights in front of layer `of` are replaced by -120, by ±120 in a
     random pattern of signs, and by -120 but for a first element of 120; then the sum of `of`'s
     output is differentiated with respect to them. All weights are given the same values, as two
-    towers are by equal inputs.
+    towers are by equal inputs. Where the layer is given NaN, another has failed before it.
 
     Raises:
         UnmeasurableError: no weights feed the layer, or what follows them raises.
@@ -48,6 +48,8 @@ def _breaks(run: Run, claim: Claim, nodes: tuple[str, ...], stress: Choose) -> b
     end = tail(run, claim, nodes, stress)
     if end.at is None:
         raise UnmeasurableError(f"{claim.of} did not run on stressed values")
+    if any(bool(torch.isnan(value).any()) for value in end.into):
+        return False
     gradients = end.gradients(of=end.at)
     return not all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
 
