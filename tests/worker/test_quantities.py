@@ -147,7 +147,7 @@ class _Flow(nn.Sequential):
     """The log of a variance that has a floor, behind an exponential that has no bound."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        scaled = super().forward(x).exp()
+        scaled = self[0](x).exp()
         return torch.log((scaled - scaled.mean(0)).pow(2).mean(0) + 1e-5)
 
 

@@ -6,24 +6,20 @@ import ast
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from gradlint.discovery.construction.annotations import (
-    USUAL_LENGTH,
     by_type,
-    is_sequence,
     is_text,
     last_resort,
-    of_flags,
     plain,
     shaped,
     takes_class,
 )
 from gradlint.discovery.construction.configurations import CONFIGURATION, Configurations
-from gradlint.discovery.construction.handing import parts_handed
-from gradlint.discovery.construction.holding import constant, held, holders
+from gradlint.discovery.construction.holding import constant
 from gradlint.discovery.construction.keeping import Keeping, Parts
 from gradlint.discovery.construction.mapped import mapped
+from gradlint.discovery.construction.namespaces import PLACE, Namespaces
 from gradlint.discovery.construction.parameters import (
     Parameter,
     all_parameters,
@@ -31,9 +27,9 @@ from gradlint.discovery.construction.parameters import (
     required_parameters,
     without_defaults,
 )
+from gradlint.discovery.construction.sizes import Sizes
 from gradlint.discovery.construction.usage import Usage, usages
 from gradlint.discovery.knowledge.names import (
-    DIMENSIONS,
     REQUIRED,
     conventional,
     conventional_class,
@@ -42,36 +38,8 @@ from gradlint.discovery.project.neighbours import ClassOutline, ModuleOutline
 from gradlint.discovery.project.reading import Reading
 from gradlint.discovery.text.docstrings import classes_named, said_of
 from gradlint.discovery.text.expressions import walk
-from gradlint.discovery.text.outline import Scope
 
-_COLOURS = "3"
-_FEW = "2"
-"""How many layers or blocks there usually are."""
-_IMAGE = "(3, 32, 32)"
-_SIDE = 32
-_CHANNELS = re.compile(r"(in|input|img|image)_?(channels?|chans?|chns?|nc)")
-_PLACES = re.compile(r"(\w+_)?(levels|indices|indexes|idxs|idx)")
-"""What is called like the numbers of some of several stages, each of which is another."""
-_KERNEL = re.compile(r"kernel|k_?size|filter")
-_INNER = re.compile(
-    "Norm|Block|Bottleneck|Layer|Attention|Attn|Unit|Cell|Residual|Head|Decoder|Fusion|Neck"
-    "|Transition|(Up|Down)_?[Ss]ampl"
-)
-"""Classes of this name take what other layers made, whose channels are no colours."""
-_WHOLE = re.compile(r"(?!.*(Head|Decoder|Fusion|Neck|Sub)).*[Nn]et\d*|\w*Patch\w*Embed\w*")
-"""Classes of this name take images, even if they are called after what is special about them."""
-_OF_FEATURES = frozenset(
-    "in_features hidden_features input_size hidden_size embedding_dim embed_dim d_model".split()
-)
-"""What layers that see no images call their sizes, none of which is a number of colours."""
-_SIDES = re.compile(
-    r"(\w+_)?(image|img|window|patch|crop|roi|spatial|shift|grid|decode)_?(size|shape|resolution)"
-    r"|(input_)?resolution"
-)
-"""What is called like the sides of an image or of a part of it."""
-_PLACE = re.compile(r"(path|file|filename|dir|folder|url)$")  # because a number opens any file
 _BLOCK = re.compile(r"block(s|_(type|class|cls|fn|func|layer))?\d*$")
-_DEPTH = re.compile(r"depths?|(n|num)?_?(\w+_)?(layers?|blocks?|stages?|cells?|stacks?)")
 _DEEPEST = 3
 """Models in models that a constructor is given: Seq2Seq(encoder, decoder) is 1."""
 
@@ -153,7 +121,8 @@ class Filling:
         self.configurations = Configurations(reading, name, visible=scope is not None)
         body = init.function.body if init and init.function else []
         self.usages = usages(body, reading.imports)
-        self._known: dict[str, Parts] = {}
+        self.namespaces = Namespaces(reading, name, scope)
+        self.sizes = Sizes(reading, name, scope)
         for parameter in all_parameters(reading, name):
             if scope is not None and (length := Keeping.of(scope, parameter.name).length):
                 usage = self.usages.setdefault(parameter.name, Usage())
@@ -179,6 +148,7 @@ class Filling:
         annotation = plain(parameter.annotation)
         if any(self._is_open(part) for part in _parts(annotation)):
             return None  # because only who has all classes at hand can tell which to take
+        read = self.namespaces.read_of(parameter)
         return (
             by_type(annotation)
             or self.configurations.of(parameter)
@@ -195,10 +165,14 @@ class Filling:
             or self._wrapped(parameter)
             or self._constant(parameter)
             or self.namespace(parameter, _SETTINGS)
-            or self._depth(parameter, usage)
-            or self._by_name(parameter, usage, annotation)
+            or self.sizes.depth(parameter, usage)
+            or self.sizes.by_name(parameter, usage, annotation)
             or self.namespace(parameter)
-            or ("None" if usage.optional or self._read_of(parameter).usage.optional else None)
+            or (
+                "None"
+                if usage.optional or self.namespaces.read_of(parameter).usage.optional
+                else None
+            )
             or self._word(parameter, annotation)
             or last_resort(annotation)
             or self._by_use(parameter, usage)
@@ -206,14 +180,14 @@ class Filling:
 
     def _constant(self, parameter: Parameter) -> str | None:
         """The constant of the project that has everything which is read from the parameter."""
-        parts = self._read_of(parameter)
+        parts = self.namespaces.read_of(parameter)
         read = frozenset(parts.inner)
         return None if len(read) < _SHARED or parts.as_mapping else constant(self.reading, read)
 
     def _option(self, parameter: Parameter, usage: Usage) -> str | None:
         if usage.options:
             return repr(usage.options[0])
-        return self._vectors(usage) if usage.vectors else None
+        return self.namespaces.vectors(usage) if usage.vectors else None
 
     def _word(self, parameter: Parameter, annotation: ast.expr | None) -> str | None:
         """The word that the project gives a parameter of this name most often.
@@ -248,99 +222,7 @@ class Filling:
         for parameter in all_parameters(self.reading, self.name):
             if parameter.name == name and not parameter.optional:
                 return self.value(parameter)
-        return self._by_name(Parameter(name, None), Usage(), None)
-
-    def _depth(self, parameter: Parameter, usage: Usage) -> str | None:
-        """How many layers the model has, where the project or the constructor's arithmetic says so.
-
-        Because that decides its gradients, whereas a width may be any.
-        """
-        if not _DEPTH.fullmatch(parameter.name.lower()):
-            return None
-        told = self.reading.project.value(parameter.name) or ""
-        lists = not usage.counted and (conventional(parameter.name) or "").startswith("[")
-        if re.fullmatch(r"\[[\d, ]+\]" if lists else r"[1-9]\d*", told):
-            return told
-        return str(usage.parted) if usage.parted else None
-
-    def _by_name(
-        self, parameter: Parameter, usage: Usage, annotation: ast.expr | None
-    ) -> str | None:
-        by_role = next((value for role in usage.roles if (value := conventional(role))), None)
-        # Because a single letter says less than where it goes: `H` is a height or a hidden size.
-        usual = by_role if len(parameter.name) == 1 and by_role else conventional(parameter.name)
-        if usual is None and usage.counted:
-            usual = "2"
-        if usual == _FEW and by_role and not usage.counted:
-            usual = by_role  # because a `depth` may be one of features, too
-        usual = usual or by_role
-        if usual and usual.startswith("'") and by_role:
-            usual = by_role
-        channels = usual == _COLOURS and not _KERNEL.search(parameter.name)
-        # because the channels of several layers are no colours
-        features = is_sequence(annotation) or not _OF_FEATURES.isdisjoint(usage.roles)
-        if channels and (features or self._is_inner() or self._takes_graph()):
-            usual = "64"
-        usual = self._in_particular(parameter, annotation, usual) or usual
-        return shaped(usual, usage, annotation, self._length(parameter)) if usual else None
-
-    def _in_particular(
-        self, parameter: Parameter, annotation: ast.expr | None, usual: str | None
-    ) -> str | None:
-        """What is usual for a shape without channels, or for lists of what the name means one."""
-        if DIMENSIONS.fullmatch(parameter.name.lower()):
-            return str(self._dimensions())
-        if usual == _IMAGE and self._is_of_sides(parameter):
-            return str((_SIDE,) * self._dimensions())
-        if not is_sequence(annotation):
-            return None
-        if of_flags(annotation):
-            return "False"
-        if _PLACES.fullmatch(parameter.name):
-            return str(list(range(self._length(parameter))))
-        # because its sides are of a part of an image
-        return conventional("window") if parameter.name == "window_size" else None
-
-    def _length(self, parameter: Parameter) -> int:
-        """How many values a list has: one for each side of an image, or for each stage.
-
-        There are as many stages as the other lists of numbers have values by default.
-        """
-        if _SIDES.fullmatch(parameter.name):
-            return self._dimensions()
-        for item in all_parameters(self.reading, self.name):
-            each = _SIDES.fullmatch(item.name) or _KERNEL.search(item.name)
-            match item.default:
-                case ast.Tuple(elts=values) | ast.List(elts=values) if not each:
-                    if len(values) > 1 and all(map(_is_whole, values)):
-                        return len(values)
-        return USUAL_LENGTH
-
-    def _is_of_sides(self, parameter: Parameter) -> bool:
-        """Whether the shape of an image is that of its sides, because its channels stand apart."""
-        others = (item.name for item in all_parameters(self.reading, self.name))
-        said = said_of(self.scope, parameter.name) if self.scope is not None else ""
-        return "spatial" in said or any(map(_CHANNELS.fullmatch, others))
-
-    def _dimensions(self) -> int:
-        """How many dimensions the images have, by the parameter that says it or by the file."""
-        for item in all_parameters(self.reading, self.name):
-            match item.default:
-                case ast.Constant(value=int(count)) if DIMENSIONS.fullmatch(item.name):
-                    return count
-        return 3 if _is_of_volumes(self.reading.source.text) else 2
-
-    def _is_inner(self) -> bool:
-        """Whether the class, by its name, takes what other layers made."""
-        return bool(_INNER.search(self.name)) and not _WHOLE.fullmatch(self.name)
-
-    def _takes_graph(self) -> bool:
-        """Whether the class runs on the edges of a graph, whose nodes have features, no colours."""
-        forward = self.scope.method("forward") if self.scope else None
-        arguments = forward.function.args.args if forward and forward.function else []
-        names = [item.arg for item in arguments]
-        # because what adds up the nodes of each graph is told where these begin
-        return "ptr" in names or any("edge" in name or "adj" in name for name in names)
+        return self.sizes.by_name(Parameter(name, None), Usage(), None)
 
     def _class(self, parameter: Parameter, usage: Usage, annotation: ast.expr | None) -> str | None:
         """A class or module for a parameter that takes one."""
@@ -402,7 +284,7 @@ class Filling:
         """
         if self.scope is None or parameter.annotation is not None or self.depth >= _DEEPEST:
             return None
-        parts = self._read_of(parameter)
+        parts = self.namespaces.read_of(parameter)
         read = frozenset(parts.inner)
         if parts.as_mapping or len(read) < _SHARED or CONFIGURATION.fullmatch(parameter.name):
             return None
@@ -551,7 +433,7 @@ class Filling:
             return None
         if not (self._is_run(parameter) or self._is_kept(parameter)):
             return None
-        read = self._read_of(parameter).inner.keys()
+        read = self.namespaces.read_of(parameter).inner.keys()
         for wanted in (parameter.name, _MODULE.sub("", parameter.name)):
             stem = wanted.replace("_", "").lower()
             for name in self.reading.model_classes:
@@ -566,14 +448,14 @@ class Filling:
     def _stand_in(self, parameter: Parameter) -> str:
         """A module that hands on what it is given, with what the class reads of the parameter."""
         parts = Keeping.of(self.scope, parameter.name).parts() if self.scope else Parts()
-        return f"PassThrough({self._words(parts)})"
+        return f"PassThrough({self.namespaces.words(parts)})"
 
     def _by_use(self, parameter: Parameter, usage: Usage) -> str | None:
         """A value for a parameter whose name says nothing, by what the constructor does with it."""
         kind = plain(parameter.annotation)
         if isinstance(kind, ast.Name) and kind.id in ("dict", "Dict") and usage.spread:
             return "dict()"
-        if kind is not None or self.scope is None or _PLACE.search(parameter.name):
+        if kind is not None or self.scope is None or PLACE.search(parameter.name):
             return None
         if usage.called:
             return f"{torch_nn(self.reading)}.Identity"
@@ -589,102 +471,17 @@ class Filling:
         if self.scope is None:
             return None
         parts = Parts()
-        parts.add(self._read_of(parameter))
+        parts.add(self.namespaces.read_of(parameter))
         usage = self.usages.get(parameter.name, Usage())
         is_tensor = "shape" in parts.inner and not _SPACE.search(parameter.name)
         if usage.listed or is_tensor:
             return None
         if len(parts.inner) >= least or CONFIGURATION.fullmatch(parameter.name):
-            for other in self._handed_on(parameter.name):
+            for other in self.namespaces.handed_on(parameter.name):
                 parts.add(other)
         if len(parts.inner) < least:
             return None
-        return self._filled(parts)
-
-    def _filled(self, parts: Parts, within: str = "") -> str:
-        """An expression for an object of these parts, each with the value the project gives it."""
-        words = self._words(parts, within)
-        if not parts.as_mapping:
-            return f"{_NAMESPACE}({words})"
-        return f"{_ATTRIBUTES}({words})" if parts.as_object else f"dict({words})"
-
-    def _words(self, parts: Parts, within: str = "") -> str:
-        classes = holders(self.reading, parts.inner)
-        values = {
-            name: self._filled(inner, name)
-            if inner.inner
-            else self._setting(name, inner.usage, within, classes)
-            for name, inner in parts.inner.items()
-        }
-        return ", ".join(f"{name}={value}" for name, value in values.items())
-
-    def _setting(
-        self, name: str, usage: Usage, within: str = "", classes: tuple[Scope, ...] = ()
-    ) -> str:
-        """The value of a setting: of the `classes` that hold it, the project's, or the usual one.
-
-        `within` is the name of the part of the configuration in which it stands, "" at the top.
-        """
-        said = next((text for scope in classes if (text := held(scope, name, usage))), None)
-        if said is None and usage.vectors:
-            return self._vectors(usage)
-        if name == "shape" and said is None:
-            return "(3, 32, 32)" if usage.longest == 3 else f"({'64,' * max(usage.longest, 1)})"
-        said = said or self.reading.project.value(name, within)
-        if usage.options and said is not None and said.strip("'") not in usage.options:
-            said = None  # because another program of the project has an option of this name
-        usual = conventional(name) or ("2" if usage.counted else None)
-        return said or _told(name, usage) or shaped(usual or "64", usage, None)
-
-    def _vectors(self, usage: Usage) -> str:
-        """A table of word vectors as wide as the model says, or none where that is as well."""
-        if usage.optional:
-            return "None"
-        table = f"__import__('torch').randn(1000, {self._width_of_words()})"
-        return f"{table}.numpy()" if usage.vectors == "array" else table
-
-    def _width_of_words(self) -> str:
-        """The size of a word vector, by the name of an argument or of a setting."""
-        for parameter in all_parameters(self.reading, self.name):
-            if _WORD_WIDTH.fullmatch(parameter.name):
-                return conventional(parameter.name) or "64"
-            for name, inner in self._read_of(parameter).inner.items():
-                if _WORD_WIDTH.fullmatch(name):
-                    return self._setting(name, inner.usage)
-        return "64"
-
-    def _read_of(self, parameter: Parameter) -> Parts:
-        """What the class, and those that it hands the parameter on to, read of it."""
-        if parameter.name not in self._known and self.scope is not None:
-            read = parts_handed(self.reading, self.scope, parameter.name)
-            self._known[parameter.name] = read
-        return self._known.get(parameter.name, Parts())
-
-    def _handed_on(self, name: str) -> Iterator[Parts]:
-        """What other model classes of the file read from a configuration of the same name."""
-        for other, scope in self.reading.model_classes.items():
-            init = scope.method("__init__")
-            if other == self.name or init is None or init.function is None:
-                continue
-            if any(item.arg == name for item in init.function.args.args):
-                yield Keeping.of(scope, name).parts()
-
-
-@lru_cache(maxsize=64)
-def _is_of_volumes(text: str) -> bool:
-    """Whether the code of a file speaks of three dimensions, and never of two."""
-    code = _REMARKS.sub("", text)
-    return bool(_OF_VOLUMES.search(code)) and not _OF_IMAGES.search(code)
-
-
-_REMARKS = re.compile(r"\"\"\".*?\"\"\"|'''.*?'''|#[^\n]*", re.DOTALL)
-_OF_VOLUMES = re.compile(r"3[dD](?![a-z])|[Tt]rilinear")
-_OF_IMAGES = re.compile(r"2[dD](?![a-z])|[Bb]ilinear")
-
-
-def _is_whole(value: ast.expr) -> bool:
-    """Whether an expression is a whole number or a flag."""
-    return isinstance(value, ast.Constant) and isinstance(value.value, int)
+        return self.namespaces.filled(parts)
 
 
 def _parts(annotation: ast.expr | None) -> Iterator[ast.Name]:
@@ -693,20 +490,6 @@ def _parts(annotation: ast.expr | None) -> Iterator[ast.Name]:
         yield from (part for part in ast.walk(annotation) if isinstance(part, ast.Name))
 
 
-def _told(name: str, usage: Usage) -> str | None:
-    """A value by what is done with a setting: how it is compared, or asked for its size."""
-    if usage.options:
-        return repr(usage.options[0])
-    if usage.sizes and _COUNTED.search(name):
-        words = (f"{key}=lambda: {conventional(f'{name}_size') or 64}" for key in usage.sizes)
-        return f"{_NAMESPACE}({', '.join(words)})"
-    if conventional(name) is not None:
-        return None
-    return "None" if usage.optional else "''" if _PLACE.search(name) else None
-
-
-_WORD_WIDTH = re.compile(r"(\w+_)?(words?|emb|embed|embedding|vectors?)_?(dim|size|width)s?")
-_COUNTED = re.compile(r"vocab|alphabet|dict|token|word|label|tag|class|char|entit|relation|item")
 _READ_OF_LAYERS = {
     "Embedding": {"num_embeddings", "embedding_dim"},
     "Conv2d": {"in_channels", "out_channels", "kernel_size"},
@@ -714,9 +497,6 @@ _READ_OF_LAYERS = {
 }
 """What only these layers have, or the last of all."""
 _SPACE = re.compile(r"space$|^envs?$")  # of actions or observations
-_NAMESPACE = "__import__('types').SimpleNamespace"
-_ATTRIBUTES = "type('Settings', (dict,), {'__getattr__': dict.get})"
-"""A mapping whose items are attributes, too."""
 _SETTINGS = 2
 """Things that are read from a parameter from which on it holds settings, whatever its name is."""
 _SHARED = 2
