@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 import torch
 from torch import nn
@@ -1072,6 +1074,21 @@ def test_an_argument_that_only_the_other_file_knows_has_its_usual_value(read: Re
     others = {"train.py": _TRAINING.format(arguments="len(open('words').read()), 4")}
     program = read(_IMPORTS + _NET, others=others)
     assert _first(program) == Candidate(BuiltFrom.NAMES, "Net(n_hidden=4, n_in=64)")
+
+
+def test_what_may_be_one_size_for_both_ends_is_one(read: Read) -> None:
+    source = """
+        from typing import Union, Tuple
+        class Net(nn.Module):
+            def __init__(self, in_channels: Union[int, Tuple[int, int]], out_features: int):
+                super().__init__()
+                if isinstance(in_channels, int):
+                    in_channels = (in_channels, in_channels)
+                self.a = nn.Linear(in_channels[0], out_features)
+                self.b = nn.Linear(in_channels[1], out_features)
+            def forward(self, x): return self.a(x) + self.b(x)
+    """
+    assert _first(read(_IMPORTS + textwrap.dedent(source))).constructor == "Net(3, 10)"
 
 
 def test_an_argument_that_only_an_option_tells_by_its_name_has_its_value(read: Read) -> None:

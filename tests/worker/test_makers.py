@@ -10,9 +10,9 @@ import pytest
 from gradlint.protocol.wire import TraceModel
 from gradlint.worker.building.build import build
 from gradlint.worker.building.makers import may_train
-from gradlint.worker.building.unrunnable import NoParametersError
+from gradlint.worker.building.unrunnable import NoGradientError, NoParametersError
 from gradlint.worker.running.failure import UserError
-from tests.worker.models import module_of
+from tests.worker.models import module_of, request
 
 _RESIZE = """
 def pair(size):
@@ -39,6 +39,28 @@ def test_what_names_no_layer_has_nothing_to_train(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UserError) as raised:
         build(module, TraceModel("Net", (), 0))
     assert isinstance(raised.value.error, NoParametersError)
+
+
+def test_what_runs_without_gradients_says_so_whatever_it_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = """
+PARTS = [nn.Linear(3, 4)]
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.part = PARTS[0]
+
+    @torch.no_grad()
+    def forward(self, x):
+        return self.part(x)
+"""
+    module = _imported(monkeypatch, source)
+    assert not may_train(module.Net)
+    with pytest.raises(UserError) as raised:
+        build(module, request("Net()"))
+    assert isinstance(raised.value.error, NoGradientError)
 
 
 @pytest.mark.parametrize(

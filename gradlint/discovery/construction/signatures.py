@@ -168,11 +168,7 @@ class Filling:
             or self.sizes.depth(parameter, usage)
             or self.sizes.by_name(parameter, usage, annotation)
             or self.namespace(parameter)
-            or (
-                "None"
-                if usage.optional or self.namespaces.read_of(parameter).usage.optional
-                else None
-            )
+            or ("None" if usage.optional or read.usage.optional else None)
             or self._word(parameter, annotation)
             or last_resort(annotation)
             or self._by_use(parameter, usage)

@@ -125,9 +125,10 @@ def _note(node: ast.AST, found: dict[str, Usage], imports: Imports) -> None:
             ast.Constant(int() as each),
         ):
             _of(found, name).parted = rest + _BLOCKS * each
-        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() | ast.IfExp() as value) if (
-            _mentions(value, name)
-        ):
+        case ast.Assign(
+            targets=[ast.Name(id=name)],
+            value=ast.Call() | ast.IfExp() | ast.Tuple() | ast.BinOp(ast.List()) as value,
+        ) if _mentions(value, name):
             _of(found, name).evened = True
         case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Name(id=name)):
             usage = _of(found, name)

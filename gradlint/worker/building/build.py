@@ -14,7 +14,7 @@ from gradlint.worker.building.makers import may_train
 from gradlint.worker.building.recipe import Built, namespace_of
 from gradlint.worker.building.sources import evaluated
 from gradlint.worker.building.terms import GIVEN, Terms
-from gradlint.worker.building.unrunnable import NoParametersError
+from gradlint.worker.building.unrunnable import NoGradientError, NoParametersError
 from gradlint.worker.inputs.search import TooSlowError
 from gradlint.worker.loading.guarded import missing_behind
 from gradlint.worker.running.attempt import released, tried
@@ -74,7 +74,7 @@ def build(module: ModuleType, request: TraceModel) -> Built:
     error = _latest(failures, request.name, target)
     if (
         error.stage == "build"
-        and not isinstance(error.error, ImportError)
+        and not isinstance(error.error, (ImportError, NoGradientError))
         and not may_train(target)
     ):
         raise UserError("build", NoParametersError(request.name)) from error
