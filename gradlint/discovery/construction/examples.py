@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from gradlint.discovery.construction.parameters import all_parameters, given_arguments
 from gradlint.discovery.project.reading import Reading
 from gradlint.discovery.text.docstrings import docstrings_of
+from gradlint.discovery.text.expressions import is_literal
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _MOST = 2
@@ -30,7 +31,7 @@ def examples(reading: Reading, name: str) -> Iterator[Candidate]:
         for call in _calls(_PROMPT.sub("", text), name):
             given = given_arguments(call, parameters)
             fetched = any(_FETCHED.search(key) for key in given)
-            if needed <= given.keys() and all(map(_is_literal, given.values())) and not fetched:
+            if needed <= given.keys() and all(map(is_literal, given.values())) and not fetched:
                 found[ast.unparse(call)] = None
     for constructor in list(found)[:_MOST]:
         yield Candidate(BuiltFrom.USE_IN_FILE, constructor)
@@ -52,11 +53,3 @@ def _call(text: str) -> ast.Call | None:
     except (SyntaxError, ValueError):
         return None
     return body if isinstance(body, ast.Call) else None
-
-
-def _is_literal(value: ast.expr) -> bool:
-    try:
-        ast.literal_eval(value)
-    except (ValueError, TypeError):
-        return False
-    return True

@@ -16,6 +16,7 @@ from pathlib import Path
 from gradlint.discovery.text.arguments import is_conversion, namespace
 from gradlint.discovery.text.bindings import THE_END, Placed, Tracer
 from gradlint.discovery.text.constants import number
+from gradlint.discovery.text.expressions import is_literal
 from gradlint.discovery.text.files import EXCLUDED
 from gradlint.discovery.text.imports import Imports, package_of, read_imports
 from gradlint.discovery.text.lookups import Lookups
@@ -284,17 +285,9 @@ def scalar(text: str) -> str | None:
     """A number, a flag, a word or a list of numbers in a settings file as an expression."""
     bare = text.strip("'\"")
     if is_numeric(text):
-        return text if _is_literal(text) else None
+        return text if is_literal(text) else None
     if bare.lower() in ("true", "false"):
         return bare.capitalize()
     if bare.lower() in ("none", "null"):
         return None
     return repr(bare) if re.fullmatch(r"[A-Za-z][\w-]{1,30}", bare) else None
-
-
-def _is_literal(text: str) -> bool:
-    try:
-        ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return False
-    return True

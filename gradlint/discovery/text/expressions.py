@@ -116,6 +116,15 @@ def is_harmless(expression: ast.expr, imports: Imports) -> bool:
     return not any(_is_harmful(node, imports) for node in walk(expression))
 
 
+def is_literal(value: ast.expr | str) -> bool:
+    """Whether an expression, or what a text holds, is a value that needs no names."""
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError):
+        return False
+    return True
+
+
 def walk(expression: ast.AST) -> Iterator[ast.AST]:
     """The nodes of a tree, itself first, without recursion."""
     stack = [expression]

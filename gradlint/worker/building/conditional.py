@@ -13,8 +13,7 @@ from torch import nn
 
 from gradlint.protocol.wire import MADE, Candidate
 from gradlint.worker.building.constructors import GUESSED
-from gradlint.worker.building.refusals import Construction
-from gradlint.worker.building.sources import evaluated
+from gradlint.worker.building.refusals import refused
 from gradlint.worker.loading.usual import known, usual
 from gradlint.worker.running.attempt import tried
 
@@ -31,15 +30,13 @@ def conditioned(
     never sets is set from outside, as with `model.drop_path_prob = 0.2`, to what is usual.
     """
     found = _LACKING.search(str(error))
-    parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body).value
     if not found or found[1] != type(model).__name__:
         return
     if (value := known(found[2])) is not None and not _is_set(type(model), found[2]):
         yield replace(candidate, then=(*candidate.then, f"{MADE}.{found[2]} = {value}"))
-    if candidate.built_from not in GUESSED or not isinstance(parsed, ast.Call):
+    case = refused(candidate, error, namespace)
+    if candidate.built_from not in GUESSED or case is None:
         return
-    target = tried(evaluated, ast.unparse(parsed.func), namespace).value
-    case = Construction(candidate, parsed, target, error, namespace)
     for name in _conditions(type(model), found[2]):
         if name in case.parameters() and name not in case.given():
             flag = case.parameters()[name].default is False

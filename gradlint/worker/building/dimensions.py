@@ -9,9 +9,7 @@ from dataclasses import replace
 
 from gradlint.protocol.wire import Candidate
 from gradlint.worker.building.constructors import GUESSED
-from gradlint.worker.building.refusals import Construction
-from gradlint.worker.building.sources import evaluated
-from gradlint.worker.running.attempt import tried
+from gradlint.worker.building.refusals import refused
 from gradlint.worker.running.wording import worded
 
 _NAMED = re.compile(r"((n|num)_)?spatial_?dim(s|ensions)?|n_?dims?|num_dim(s|ensions)|dimensions?")
@@ -31,12 +29,10 @@ def redimensioned(
 
     Because a class that says how many dimensions it takes may yet be written for three alone.
     """
-    parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body).value
     guessed = candidate.built_from in GUESSED and _OF_RANK.search(worded(error))
-    if not guessed or not isinstance(parsed, ast.Call):
+    case = refused(candidate, error, namespace) if guessed else None
+    if case is None:
         return
-    target = tried(evaluated, ast.unparse(parsed.func), namespace).value
-    case = Construction(candidate, parsed, target, error, namespace)
     given = {n: ast.unparse(value) for n, value in case.given().items() if _NAMED.fullmatch(n)}
     bindings = tuple(
         (n, _VOLUMES if text == _IMAGES and (_NAMED.fullmatch(n) or n in given.values()) else text)

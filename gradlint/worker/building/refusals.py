@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from gradlint.protocol.wire import Candidate
+from gradlint.worker.building.sources import evaluated
 from gradlint.worker.running.attempt import Frame, frames_of, tried
 
 _POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
@@ -92,6 +93,17 @@ class Construction:
         own = [f for f in frames if f.function == "__init__" and f.users]
         same = [f for f in own if f.variables.get("self") is own[0].variables.get("self")]
         return same[-1 if self.takes_all() else 0] if own else None
+
+
+def refused(
+    candidate: Candidate, error: BaseException, namespace: dict[str, object]
+) -> Construction | None:
+    """The call that a candidate is as a whole, None where it is something else."""
+    parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body).value
+    if not isinstance(parsed, ast.Call):
+        return None
+    target = tried(evaluated, ast.unparse(parsed.func), namespace).value
+    return Construction(candidate, parsed, target, error, namespace)
 
 
 def whole_numbers(case: Construction) -> dict[str, int]:

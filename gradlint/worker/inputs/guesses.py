@@ -143,17 +143,17 @@ def _parted(whole: Argument, facts: Facts, forward: Forward) -> Iterator[Argumen
 
     Those of a hidden state belong together: they have the same shape.
     """
-    names, spec = forward.unpacked(whole.name), whole.spec
+    names = forward.unpacked(whole.name)
     alone = {*names}.isdisjoint(forward.required) and not whole.keyword and len({*names}) > 1
     state = HIDDEN.fullmatch(whole.name.lower())
-    grouped = isinstance(spec, Group) and not spec.keys and len(names) == len(spec.items)
-    if isinstance(spec, Group) and grouped and alone and not state:
-        for name, item in zip(names, spec.items, strict=True):
-            ideas = ideas_for(facts, forward, name, 0)
-            others = tuple(idea for idea in ideas if idea != item)
-            yield Argument(name, item, others, within=whole.name)
-    else:
-        yield whole
+    match whole.spec:
+        case Group(items=items, keys=()) if alone and not state and len(items) == len(names):
+            for name, item in zip(names, items, strict=True):
+                ideas = ideas_for(facts, forward, name, 0)
+                others = tuple(idea for idea in ideas if idea != item)
+                yield Argument(name, item, others, within=whole.name)
+        case _:
+            yield whole
 
 
 def further(guess: Guess, facts: Facts) -> Iterator[Guess]:
