@@ -805,6 +805,28 @@ class Part(nn.Module):
         ),
         ("float32[512,3,14,14]", "int64[8,3]"),
     ),
+    "grids of patches are told to a part that looks their places up": (
+        "class P(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(); self.e = nn.Embedding(64, 4)\n"
+        "    def forward(self, h, grids):\n"
+        "        n = [t * a * b for t, a, b in grids.tolist()]\n"
+        "        return h + torch.cat([self.e.weight[:1].repeat(i, 1) for i in n])\n"
+        + net(
+            "self.l = nn.Linear(12, 4); self.p = P()",
+            "return self.p(self.l(pixel_values), grid_thw)",
+            "pixel_values, grid_thw",
+        ),
+        ("float32[512,12]", "int64[8,3]"),
+    ),
+    "each row of an argument is taken apart": (
+        net(
+            "self.l = nn.Linear(6, 2)",
+            "return self.l(x) + sum([u * v + w for u, v, w in spans])",
+            "x, spans",
+        ),
+        ("float32[8,6]", "float32[8,3]"),
+    ),
     "one number for each image says how many of its patches are merged": (
         net(
             "self.l = nn.Linear(12, 3)",

@@ -137,6 +137,9 @@ def _small(case: Case) -> Iterator[Guess]:
 
 
 _UNPACK = re.compile(r"unpack \(expected (\d+)")
+_ROWS = re.compile(
+    r"\bfor \w+(?:, ?\w+)+ in (\w+)(?:\.tolist\(\)|\.unbind\(\))?(?: if .*)?[:\])}]*$"
+)
 _SHAPE = re.compile(r"^(.*?)=\s*(?:list\(|tuple\()?([\w.\[\]]+?)\.(?:shape|size\(\))")
 
 
@@ -145,6 +148,7 @@ def _unpacking(case: Case) -> Iterator[Guess]:
     if not found or frame is None:
         return
     count = int(found[1])
+    yield from _rows_of(case, frame, count)
     shape = _SHAPE.match(frame.text)
     value = frame.variables.get(shape[2].split(".")[-1]) if shape else None
     for item in case.blamed(value):
@@ -159,6 +163,20 @@ def _unpacking(case: Case) -> Iterator[Guess]:
                 yield from _as_pattern(case, [item], re.findall(r"\w+", shape[1].lower()))
         elif not isinstance(item.spec, Group):
             yield case.guess.having(item.name, Group("tuple", (item.spec,) * count))
+
+
+def _rows_of(case: Case, frame: Frame, count: int) -> Iterator[Guess]:
+    """Each row of a tensor is taken apart: `for time, height, width in grid`."""
+    rows = _ROWS.search(frame.text)
+    name = rows[1] if rows else ""
+    # because a comprehension is a frame of its own that does not know where its rows come from
+    frames = (f for f in reversed(case.failure.frames) if f.users and name in f.variables)
+    holder = next(frames, None)
+    value = holder.variables[name] if holder else None
+    if isinstance(value, torch.Tensor) and value.dim() > 1:
+        for item in case.blamed(value):
+            if isinstance(item.spec, (Normal, Whole)) and len(item.spec.shape) == value.dim():
+                yield with_shape(case, item, (*item.spec.shape[:-1], count))
 
 
 _PATTERN = re.compile(r"pattern [\"'](.*?)->")

@@ -25,7 +25,14 @@ from gradlint.worker.inputs.specs import (
     reshaped,
 )
 from gradlint.worker.inputs.states import own_states
-from gradlint.worker.inputs.vision import CELLS, IMAGES, KINDS, VISION, packed_patches
+from gradlint.worker.inputs.vision import (
+    CELLS,
+    IMAGES,
+    KINDS,
+    VISION,
+    counts_patches,
+    packed_patches,
+)
 from gradlint.worker.inputs.wiring import WIRING, is_wiring
 
 HIDDEN = re.compile(
@@ -69,6 +76,7 @@ def by_name(role: Role) -> Iterator[Spec]:
     other = role.lower.startswith("edge_") or bool(_STEP.fullmatch(role.lower))
     if _LENGTHS.fullmatch(role.lower) and not isinstance(consumer, nn.Embedding):
         other = True  # because a part takes the lengths of a text beside the text
+    other = other or counts_patches(role.lower)  # and those of images beside these
     direct = consumer is not None and not other
     if direct and isinstance(main, Whole):
         yield from _looked_up(role, main)

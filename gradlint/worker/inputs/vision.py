@@ -42,6 +42,11 @@ def is_image(name: str) -> bool:
     return _IMAGE.fullmatch(name) is not None
 
 
+def counts_patches(name: str) -> bool:
+    """Whether an argument tells by its name how many patches each image has, whatever takes it."""
+    return any(pattern.fullmatch(name) for pattern in (_GRID, _MERGED, _SHAPES))
+
+
 def packed_patches(role: Role) -> Iterator[Spec]:
     """The patches of all images in one row, where `forward` must be told how many each has."""
     image = is_image(role.lower)
