@@ -18,7 +18,7 @@ from gradlint.discovery.construction.parameters import (
 )
 from gradlint.discovery.construction.signatures import Filling
 from gradlint.discovery.knowledge.frameworks import is_known
-from gradlint.discovery.project.evidence import OtherFile, is_numeric
+from gradlint.discovery.project.evidence import OtherFile, reads_as_numbers
 from gradlint.discovery.project.neighbours import file_outline
 from gradlint.discovery.project.reading import Reading, read_outline
 from gradlint.discovery.text.bindings import Placed
@@ -149,7 +149,7 @@ def _called(reading: Reading, value: ast.expr) -> str | None:
     As with `Net(self.patch_size)`, whose object was made where nothing can be read.
     """
     text = reading.project.value(value.attr) if isinstance(value, ast.Attribute) else None
-    return text if text is not None and is_numeric(text) else None
+    return text if text is not None and reads_as_numbers(text) else None
 
 
 @dataclass(frozen=True, slots=True)

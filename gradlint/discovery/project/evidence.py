@@ -246,7 +246,7 @@ def _of_json(text: str) -> Iterator[tuple[str, str]]:
             waiting.extend(item.values())
             for key, value in item.items():
                 word = isinstance(value, str) and re.fullmatch(r"[\w-]{1,30}", value)
-                if isinstance(key, str) and (word or _is_numeric(value)):
+                if isinstance(key, str) and (word or _holds_numbers(value)):
                     yield key, repr(value)
 
 
@@ -269,14 +269,14 @@ def _of_ini(text: str) -> Iterator[tuple[str, str]]:
                 yield key, known[0] if len(known) == 1 else f"[{', '.join(known)}]"
 
 
-def _is_numeric(value: object) -> bool:
+def _holds_numbers(value: object) -> bool:
     """Whether a value is a number, a flag or a list of such, however deep."""
     if isinstance(value, list):
-        return bool(value) and all(map(_is_numeric, value))
+        return bool(value) and all(map(_holds_numbers, value))
     return isinstance(value, bool | int | float)
 
 
-def is_numeric(text: str) -> bool:
+def reads_as_numbers(text: str) -> bool:
     """Whether an expression is a number or a list of numbers."""
     return _NUMBER.fullmatch(text) is not None or _NUMBERS.fullmatch(text) is not None
 
@@ -284,7 +284,7 @@ def is_numeric(text: str) -> bool:
 def scalar(text: str) -> str | None:
     """A number, a flag, a word or a list of numbers in a settings file as an expression."""
     bare = text.strip("'\"")
-    if is_numeric(text):
+    if reads_as_numbers(text):
         return text if is_literal(text) else None
     if bare.lower() in ("true", "false"):
         return bare.capitalize()

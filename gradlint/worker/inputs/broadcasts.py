@@ -103,8 +103,8 @@ def _evened(case: Case, tensor: torch.Tensor, old: int, new: int) -> Iterator[Gu
     for extra in range(1, min(new - 1, 3)):
         yield from resize(case, items, old - extra, new - extra)
     if _has_sides(case, tensor):
-        yield from _one_side(case, old, new)
-        yield from _one_side(case, old - 1, new - 1)
+        yield from _side_of_a_volume(case, old, new)
+        yield from _side_of_a_volume(case, old - 1, new - 1)
         videos = [item for item in items if len(case.shape(item.spec)) > 4]
         yield from factored(case, videos, old, new)
         if tensor.dim() == 4:
@@ -223,7 +223,7 @@ def _at_the_end(case: Case, tensors: list[torch.Tensor], count: int) -> Iterator
             yield from reshape(case, item, ("batch", count))
 
 
-def _one_side(case: Case, have: int, want: int) -> Iterator[Guess]:
+def _side_of_a_volume(case: Case, have: int, want: int) -> Iterator[Guess]:
     """Only one side of a volume, such as its frames, has the wrong size."""
     for name in ("depth", "width", "height") if have > 0 < want else ():
         size = case.guess.size[name] * want

@@ -191,7 +191,7 @@ def _trailing(case: Case, value: torch.Tensor, shape: tuple[int, ...]) -> Iterat
         yield from _split(case, items, have[-1], shape[-1])
         yield from shifted(case, items, 0, have[-1], shape[-1])
         yield from in_steps(case)  # because joined in one row they may be rows one below the other
-        yield from _one_side(case, items, shape[-1] / max(have[-1], 1))
+        yield from _side_of_an_image(case, items, shape[-1] / max(have[-1], 1))
     for item in items:
         rank = len(case.shape(item.spec)) - len(shape)
         lead = ("batch", "time", "source")[: max(rank, 1)]
@@ -208,7 +208,7 @@ def _merged(case: Case, items: list[Argument], have: int, want: int) -> Iterator
             yield from reshape(case, item, (*dims[:-1], sizes[-1] * want // have))
 
 
-def _one_side(case: Case, items: list[Argument], factor: float) -> Iterator[Guess]:
+def _side_of_an_image(case: Case, items: list[Argument], factor: float) -> Iterator[Guess]:
     """One side of images whose rows or columns became features, as of spectrograms."""
     for side in sorted(SIDES.intersection(*(dims_of(item.spec) for item in items))):
         size = round(case.guess.size[side] * factor)
