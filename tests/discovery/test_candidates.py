@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -1068,6 +1069,58 @@ def test_a_class_that_another_file_imports_by_another_name_is_constructed_there(
     program = read(_IMPORTS + _NET, others={"train.py": training.format(arguments="5, n_hidden=4")})
     made = Candidate(BuiltFrom.USE_IN_PROJECT, "Net(n_in=5, n_hidden=4)")
     assert _first(program) == made
+
+
+_TESTS = """
+import pytest
+from model import Net
+from checks.helpers import SIZES, columns
+
+@pytest.fixture(name="other")
+def unused(): return 3
+
+@pytest.fixture
+def size():
+    width = 12
+    return width * 2
+
+{decorator}
+def test_it(n_in, n_hidden, size):
+    _, wide = columns(n_hidden)
+    assert Net({arguments}) is not None
+"""
+
+
+@pytest.mark.parametrize(
+    ("decorator", "arguments", "expected"),
+    [
+        ("@pytest.mark.parametrize('n_in, n_hidden', [(5, 7), (6, 8)])", "n_in, n_hidden", "5 7"),
+        ("@pytest.mark.parametrize(['n_in'], [[5], [6]])", "n_in, size", "5 24"),
+        ("@pytest.mark.parametrize('n_in', (5, 6))", "n_in, size", "5 24"),
+        ("@pytest.mark.parametrize('n_in', [pytest.param(5, id='five')])", "n_in, 7", "5 7"),
+        ("@pytest.mark.parametrize('n_in', SIZES)", "n_in, 7", "20 7"),
+        ("@pytest.mark.parametrize('n_hidden', [9])", "2, wide", "2 10"),
+    ],
+    ids=["pairs", "lists", "one", "a marked one", "a table of the project", "a helper"],
+)
+def test_a_test_gives_what_it_is_given_itself(
+    read: Read,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    decorator: str,
+    arguments: str,
+    expected: str,
+) -> None:
+    others = {
+        "checks/test_net.py": _TESTS.format(decorator=decorator, arguments=arguments),
+        "checks/helpers.py": "SIZES = (20, 30)\ndef columns(n): return n, n + 1\n",
+    }
+    candidate = _first(read(_IMPORTS + _NET, others=others))
+    monkeypatch.syspath_prepend(tmp_path)
+    names: dict[str, object] = {"Net": lambda *sizes, **named: (*sizes, *named.values())}
+    for name, text in candidate.bindings:
+        names[name] = eval(text, names)
+    assert eval(candidate.constructor, names) == tuple(map(int, expected.split()))
 
 
 def test_an_argument_that_only_the_other_file_knows_has_its_usual_value(read: Read) -> None:

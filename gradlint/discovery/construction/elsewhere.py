@@ -45,8 +45,7 @@ def elsewhere(reading: Reading, name: str) -> Iterator[Candidate]:
     for file in reading.project.naming(_called_as(name)):
         for called in file.outline.calls:
             if _constructs(called, name, file, reading):
-                candidate = _closed(reading, name, parameters, file, called)
-                if candidate is not None:
+                for candidate in _closed(reading, name, parameters, file, called):
                     found.setdefault(candidate.constructor, candidate)
         if len(found) >= _MOST:
             break
@@ -62,7 +61,7 @@ def finished_elsewhere(
         return candidates
     for file in reading.project.naming(_called_as(name), all_count=False):
         if done := _done(reading, name, file):
-            return tuple(_with(candidate, done, file) for candidate in candidates)
+            return tuple(_with(candidate, done, _Sight(reading, file)) for candidate in candidates)
     return candidates
 
 
@@ -83,16 +82,16 @@ def _done(reading: Reading, name: str, file: OtherFile) -> list[Closed]:
     other = read_outline(source, tree, around.root, around.lookups)
     made = (each for each in other.outline.calls if _constructs(each, name, file, reading))
     done = (
-        [step for step in steps(other, each.node, abroad=True) if _is_all_had(reading, file, step)]
+        [step for step in steps(other, each.node, abroad=True) if _Sight(reading, file).holds(step)]
         for each in made
     )
     return next(filter(None, done), [])
 
 
-def _with(candidate: Candidate, done: list[Closed], file: OtherFile) -> Candidate:
+def _with(candidate: Candidate, done: list[Closed], sight: _Sight) -> Candidate:
     bindings = dict(candidate.bindings)
     for step in done:
-        bindings = dict(_imported(step, file)) | bindings | dict(step.bindings)
+        bindings = dict(sight.imported(step)) | bindings | dict(step.bindings)
     then = tuple(text for step in done for text in step.texts)
     return replace(candidate, bindings=tuple(bindings.items()), then=then)
 
@@ -117,16 +116,29 @@ def _calls(called: Called, name: str, file: OtherFile, reading: Reading, path: P
 
 def _closed(
     reading: Reading, name: str, parameters: list[Parameter], file: OtherFile, called: Called
+) -> Iterator[Candidate]:
+    """The construction as this file would write it; nothing where nothing of it is in sight.
+
+    First with what the project's own functions give, then without, because these may want data.
+    """
+    for whole in (True, False):
+        candidate = _candidate(name, parameters, called, _Sight(reading, file, whole))
+        if candidate is not None:
+            yield candidate
+
+
+def _candidate(
+    name: str, parameters: list[Parameter], called: Called, sight: _Sight
 ) -> Candidate | None:
-    """The construction as this file would write it; None where nothing of it is in sight."""
+    reading = sight.reading
     given = given_arguments(called.node, parameters)
     seen = {
         key: value
         for key, value in given.items()
-        if _in_sight(reading, file, Placed(value, called.scope, called.node.lineno))
+        if sight.reaches(Placed(value, called.scope, called.node.lineno))
     }
     placed = [Placed(value, called.scope, called.node.lineno) for value in seen.values()]
-    closed = close(file.tracer, *placed, abroad=_Callers(reading, file))
+    closed = close(sight.file.tracer, *placed, abroad=_Callers(sight))
     if closed is None:
         return None
     texts = dict(zip(seen, closed.texts, strict=True))
@@ -140,7 +152,7 @@ def _closed(
     texts |= usual
     constructor = f"{name}({', '.join(f'{key}={text}' for key, text in texts.items())})"
     source = BuiltFrom.NAMES if guessed else BuiltFrom.USE_IN_PROJECT
-    return Candidate(source, constructor, None, _imported(closed, file))
+    return Candidate(source, constructor, None, sight.imported(closed))
 
 
 def _called(reading: Reading, value: ast.expr) -> str | None:
@@ -159,49 +171,80 @@ class _Callers:
     As a script does with the trainer that is given all options and makes the model of some.
     """
 
-    reading: Reading
-    file: OtherFile
+    sight: _Sight
 
     def __call__(self, parameter: str, holder: Scope) -> Closed | None:
         """What the nearest of them gives a parameter, closed for where the model is made."""
+        reading, own = self.sight.reading, self.sight.file
         around = holder.parent
         within = around is not None and around.is_class and holder.name.endswith(".__init__")
         made = around.name if within and around is not None else holder.name
         if holder.function is None or "." in made:
             return None
         parameters = parameters_of(holder.function.args, bound=within)
-        for file in self.reading.project.naming(_called_as(made)):
-            for called in file.outline.calls if file is not self.file else ():
-                if _calls(called, made, file, self.reading, self.file.path):
+        for file in reading.project.naming(_called_as(made)):
+            for called in file.outline.calls if file is not own else ():
+                if _calls(called, made, file, reading, own.path):
                     given = given_arguments(called.node, parameters).get(parameter)
                     placed = Placed(given, called.scope, called.node.lineno) if given else None
                     closed = close(file.tracer, placed) if placed is not None else None
-                    if closed is not None and _is_all_had(self.reading, file, closed):
-                        return replace(closed, bindings=_imported(closed, file))
+                    sight = replace(self.sight, file=file)
+                    if closed is not None and sight.holds(closed):
+                        return replace(closed, bindings=sight.imported(closed))
         return None
 
 
-def _in_sight(reading: Reading, file: OtherFile, placed: Placed) -> bool:
-    """Whether a value of another file can be had here: its names are bound, built in or imported.
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What can be had here of another file: what is bound there, built in or imported.
 
-    What that file itself defines is not, because it is not imported for it.
+    What that file itself defines is not, because it is not imported for it; of what it imports
+    from the project, only the `whole` sight has it, because that means to run it.
     """
-    closed = close(file.tracer, placed, abroad=_Callers(reading, file))
-    if closed is None or _is_still_none(placed, closed):
-        return False
-    return _is_all_had(reading, file, closed)
 
+    reading: Reading
+    file: OtherFile
+    whole: bool = False
 
-def _is_all_had(reading: Reading, file: OtherFile, closed: Closed) -> bool:
-    """Whether each name is bound, built in, imported, or a class of this file."""
-    bound = {name for name, _ in closed.bindings}
-    return all(
-        name in bound
-        or hasattr(builtins, name)
-        or _import(name, file) is not None
-        or (name in reading.module.classes and name not in file.outline.defined)
-        for name in _names(closed)
-    )
+    def reaches(self, placed: Placed) -> bool:
+        """Whether a value of the file can be had here."""
+        closed = close(self.file.tracer, placed, abroad=_Callers(self))
+        return closed is not None and not _is_still_none(placed, closed) and self.holds(closed)
+
+    def holds(self, closed: Closed) -> bool:
+        """Whether each name is bound, built in, imported, or a class of this file."""
+        bound = {name for name, _ in closed.bindings}
+        return all(
+            name in bound
+            or hasattr(builtins, name)
+            or self._import(name) is not None
+            or (name in self.reading.module.classes and name not in self.file.outline.defined)
+            for name in _names(closed)
+        )
+
+    def imported(self, closed: Closed) -> tuple[tuple[str, str], ...]:
+        """The bindings, after those for what the other file imports."""
+        bound = {name for name, _ in closed.bindings}
+        needed = (name for name in dict.fromkeys(_names(closed)) if name not in bound)
+        imports = ((name, text) for name in needed if (text := self._import(name)))
+        return (*imports, *closed.bindings)
+
+    def _import(self, name: str) -> str | None:
+        """An expression for a name that the file imports from elsewhere."""
+        meaning = self.file.imports.names.get(name)
+        if meaning is None or meaning.startswith("."):
+            return None
+        module, _, attribute = meaning.rpartition(".")
+        if not is_known(meaning.split(".")[0]):
+            if not module or not (self.whole and self._is_of_the_project(module)):
+                return None
+        elif not module or meaning in ("torch.nn", "torch.nn.functional"):
+            return f"__import__('importlib').import_module('{meaning}')"
+        return f"__import__('importlib').import_module('{module}').{attribute}"
+
+    def _is_of_the_project(self, module: str) -> bool:
+        origin = file_outline(self.file.path)
+        return origin is not None and self.reading.neighbourhood.has(module, origin)
 
 
 def _is_still_none(placed: Placed, closed: Closed) -> bool:
@@ -213,22 +256,3 @@ def _is_still_none(placed: Placed, closed: Closed) -> bool:
 def _names(closed: Closed) -> Iterator[str]:
     for text in (*closed.texts, *(text for _, text in closed.bindings)):
         yield from free(ast.parse(text).body)
-
-
-def _import(name: str, file: OtherFile) -> str | None:
-    """An expression for a name that another file imports from an installed package."""
-    meaning = file.imports.names.get(name)
-    if meaning is None or meaning.startswith(".") or not is_known(meaning.split(".")[0]):
-        return None
-    module, _, attribute = meaning.rpartition(".")
-    if not module or meaning in ("torch.nn", "torch.nn.functional"):
-        return f"__import__('importlib').import_module('{meaning}')"
-    return f"__import__('importlib').import_module('{module}').{attribute}"
-
-
-def _imported(closed: Closed, file: OtherFile) -> tuple[tuple[str, str], ...]:
-    """The bindings, after those for what the other file imports."""
-    bound = {name for name, _ in closed.bindings}
-    needed = (name for name in dict.fromkeys(_names(closed)) if name not in bound)
-    imports = ((name, text) for name in needed if (text := _import(name, file)))
-    return (*imports, *closed.bindings)

@@ -173,6 +173,10 @@ class Neighbourhood:
             return next((found for found in starred if found), None)
         return self._elsewhere(name, module, depth)
 
+    def has(self, module: str, origin: ModuleOutline) -> bool:
+        """Whether the project has a file for a module that `origin` imports."""
+        return self._module_file(module, origin) is not None
+
     def _elsewhere(
         self, name: str, module: ModuleOutline, depth: int
     ) -> tuple[ClassOutline, ModuleOutline] | None:

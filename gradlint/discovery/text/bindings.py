@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gradlint.discovery.text.arguments import click_default
 from gradlint.discovery.text.expressions import unwrapped
+from gradlint.discovery.text.given import decorated, fixture
 from gradlint.discovery.text.imports import Imports
 from gradlint.discovery.text.outline import Binding, Called, Outline, Scope
 
@@ -69,7 +69,7 @@ class Tracer:
         return []
 
     def argument(self, name: str, scope: Scope) -> Placed | None:
-        """What a parameter is given: its default, a click option's, or by a call in the file."""
+        """What a parameter is given: by a call in the file, its default, or by its decorators."""
         holder = holder_of(name, scope)
         if holder is None or holder.function is None:
             return None
@@ -79,9 +79,12 @@ class Tracer:
                 and (given := _given(called.node, holder, name)) is not None
             ):
                 return Placed(given, called.scope, called.node.lineno)
-        default = _parameters(holder)[name] or click_default(holder.function, name)
+        default = _parameters(holder)[name] or decorated(holder.function, name)
         around = holder.parent or holder
-        return Placed(default, around, holder.function.lineno) if default is not None else None
+        if default is not None:
+            return Placed(default, around, holder.function.lineno)
+        made = fixture(self.outline.module, name)
+        return Placed(made[0], made[1], THE_END) if made else None
 
     def origins(self, placed: Placed, depth: int = 0) -> Iterator[Placed]:
         """The expressions that made a value, names followed and wrappers taken off.
