@@ -1799,21 +1799,6 @@ class TestSearch:
         image = "float32[8,3,32,32,2]"
         assert found(DOCUMENTED) == (image, image, "bool[1,1,1,32,1]")
 
-    def test_each_level_of_a_pyramid_is_given_a_map(self) -> None:
-        source = """
-            class Net(nn.Module):
-                def __init__(self, in_channels_list):
-                    super().__init__()
-                    self.inner = nn.ModuleList(nn.Conv2d(c, 4, 1) for c in in_channels_list)
-
-                def forward(self, x: dict[str, torch.Tensor]):
-                    maps = list(x.values())
-                    return self.inner[-1](maps[-1]).mean() + self.inner[0](maps[0]).mean()
-        """
-        assert found(source, "Net([5, 6, 7])") == (
-            "{0: float32[8,5,64,64], 1: float32[8,6,32,32], 2: float32[8,7,16,16]}",
-        )
-
     def test_a_class_that_is_called_after_its_dimensions_takes_as_many(self) -> None:
         source = """
             class Norm3D(nn.GroupNorm):

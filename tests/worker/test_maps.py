@@ -93,3 +93,86 @@ def test_steps_that_one_cell_takes_are_no_list_of_maps() -> None:
         "h = None;for step in x: h = self.c(step, h);return h",
     )
     assert not found(source)[0].startswith("[")
+
+
+_HEADS = """
+    class Heads(nn.Module):
+        def __init__(self, in_channels: list[int]):
+            super().__init__()
+            self.heads = nn.ModuleList(nn.Conv2d(c, 4, 1) for c in in_channels)
+
+        def _head(self, x, index):
+            return [head for i, head in enumerate(self.heads) if i == index][0](x)
+
+        def forward(self, x: list[torch.Tensor]):
+            return torch.cat([self._head(y, i).flatten(2) for i, y in enumerate(x)], 2)
+"""
+_DECODER = """
+    class Decoder(nn.Module):
+        def __init__(self, encoder_channels):
+            super().__init__()
+            pairs = zip(encoder_channels[:0:-1], encoder_channels[-2::-1])
+            self.up = nn.ModuleList(nn.ConvTranspose2d(*pair, 2, 2) for pair in pairs)
+
+        def forward(self, features: list[torch.Tensor]):
+            features = features[::-1]
+            x, skips = features[0], features[1:]
+            for up, skip in zip(self.up, skips):
+                x = up(x) + skip
+            return x
+"""
+_DEEPEST_FIRST = """
+    class Decoder(nn.Module):
+        def __init__(self, in_channels):
+            super().__init__()
+            pairs = zip(in_channels, in_channels[1:])
+            self.up = nn.ModuleList(nn.ConvTranspose2d(*pair, 2, 2) for pair in pairs)
+
+        def forward(self, features: tuple[torch.Tensor, ...]):
+            x = features[0]
+            for up, skip in zip(self.up, features[1:]):
+                x = up(x) + skip
+            return x
+"""
+_BACKBONE = """
+    class Pyramid(nn.Module):
+        def __init__(self, in_channels_list):
+            super().__init__()
+            self.inner = nn.ModuleList(nn.Conv2d(c, 4, 1) for c in in_channels_list)
+
+        def forward(self, x: dict[str, torch.Tensor]):
+            maps = list(x.values())
+            return self.inner[-1](maps[-1]).mean() + self.inner[0](maps[0]).mean()
+"""
+TOLD = {
+    "heads of levels that need not agree": (
+        _HEADS,
+        "Heads([8, 16, 8, 4])",
+        "[float32[8,8,64,64], float32[8,16,32,32], float32[8,8,16,16], float32[8,4,8,8]]",
+    ),
+    "a decoder of many levels, each of half the side": (
+        _DECODER,
+        "Decoder(encoder_channels=[3, 4, 4, 6, 6, 8])",
+        (
+            "[float32[8,3,128,128], float32[8,4,64,64], float32[8,4,32,32], float32[8,6,16,16],"
+            " float32[8,6,8,8], float32[8,8,4,4]]"
+        ),
+    ),
+    "the deepest first": (
+        _DEEPEST_FIRST,
+        "Decoder([8, 6, 4])",
+        "(float32[8,8,16,16], float32[8,6,32,32], float32[8,4,64,64])",
+    ),
+    "a mapping": (
+        _BACKBONE,
+        "Pyramid([5, 6, 7])",
+        "{0: float32[8,5,64,64], 1: float32[8,6,32,32], 2: float32[8,7,16,16]}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "constructor", "inputs"), TOLD.values(), ids=TOLD)
+def test_each_level_that_a_model_was_told_of_is_given_a_map(
+    source: str, constructor: str, inputs: str
+) -> None:
+    assert found(source, constructor) == (inputs,)

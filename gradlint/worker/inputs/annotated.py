@@ -79,7 +79,7 @@ def alternatives(role: Role, annotation: str) -> Iterator[Spec]:
 def _mapped(role: Role, annotation: str) -> Iterator[Spec]:
     """A mapping of tensors by the keys that the model knows."""
     if mapping := _MAPPING.match(annotation):
-        if maps := levels(role.facts):
+        for maps in levels(role.facts):
             yield Group("dict", maps, tuple(map(str, range(len(maps)))))
         named = keys_of(role.facts, mapping[1])
         yield Group("dict", (_of_group(role),) * len(named), named)
@@ -125,13 +125,15 @@ def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
         each = next(_grouped(role, nested[1].lower(), nested[2]), None)
         yield from (Group("list", (each, each)),) if each is not None else ()
     elif "Tensor" in inner:
-        count = inner.count("Tensor") if kind == "tuple" and "..." not in inner else 2
+        made, many = "tuple" if kind == "tuple" else "list", kind != "tuple" or "..." in inner
         plain = _of_group(role)
         if kind != "tuple" and is_image(role.lower):
             colours = role.facts.number("in_channels", "in_chans", "channels") or 3
             sides = SPATIAL[role.facts.spatial() - 1]
             plain = Normal((colours, *sides))  # because the list is the batch
-        yield Group("tuple" if kind == "tuple" else "list", (plain,) * count)
+        elif many and not role.index:
+            yield from (Group(made, maps) for maps in levels(role.facts))
+        yield Group(made, (plain,) * (2 if many else inner.count("Tensor")))
     elif inner == "str" and kind != "tuple":
         yield Group("list", tuple(map(Constant, _TEXTS)))
     elif re.fullmatch(r"int(\s*,\s*(int|\.\.\.))*", inner):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -14,8 +15,8 @@ from gradlint.worker.inputs.layers import spec_of
 from gradlint.worker.inputs.role import Role, submodule
 from gradlint.worker.inputs.specs import SPATIAL, Group, Normal, Shape, Spec
 
-_SIDE = 64
-"""Pixels of the largest map of a pyramid, each of whose others has half the side."""
+_SIDE, _LARGEST = 64, 128
+"""Pixels of the largest map of a pyramid, and at most, where it has more levels than usual."""
 _SMALLEST = 4
 _MOST = 8
 _OF_LISTS = frozenset("len zip enumerate reversed range list tuple isinstance".split())
@@ -35,29 +36,39 @@ def feature_maps(role: Role) -> Iterator[Spec]:
     shapes = [use.shape(role, place, count) for place in range(count)]
     if any(len(shape) != 4 for shape in shapes):
         return
-    sides = [max(_SIDE >> place, _SMALLEST) for place in range(count)]
-    for levels in (sides, sides[::-1]) if count > 1 else ():
-        maps = (Normal((*s[:2], side, side)) for s, side in zip(shapes, levels, strict=True))
-        yield Group("list", tuple(maps))
-    yield Group("list", tuple(map(Normal, shapes)))
+    yield from (Group("list", maps) for maps in _pyramids(shapes))
 
 
-def levels(facts: Facts) -> tuple[Spec, ...]:
-    """A map for each of the numbers of channels that the model was given a list of, () for none.
+def levels(facts: Facts) -> Iterator[tuple[Spec, ...]]:
+    """A map for each of the numbers of channels that the model was given a list of, if any.
 
     Because a level that nothing is given for is not reached, which is no fault of the model.
     """
+    sides = SPATIAL[facts.spatial() - 1]
     for name, value in facts.given.items():
         channels = value if isinstance(value, (list, tuple)) else ()
-        told = len(channels) > 1 and all(type(count) is int and count > 0 for count in channels)
-        if _OF_LEVELS.fullmatch(name) and told:
-            sides = [max(_SIDE >> place, _SMALLEST) for place in range(len(channels))]
-            names = SPATIAL[facts.spatial() - 1]
-            return tuple(
-                Normal(("batch", count, *[side] * len(names)))
-                for count, side in zip(channels, sides, strict=True)
-            )
-    return ()
+        told = len(channels) > 1 and all(type(count) is int and count >= 0 for count in channels)
+        if _OF_LEVELS.fullmatch(name) and told and any(channels):
+            yield from _pyramids([("batch", count, *sides) for count in channels])
+            return
+
+
+def _pyramids(shapes: Sequence[Shape]) -> Iterator[tuple[Spec, ...]]:
+    """Maps of these shapes, each with half the side of the one before it, or of the one behind it.
+
+    At last all of one size. The smallest comes first where each has fewer channels than the one
+    before.
+    """
+    count = len(shapes)
+    first = min(max(_SIDE, _SMALLEST << count - 1), _LARGEST)
+    sides = [max(first >> place, 1) for place in range(count)]
+    channels = [size for shape in shapes if isinstance(size := shape[1], int)]
+    if all(more > less for more, less in itertools.pairwise(channels)):
+        sides.reverse()
+    for levels in (sides, sides[::-1]) if count > 1 else ():
+        pairs = zip(shapes, levels, strict=True)
+        yield tuple(Normal((*shape[:2], *[side] * len(shape[2:]))) for shape, side in pairs)
+    yield tuple(map(Normal, shapes))
 
 
 _OF_LEVELS = re.compile(r"(in|input|encoder|backbone|feature)_?(channels?|chans?|chs)(_list|s)?")
