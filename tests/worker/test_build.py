@@ -13,6 +13,7 @@ from gradlint.worker.building.build import build
 from gradlint.worker.building.widths import narrower, with_heads
 from gradlint.worker.running.cpu import on_cpu
 from gradlint.worker.running.failure import UserError
+from gradlint.worker.running.offline import unfetched
 from gradlint.worker.running.size import TooLargeError, limited
 from gradlint.worker.tracing.construction import watch_construction
 from gradlint.worker.tracing.lines import Source
@@ -334,6 +335,28 @@ class TestMake:
                     return self.layer(x)
         """
         assert isinstance(build(module_of(source), request("Net()")).make(), nn.Module)
+
+    def test_weights_of_a_part_that_is_made_first_are_not_fetched(self) -> None:
+        source = """
+            from torch.hub import load_state_dict_from_url
+
+            def backbone():
+                layers = nn.Sequential(nn.Linear(3, 4))
+                layers.load_state_dict(load_state_dict_from_url("https://nowhere.invalid/x.pth"))
+                return layers
+
+            class Net(nn.Module):
+                def __init__(self, body):
+                    super().__init__()
+                    self.body, self.head = body, nn.Linear(4, 2)
+
+                def forward(self, x):
+                    return self.head(self.body(x))
+        """
+        asked = request("Net(body)", bindings=(("whole", "backbone()"), ("body", "whole[:1]")))
+        model = build(module_of(source), asked).make()
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        assert {names[each] for each in unfetched(model)} == {"body.0.weight", "body.0.bias"}
 
 
 class TestGivenInputs:

@@ -121,7 +121,7 @@ def namespace_of(module: ModuleType, candidate: Candidate) -> dict[str, object]:
     stand_ins = (SimpleNamespace, PassThrough, LargestTrial)
     helpers: dict[str, object] = {each.__name__: each for each in stand_ins}
     namespace = helpers | vars(module)
-    with on_cpu():
+    with on_cpu(), without_weights():
         for name, text in candidate.bindings:
             outcome = tried(evaluated, text, namespace)
             if outcome.error is None:
