@@ -70,11 +70,26 @@ class Net(nn.Module):
         ("self.size = pair(size)", "self.register_parameter('size', pair(size))"),
         ("return size", "return nn.Linear(*size)"),
         ("class Net(nn.Module)", "class Net(nn.Linear)"),
+        ("class Net(nn.Module)", "class Part(nn.Module):\n    of = nn.Linear\nclass Net(Part)"),
     ],
-    ids=["a parameter", "registered", "a layer of a function", "a layer itself"],
+    ids=["a parameter", "registered", "a layer of a function", "a layer itself", "of a base"],
 )
 def test_what_names_one_may_have(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
     assert may_train(_imported(monkeypatch, _RESIZE.replace(old, new)).Net)
+
+
+def test_a_part_that_has_nothing_to_train_is_no_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = """
+class Part(nn.Module):
+    def forward(self, x):
+        return x.flatten(1)
+class Net(nn.Module):
+    older = Part
+"""
+    source = _RESIZE.replace("class Net(nn.Module):", part.strip())
+    assert not may_train(_imported(monkeypatch, source).Net)
+    trained = source.replace("return x.flatten(1)", "return nn.Linear(4, 2)(x.flatten(1))")
+    assert may_train(_imported(monkeypatch, trained).Net)
 
 
 def test_of_what_cannot_be_read_nothing_is_said() -> None:

@@ -20,12 +20,15 @@ _REGISTERING = frozenset("register_parameter register_module add_module".split()
 def may_train(kind: object) -> bool:
     """Whether a module class, a base of it or a function that they call names a layer or parameter.
 
-    True as well of what is no class, and where a source cannot be read.
+    True as well of what is no class, and where a source cannot be read. A layer is what may train.
     """
-    if not isinstance(kind, type):
-        return True
-    own = frozenset(kind.__mro__)
-    return any(_names_layers(base, own, 0) for base in kind.__mro__ if base not in _PLAIN)
+    return not isinstance(kind, type) or _trains(kind, frozenset(), 0)
+
+
+def _trains(kind: type, seen: frozenset[type], depth: int) -> bool:
+    own = seen.union(kind.__mro__)
+    bases = (base for base in kind.__mro__ if base not in _PLAIN)
+    return depth >= _DEEPEST or any(_names_layers(base, own, depth) for base in bases)
 
 
 _PLAIN = frozenset({object, nn.Module})
@@ -41,7 +44,8 @@ def _names_layers(item: type | FunctionType, own: frozenset[type], depth: int) -
         if isinstance(node, ast.Attribute) and node.attr in _REGISTERING:
             return True
         value = _value(node, namespace)
-        if isinstance(value, type) and value not in own and issubclass(value, _TRAINED):
+        part = value if isinstance(value, type) and issubclass(value, _TRAINED) else None
+        if part is not None and part not in own and _trains(part, own, depth + 1):
             return True
         if isinstance(value, FunctionType) and value is not item and depth < _DEEPEST:
             outside = value.__module__.startswith("torch.")
