@@ -1472,6 +1472,14 @@ class Net(nn.Module):
         ),
         ("float32[8,3,32,32]", "int64[8,5]"),
     ),
+    "one of two sequences that are joined has the rest of the channels": (
+        net(
+            "self.norm = nn.LayerNorm(4); self.c = nn.Conv1d(10, 4, 2, 2)",
+            "x = torch.cat([self.norm(x), context], -1).transpose(1, 2); return self.c(x)",
+            "x, context",
+        ),
+        ("float32[8,32,4]", "float32[8,32,6]"),
+    ),
     "two images that a message asks for": (
         net(
             "self.c = nn.Conv2d(1, 4, 3)",

@@ -31,6 +31,7 @@ def convolution(case: Case) -> Iterator[Guess]:
     if value.dim() == rank:
         yield from _shared(case, value, channels)
         yield from shifted(case, case.blamed(value), rank - 2, value.shape[1], channels)
+        yield from _joined(case, value, channels)
     for item in case.blamed(value):
         if value.dim() == rank and value.shape[1] != channels:
             yield from resize(case, [item], value.shape[1], channels)
@@ -56,6 +57,14 @@ def _shared(case: Case, value: torch.Tensor, channels: int) -> Iterator[Guess]:
             dims: Shape = getattr(item.spec, "shape", ())
             guess = guess.having(item.name, reshaped(item.spec, (dims[0], each, *dims[2:])))
         yield guess
+
+
+def _joined(case: Case, value: torch.Tensor, channels: int) -> Iterator[Guess]:
+    """Several sequences were joined by their features, which became channels behind that."""
+    items = case.blamed(value) if sources_of(value) else []
+    lasts = [case.shape(item.spec)[2:] for item in items]
+    if len(items) > 1 and set(map(len, lasts)) == {1} and sum(map(sum, lasts)) == value.shape[1]:
+        yield from shifted(case, items, 0, value.shape[1], channels)
 
 
 def _stacked(case: Case, item: Argument, have: int, want: int) -> Iterator[Guess]:
