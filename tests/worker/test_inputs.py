@@ -1480,6 +1480,16 @@ class Net(nn.Module):
         ),
         ("float32[8,32,4]", "float32[8,32,6]"),
     ),
+    "a condition has the steps of the sequence that it is added to": (
+        net(
+            "self.x = nn.Linear(6, 4); self.c = nn.Linear(6, 4); self.text = nn.Linear(5, 4)",
+            "x = self.x(hidden_states) + self.c(condition);"
+            "x = torch.cat([self.text(encoder_hidden_states), x], 1);"
+            "return x * torch.ones(1, 64, 1)",
+            "hidden_states, condition, encoder_hidden_states",
+        ),
+        ("float32[8,32,6]", "float32[8,32,6]", "float32[8,32,5]"),
+    ),
     "two images that a message asks for": (
         net(
             "self.c = nn.Conv2d(1, 4, 3)",

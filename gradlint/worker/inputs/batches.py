@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from torch import nn
+
+from gradlint.worker.inputs.broadcasts import met, stepped
 from gradlint.worker.inputs.case import Case, Repair, reshape
 from gradlint.worker.inputs.guesses import Argument, Guess
+from gradlint.worker.inputs.naming import HIDDEN
 from gradlint.worker.inputs.specs import Constant, Normal, Shape, Whole, reshaped
+from gradlint.worker.running.attempt import sources_of
 
 _SIZES = re.compile(
     r"batch_size, but got (\d+) \(batch_size=(\d+)\)"
@@ -18,14 +23,30 @@ _SIZES = re.compile(
 _FOLDED = re.compile(r"Expected (\d+), got (\d+)|hidden\[?0?\]? has inconsistent")
 
 
+def _without_steps(case: Case) -> Iterator[Guess]:
+    """What meets a sequence, and is no state of one, lacks an axis of steps.
+
+    Before batch and time change places, which is as good where the state of each sample meets it.
+    """
+    recurrent = case.facts.first(nn.RNNBase, nn.RNNCellBase)
+    tensors = met(case.failure.call) if case.failure.call else []
+    if (
+        recurrent is None
+        and _met_time(case)
+        and len(tensors) == 2
+        and all(map(sources_of, tensors))
+    ):
+        for item, guess in stepped(case, tensors):
+            if not HIDDEN.fullmatch(item.name.lower()):
+                yield guess
+
+
 def _time_first(case: Case) -> Iterator[Guess]:
     """The batch and the time of sequences disagree: those that put the batch first put it second.
 
     All at once before one alone, because a model seldom mixes both orders.
     """
-    found = _SIZES.search(case.failure.text)
-    size = case.guess.size
-    if not found or {int(n) for n in found.groups() if n} != {size["batch"], size["time"]}:
+    if not _met_time(case):
         return
     swapped = [item for item in case.guess.arguments if _swapped(item)]
     whole = case.guess
@@ -34,6 +55,13 @@ def _time_first(case: Case) -> Iterator[Guess]:
     yield whole
     for item in swapped if len(swapped) > 1 else ():
         yield case.guess.having(item.name, reshaped(item.spec, _swapped(item)))
+
+
+def _met_time(case: Case) -> bool:
+    """Whether the batch stands somewhere where the steps of a sequence are."""
+    found, size = _SIZES.search(case.failure.text), case.guess.size
+    numbers = {int(n) for n in found.groups() if n} if found else set()
+    return numbers == {size["batch"], size["time"]}
 
 
 def _swapped(item: Argument) -> Shape:
@@ -94,5 +122,5 @@ def _repeated(case: Case) -> Iterator[Guess]:
                     yield from reshape(case, item, (1, *shape[1:]))
 
 
-BATCHES: tuple[Repair, ...] = (_grouped, _repeated, _time_first, _one_by_one)
+BATCHES: tuple[Repair, ...] = (_grouped, _repeated, _without_steps, _time_first, _one_by_one)
 """The repairs, the most specific first."""

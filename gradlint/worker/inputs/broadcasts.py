@@ -38,7 +38,7 @@ def elementwise(case: Case) -> Iterator[Guess]:
     if not found or call is None:
         return
     sizes = int(found[1]), int(found[2])
-    tensors = _met(call)
+    tensors = met(call)
     if len(tensors) == 2 and not sources_of(tensors[0]):
         tensors, sizes = tensors[::-1], sizes[::-1]
     for tensor in tensors:
@@ -47,7 +47,7 @@ def elementwise(case: Case) -> Iterator[Guess]:
                 yield from (case.guess.having(item.name, other) for other in item.others)
     yield from _counted(case, *sizes)
     yield from _in_rows(case, tensors)
-    yield from _stepped(case, tensors)
+    yield from (guess for _, guess in stepped(case, tensors))
     yield from _in_depth(case, tensors, sizes[1])
     yield from _at_the_end(case, tensors, sizes[1])
     yield from _masks(case, *sizes)
@@ -129,7 +129,7 @@ def _has_sides(case: Case, tensor: torch.Tensor) -> bool:
     return any(dims_of(item.spec) & SIDES for item in case.blamed(tensor))
 
 
-def _met(call: Call) -> list[torch.Tensor]:
+def met(call: Call) -> list[torch.Tensor]:
     """The two tensors whose sizes met; of attention the keys, as long as the scores, and a mask."""
     tensors = call.tensors()
     mask = call.argument(3, "attn_mask")
@@ -156,15 +156,15 @@ def _in_rows(case: Case, tensors: list[torch.Tensor]) -> Iterator[Guess]:
                 yield from reshape(case, item, ("batch*time", *dims[2:]))
 
 
-def _stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[Guess]:
-    """Of two, one has an axis of steps that the other lacks."""
+def stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[tuple[Argument, Guess]]:
+    """Of two, one has an axis of steps that the other lacks: what is given that, and the guess."""
     low, high = min(tensors, key=torch.Tensor.dim), max(tensors, key=torch.Tensor.dim)
     for item in case.blamed(low) if high.dim() == low.dim() + 1 else ():
         sizes = case.shape(item.spec)
         if isinstance(item.spec, Normal) and len(sizes) == 2:
             # because a table has a number of rows of its own
             rows: Dim = "time" if sources_of(high) else high.shape[-2]
-            yield from reshape(case, item, ("batch", rows, sizes[-1]))
+            yield from ((item, new) for new in reshape(case, item, ("batch", rows, sizes[-1])))
 
 
 def _joined(case: Case, tensor: torch.Tensor, missing: int) -> Iterator[Guess]:
