@@ -66,7 +66,31 @@ class Known(Halving):
         self.image_size = 32
 
 
+class Framed(nn.Module):
+    """Attention among frames of a waveform, whose last frame is filled up."""
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        self.frames, self.size = nn.Conv1d(channels, 8, 400, 400), 400
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        filled = nn.functional.pad(x, (0, -x.shape[-1] % self.size))
+        tokens = self.frames(filled).mT
+        return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
+
+
+class Filled(Framed):
+    """The same without attention."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.frames(nn.functional.pad(x, (0, -x.shape[-1] % self.size)))
+        return result
+
+
 ROOM = {
+    "frames of a waveform": (Framed(), "float32[8,1,1024]"),
+    "a frame of which little was not filled up": (Filled(), "float32[8,1,256]"),
+    "other signals grow only as long as that helps": (Framed(16), "float32[8,16,64]"),
     "nothing is cramped": (Halving(3), "float32[8,3,32,32]"),
     "a network that halves its images five times": (Halving(5), "float32[8,3,64,64]"),
     "one that halves them seven times": (Halving(7), "float32[8,3,256,256]"),

@@ -11,9 +11,13 @@ from torch import nn
 from gradlint.worker.inputs.case import SIDES, uses
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.guesses import Guess
+from gradlint.worker.inputs.specs import Shape
 from gradlint.worker.running.dispatch import DispatchMode
 
-_LARGEST = 128  # from which nothing is doubled
+_LARGEST, _LONGEST = 128, 4096  # above which nothing, and no waveform, is made larger
+_MONO_OR_STEREO = (1, 2)
+_MOSTLY = 2
+"""Places of padding for each other one, above which there is little but padding."""
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _SOFTMAX = ("_softmax", "_safe_softmax")
 
@@ -21,20 +25,31 @@ _SOFTMAX = ("_softmax", "_safe_softmax")
 def doubled(guess: Guess, facts: Facts) -> Guess | None:
     """The guess with images twice as high and wide, signals or else sequences twice as long.
 
-    None where they are large already, or as large as the model says of itself.
+    None where they are large already, or as large as the model says of itself. Waveforms become
+    four times as long, because theirs are thousands of samples.
     """
     names = [name for name in sorted(SIDES) if uses(guess, name)]
     names = names or (["time"] if uses(guess, "time") else [])
-    if not names or facts.sides() or max(guess.size[name] for name in names) > _LARGEST:
+    times, largest = (4, _LONGEST) if of_waves(guess) else (2, _LARGEST)
+    if not names or facts.sides() or max(guess.size[name] for name in names) > largest:
         return None
-    return guess.sized(**{name: 2 * guess.size[name] for name in names})
+    return guess.sized(**{name: times * guess.size[name] for name in names})
+
+
+def of_waves(guess: Guess) -> bool:
+    """Whether inputs are waveforms, which are cut into frames of hundreds of samples.
+
+    Only such signals have but one channel, or two of them.
+    """
+    shapes: list[Shape] = [getattr(item.spec, "shape", ()) for item in guess.arguments]
+    return any(shape[2:] == ("length",) and shape[1] in _MONO_OR_STEREO for shape in shapes)
 
 
 class Narrow(DispatchMode):
     """Counts the calls of a pass that have one place where they are made for several.
 
-    These are convolutions of one pixel by more, attention to one token, and padding around one
-    place: neither the outer weights of a convolution nor the queries and keys of an attention
+    These are convolutions of one pixel by more, attention to one token, and padding around next
+    to nothing: neither the outer weights of a convolution nor the queries and keys of an attention
     matter then, nor get a gradient.
     """
 
@@ -75,7 +90,7 @@ class Narrow(DispatchMode):
         elif name.startswith("_scaled_dot_product"):
             self.count += _extent(args[1], -2) == 1
         elif name == "constant_pad_nd":
-            self.count += _pads_one_place(args[0], args[1])
+            self.count += _pads_little(args[0], args[1])
         return func(*args, **(kwargs or {}))
 
 
@@ -84,10 +99,13 @@ def _extent(tensor: object, dim: object) -> int:
     return tensor.shape[dim] if isinstance(tensor, torch.Tensor) and isinstance(dim, int) else 0
 
 
-def _pads_one_place(tensor: object, pads: object) -> bool:
-    """Whether a padding makes several places of one, as in front of a convolution or a window."""
+def _pads_little(tensor: object, pads: object) -> bool:
+    """Whether a padding makes several places of one, as in front of a convolution or a window.
+
+    Or whether little of what comes of it is not padding, as where half a frame is filled up.
+    """
     if not isinstance(tensor, torch.Tensor) or not isinstance(pads, (list, tuple)):
         return False
     sides = zip(reversed(tensor.shape), pads[::2], pads[1::2], strict=False)
-    extents = [extent for extent, before, after in sides if before > 0 or after > 0]
-    return bool(extents) and max(extents) == 1
+    padded = [(extent, before + after) for extent, before, after in sides if max(before, after) > 0]
+    return bool(padded) and all(n == 1 or more > _MOSTLY * n for n, more in padded)
