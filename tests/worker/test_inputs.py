@@ -1490,6 +1490,33 @@ class Net(nn.Module):
         ),
         ("float32[8,32,6]", "float32[8,32,6]", "float32[8,32,5]"),
     ),
+    "what is given a condition at each step has steps": (
+        net(
+            "self.x = nn.Linear(6, 4); self.t = nn.Linear(1, 4)",
+            "t = self.t(timestep.float()[:, None]); return self.x(x) + t[:, None]",
+            "x, timestep",
+        ),
+        ("float32[8,32,6]", "int64[8]"),
+    ),
+    "a video has the axes that its scale is spread over": (
+        net(
+            "self.norm = nn.LayerNorm(6, elementwise_affine=False); self.scale = nn.Linear(5, 6);"
+            "self.l = nn.Linear(6, 4)",
+            "scale = self.scale(step_embed).unsqueeze(1);"
+            "x = self.norm(x) * (scale[:, None, None] + 1.0);"
+            "x = self.l(x); b, frames, h, w, _ = x.shape; return x.flatten(1, 3)",
+            "x, step_embed",
+        ),
+        ("float32[8,4,8,8,6]", "float32[8,5]"),
+    ),
+    "samples that are compared with each other are no steps": (
+        net(
+            "self.x = nn.Linear(6, 4)",
+            "x = self.x(x); return (x - x[:, None]).pow(2).sum(-1) * target[:, None]",
+            "x, target",
+        ),
+        ("float32[8,6]", "int64[8]"),
+    ),
     "two images that a message asks for": (
         net(
             "self.c = nn.Conv2d(1, 4, 3)",
