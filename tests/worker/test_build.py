@@ -1068,6 +1068,31 @@ class TestSize:
             "out_hidden_size": 256,
         }
 
+    def test_a_state_space_that_is_expanded_keeps_its_heads(self) -> None:
+        wide = {"hidden_size": 4096, "expand": 2, "num_heads": 128, "head_dim": 64}
+        assert narrower(wide) == {"hidden_size": 256, "num_heads": 8}
+
+    def test_each_layer_has_its_own_inner_width(self) -> None:
+        wide = {"hidden_size": 2048, "intermediate_size": [8192, 16384], "moe_topk": 12}
+        narrow = {"hidden_size": 256, "intermediate_size": [1024, 2048]}
+        assert narrower(wide) == narrow
+        assert narrower({**wide, "n_routed_experts": 512}) == {**narrow, "n_routed_experts": 12}
+
+    def test_a_part_of_which_all_is_told_by_the_whole_shrinks_with_it(self) -> None:
+        sizes = {"hidden_size": 512, "upsample_groups": 512, "vocab_size": 16_384}
+        part = SimpleNamespace(model_type="codec", pad_token_id=3, **sizes)
+        whole = narrower({"codec_config": part, "vocab_size": 16_384, "condition_dim": 512})
+        assert whole == {
+            "vocab_size": 1000,
+            "condition_dim": 256,
+            "codec_config": {
+                "model_type": "codec",
+                "hidden_size": 256,
+                "upsample_groups": 256,
+                "vocab_size": 1000,
+            },
+        }
+
     def test_a_head_that_is_split_into_less_becomes_smaller(self) -> None:
         error = RuntimeError("expects sum exactly to 64 (dim -1), but got split_sizes=[8, 12, 12]")
         wide = Candidate(BuiltFrom.NAMES, "Net(dict(num_heads=2), parts={'num_heads': 1, 'n': 3})")

@@ -856,6 +856,16 @@ class Part(nn.Module):
         ),
         ("float32[8,40,24]",),
     ),
+    "a spectrogram has a row for each bin where forward calls it that": (
+        net(
+            "self.n_mels = 24; self.c = nn.Conv2d(1, 4, 3)",
+            "b, n_mels, length = input_features.shape; "
+            "assert length % 10 == 0, f'the length should be a multiple of 10, got {length}'; "
+            "return self.c(input_features.view(-1, 1, n_mels, 10))",
+            "input_features",
+        ),
+        ("float32[8,24,40]",),
+    ),
     "each step has a token of each codebook": (
         net(
             "self.e = nn.Embedding(50, 8)",

@@ -27,18 +27,32 @@ _WIDTHS = (
     "word_embed_proj_dim",
 )
 _INNER = re.compile(
-    r"(\w+_)?(intermediate_size|d_ff|ffn_dim|n_inner|mlp_dim|mlp_hidden_size|lora_rank|lora_dim)"
+    r"(\w+_)?(intermediate_size(_mlp)?|d_?ff|dim_ff|ffn_(dim|size|hidden_size)|n_inner|mlp_dim"
+    r"|mlp_hidden_size|feed_?forward_(dim|size|hidden_size)|dim_feedforward|expert_dim"
+    r"|moe_hidden_size|lora_rank|lora_dim)"
 )
 _HEADS = re.compile(r"(\w+_)?(num_attention_heads|num_heads|n_heads?|attention_heads)")
-_TAKEN = re.compile(r"(\w+_)?(out|output|text|projection|projector|llm|lm)_(hidden_size|dim|size)")
-"""Widths of another part: of the text that takes what a vision tower made of an image."""
+_TAKEN = re.compile(
+    r"(\w+_)?(out|output|in|input|text|audio|condition|projection|projector|llm|lm)"
+    r"_(hidden_size|dim|size)|(\w+_)?groups"
+)
+"""Widths of another part: of the text that takes what a vision tower made of an image.
+
+A convolution by channels has as many groups.
+"""
 _HEAD_SIZES = ("head_dim", "attention_head_dim", "dim_head")
 _KEYS = re.compile(r"(\w+_)?(num_key_value_heads|num_kv_heads)")
-_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+_EXPERTS = (
+    "num_experts",
+    "num_local_experts",
+    "n_routed_experts",
+    "moe_num_experts",
+    "zero_expert_num",
+)
 _EXPERT_GROUPS = ("n_group", "num_expert_group")
-_EXPERTS_TAKEN = ("num_experts_per_tok", "num_experts_per_token")
+_EXPERTS_TAKEN = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_top_k")
 _FEW_EXPERTS = 8
-_VOCABULARIES = ("vocab_size", "vocab_size_per_layer_input")
+_VOCABULARY = re.compile(r"(\w+_)?vocab(_size(_per_layer_input)?)?")
 
 
 def reduced(
@@ -103,11 +117,12 @@ def narrower(
             kind = getattr(value, "model_type", "")
             if part:
                 parts[name] = {**({"model_type": kind} if isinstance(kind, str) else {}), **part}
-    own = _narrower(values) | {
-        name: _WIDTH
-        for name, value in values.items()
-        if _TAKEN.fullmatch(name) and type(value) is int and value in widths
-    }
+    own = _narrower(values)
+    for name, value in values.items():
+        if _TAKEN.fullmatch(name) and type(value) is int and value in widths:
+            own[name] = _WIDTH
+        if parts and _VOCABULARY.fullmatch(name) and type(value) is int and value > _WORDS:
+            own[name] = _WORDS
     moved = _moved(values, tokens) if own or parts else {}
     return {**moved, **own, **parts}
 
@@ -157,7 +172,8 @@ def _narrower(values: Mapping[str, object]) -> dict[str, object]:
         if name in _WIDTHS or _INNER.fullmatch(name):
             sizes[name] = _in_proportion(size, width)
     # because rotations and splits depend on the size of a head; a told one needs no exact share
-    most = max(_WIDTH // head, 2) if head else max(_WIDTH * heads // width, 1)
+    inner = _WIDTH * known.get("expand", 1)
+    most = max(inner // head, 2) if head else max(inner * heads // width, 1)
     for name, count in known.items():
         if _HEADS.fullmatch(name):
             sizes[name] = _fewer(count, most)
@@ -167,12 +183,19 @@ def _narrower(values: Mapping[str, object]) -> dict[str, object]:
     routed = max((known.get(name, 0) for name in _EXPERTS_TAKEN), default=0)
     chosen = max(2 * groups, routed, _FEW_EXPERTS)
     sizes.update({name: min(known[name], chosen) for name in _EXPERTS if name in known})
-    sizes.update({name: min(known[name], _WORDS) for name in _VOCABULARIES if name in known})
+    words = {name: min(known[name], _WORDS) for name in known if _VOCABULARY.fullmatch(name)}
+    sizes.update(words)
     if "vocab_size" in known:
         padding = values.get("pad_token_id", 0)
         if not isinstance(padding, int) or padding >= _WORDS:
             sizes["pad_token_id"] = 0  # because several sequences cannot be classified without
-    return {name: size for name, size in sizes.items() if size != known.get(name)}
+    listed = {
+        name: [_in_proportion(size, width) for size in value]
+        for name, value in values.items()
+        if _INNER.fullmatch(name) and isinstance(value, (list, tuple))
+        if value and all(type(size) is int and size > 0 for size in value)
+    }
+    return listed | {name: size for name, size in sizes.items() if size != known.get(name)}
 
 
 def _in_proportion(size: int, width: int) -> int:

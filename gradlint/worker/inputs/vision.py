@@ -34,6 +34,7 @@ _AXES = re.compile(r"(img|image|txt|text|latent|video)_ids")
 _EXTENTS = re.compile(r"(image|original|target)_sizes")
 _SEEING = re.compile(r"patch|vis|image")
 _PLACES = re.compile(r"(\w+_)?(pos|bbox(es)?|boxes)")
+_BINS = re.compile(r"mel|bin|freq|band")
 _SPECTRUM = re.compile(r"input_(values|features)|(mel_?)?spec(trogram)?s?|mels?")
 
 
@@ -97,10 +98,15 @@ def _kinds(role: Role) -> Iterator[Spec]:
 
 
 def _spectrum(role: Role) -> Iterator[Spec]:
-    """A spectrogram that is taken for an image of one channel: a row for each frame."""
+    """A spectrogram that is taken for an image of one channel: a row for each frame.
+
+    Or for each bin, where `forward` has names for the sides that say so.
+    """
     layer, bins = role.facts.first(nn.Conv2d), role.facts.number("num_mel_bins", "n_mels")
     if isinstance(layer, nn.Conv2d) and layer.in_channels == 1 and bins:
         frames: Dim = role.facts.number("max_length", "max_frames") or "time"
+        if any(_BINS.search(side) for side in role.forward.shape_names(role.name)[1:2]):
+            yield Normal(("batch", bins, frames))
         yield Normal(("batch", frames, bins))
     signal = role.facts.first(nn.Conv1d)
     if role.index and isinstance(signal, nn.Conv1d) and role.consumer() is None:
