@@ -74,13 +74,22 @@ _NATIVE = """
 import sys, warnings, torch
 warnings.simplefilter("ignore")
 with torch.device("meta"):
-    exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"))
+    names = {}
+    exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), names)
+    model = names.get("model")
+    inputs = getattr(model, "dummy_inputs", {})
+    if getattr(model, "main_input_name", None) in inputs:
+        try:
+            model(**inputs)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            pass  # because it may want more than that example
 """
 
 
 def with_refusals(outcome: Outcome, root: Path) -> Outcome:
     """The outcome of a program below `root`, with what it raises by itself if no model was covered.
 
+    So does a model whose sizes do not fit each other for its package's own example of its inputs.
     It runs on the meta device, because a program of a healthy package may need more memory than
     there is; what only that device refuses does not count.
     """

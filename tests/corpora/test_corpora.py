@@ -97,12 +97,23 @@ def test_what_its_own_program_refuses_is_set_apart() -> None:
     assert missing_packages([row(*models)]).total() == 2
 
 
+_EXAMPLE = """
+class Model(torch.nn.Module):
+    main_input_name = "x"
+    dummy_inputs = {"x": torch.ones(2, 5)}
+    def forward(self, x): raise RuntimeError("expects 12, got 5")
+model = Model()
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "refused"),
     [
         pytest.param("raise ValueError('no length')", "ValueError: no length", id="the program"),
         pytest.param("torch.ones(2).tolist()", "", id="the meta device alone"),
         pytest.param("torch.ones(2)", "", id="nothing"),
+        pytest.param(_EXAMPLE, "RuntimeError: expects 12, got 5", id="its own example"),
+        pytest.param(_EXAMPLE.replace("RuntimeError", "ValueError"), "", id="half an example"),
     ],
 )
 def test_a_program_says_by_itself_what_it_refuses(tmp_path: Path, text: str, refused: str) -> None:
