@@ -56,10 +56,11 @@ def test_the_method_that_uses_most_parameters_comes_first() -> None:
         "def _both(self, x): return self.critic(x), self.actor(x)",
         "def train_on(self, x): return self.critic(x), self.actor(x)",
         "def both(self): return self.critic.weight, self.actor.weight",
+        "def both(self, place): self.critic.to(place); self.actor.to(place)",
         "@torch.no_grad()\n        def both(self, x): return self.critic(x), self.actor(x)",
         "@staticmethod\n        def both(self, x): return self.critic(x), self.actor(x)",
     ],
-    ids=["private", "training", "no argument", "without gradient", "static"],
+    ids=["private", "training", "no argument", "no value", "without gradient", "static"],
 )
 def test_what_is_no_pass_is_passed_over(method: str) -> None:
     source = AGENT.replace(

@@ -92,8 +92,8 @@ def raised_by(function: object) -> ast.Raise | None:
 def entries(model: nn.Module) -> tuple[str, ...]:
     """The methods that may stand for `forward`, those that use most of the parameters first.
 
-    A method takes an argument and uses parts of the model, by itself or through methods that it
-    calls; which ones is read from its source.
+    A method takes an argument, gives something back and uses parts of the model, by itself or
+    through methods that it calls; which ones is read from its source.
     """
     methods = dict(_methods(type(model)))
     sizes = {
@@ -104,7 +104,7 @@ def entries(model: nn.Module) -> tuple[str, ...]:
     used = {
         name: sum(sizes[part] for part in _reached(name, methods) if part in sizes)
         for name, tree in methods.items()
-        if _takes(tree) and not _TRAINING.match(name)
+        if _takes(tree) and _gives(tree) and not _TRAINING.match(name)
         if not _WITHOUT_GRADIENT.search(ast.unparse(tree))
     }
     ranked = sorted(used, key=lambda name: (-used[name], bool(_DRAWING.match(name))))
@@ -160,6 +160,12 @@ def _hands_on(tree: ast.FunctionDef | None) -> bool:
 def _takes(tree: ast.FunctionDef) -> bool:
     """Whether a method takes an argument beside `self`."""
     return len(tree.args.args) > 1
+
+
+def _gives(tree: ast.FunctionDef) -> bool:
+    """Whether a method returns a value."""
+    returned = (node.value for node in ast.walk(tree) if isinstance(node, ast.Return))
+    return any(value is not None for value in returned)
 
 
 def _reached(name: str, methods: Mapping[str, ast.FunctionDef]) -> set[str]:
