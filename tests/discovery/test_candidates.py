@@ -1085,7 +1085,7 @@ def size():
     return width * 2
 
 {decorator}
-def test_it(n_in, n_hidden, size):
+def test_it(n_in, n_hidden, size, shared):
     _, wide = columns(n_hidden)
     assert Net({arguments}) is not None
 """
@@ -1100,8 +1100,9 @@ def test_it(n_in, n_hidden, size):
         ("@pytest.mark.parametrize('n_in', [pytest.param(5, id='five')])", "n_in, 7", "5 7"),
         ("@pytest.mark.parametrize('n_in', SIZES)", "n_in, 7", "20 7"),
         ("@pytest.mark.parametrize('n_hidden', [9])", "2, wide", "2 10"),
+        ("", "shared, shared + 1", "31 32"),
     ],
-    ids=["pairs", "lists", "one", "a marked one", "a table of the project", "a helper"],
+    ids=["pairs", "lists", "one", "marked", "a table of the project", "a helper", "a fixture"],
 )
 def test_a_test_gives_what_it_is_given_itself(
     read: Read,
@@ -1113,6 +1114,7 @@ def test_a_test_gives_what_it_is_given_itself(
 ) -> None:
     others = {
         "checks/test_net.py": _TESTS.format(decorator=decorator, arguments=arguments),
+        "conftest.py": "import pytest\n@pytest.fixture()\ndef shared(): return 31\n",
         "checks/helpers.py": "SIZES = (20, 30)\ndef columns(n): return n, n + 1\n",
     }
     candidate = _first(read(_IMPORTS + _NET, others=others))

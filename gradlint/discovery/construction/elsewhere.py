@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,8 @@ from gradlint.discovery.knowledge.frameworks import is_known
 from gradlint.discovery.project.evidence import OtherFile, reads_as_numbers
 from gradlint.discovery.project.neighbours import file_outline
 from gradlint.discovery.project.reading import Reading, read_outline
-from gradlint.discovery.text.bindings import Placed
+from gradlint.discovery.text.bindings import THE_END, Placed
+from gradlint.discovery.text.given import fixture
 from gradlint.discovery.text.imports import may_mean
 from gradlint.discovery.text.outline import Called, Scope
 from gradlint.discovery.text.source import parse, read
@@ -168,30 +170,45 @@ def _called(reading: Reading, value: ast.expr) -> str | None:
 class _Callers:
     """The files that construct a class, or call a function, of the file which makes the model.
 
-    As a script does with the trainer that is given all options and makes the model of some.
+    As a script does with the trainer that is given all options and makes the model of some, and
+    pytest with the fixtures that a `conftest.py` has for a test.
     """
 
     sight: _Sight
 
     def __call__(self, parameter: str, holder: Scope) -> Closed | None:
         """What the nearest of them gives a parameter, closed for where the model is made."""
+        found = itertools.chain(
+            self._arguments(parameter, holder), self._fixtures(parameter, holder)
+        )
+        for file, placed in found:
+            closed, sight = close(file.tracer, placed), replace(self.sight, file=file)
+            if closed is not None and sight.holds(closed):
+                return replace(closed, bindings=sight.imported(closed))
+        return None
+
+    def _arguments(self, parameter: str, holder: Scope) -> Iterator[tuple[OtherFile, Placed]]:
         reading, own = self.sight.reading, self.sight.file
         around = holder.parent
         within = around is not None and around.is_class and holder.name.endswith(".__init__")
         made = around.name if within and around is not None else holder.name
         if holder.function is None or "." in made:
-            return None
+            return
         parameters = parameters_of(holder.function.args, bound=within)
         for file in reading.project.naming(_called_as(made)):
             for called in file.outline.calls if file is not own else ():
                 if _calls(called, made, file, reading, own.path):
                     given = given_arguments(called.node, parameters).get(parameter)
-                    placed = Placed(given, called.scope, called.node.lineno) if given else None
-                    closed = close(file.tracer, placed) if placed is not None else None
-                    sight = replace(self.sight, file=file)
-                    if closed is not None and sight.holds(closed):
-                        return replace(closed, bindings=sight.imported(closed))
-        return None
+                    if given is not None:
+                        yield file, Placed(given, called.scope, called.node.lineno)
+
+    def _fixtures(self, parameter: str, holder: Scope) -> Iterator[tuple[OtherFile, Placed]]:
+        if holder.function is None or not holder.function.name.startswith("test"):
+            return
+        for file in self.sight.reading.project.naming(rf"def {parameter}\("):
+            made = fixture(file.outline.module, parameter)
+            if made is not None and file.path.name == "conftest.py":
+                yield file, Placed(*made, THE_END)
 
 
 @dataclass(frozen=True, slots=True)
