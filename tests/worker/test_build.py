@@ -368,6 +368,40 @@ class TestGivenInputs:
         built = build(module_of(LINEAR), request("Net()", inputs=("torch.randn(12, 3)",)))
         assert built.described == ("float32[12,3]",)
 
+    @pytest.mark.parametrize("text", ["torch.zeros(1, 3)", "torch.ones(8, 3)"])
+    def test_inputs_that_only_tell_a_shape_are_drawn(self, text: str) -> None:
+        given = request("Net()", inputs=(text,), built_from=BuiltFrom.USE_IN_FILE)
+        args, _ = build(module_of(LINEAR), given).inputs()
+        assert isinstance(args[0], torch.Tensor)
+        assert args[0].unique().numel() == args[0].numel() == 24
+
+    @pytest.mark.parametrize(
+        "texts",
+        [("torch.randn(8, 3)", "torch.ones(8, 4)"), ("torch.zeros(8, 3)", "torch.ones(8, 4)")],
+        ids=["beside varied values", "beside values of no meaning"],
+    )
+    def test_a_mask_of_ones_stays_one(self, texts: tuple[str, str]) -> None:
+        source = LINEAR.replace("self, x)", "self, x, mask)").replace("(x)", "(x) * mask")
+        given = request("Net()", inputs=texts, built_from=BuiltFrom.USE_IN_FILE)
+        args, _ = build(module_of(source), given).inputs()
+        assert isinstance(args[1], torch.Tensor)
+        assert args[1].unique().tolist() == [1.0]
+
+    def test_inputs_that_must_be_the_same_stay_the_same(self) -> None:
+        source = LINEAR.replace("return", "assert not x.any()\n            return")
+        given = request("Net()", inputs=("torch.zeros(8, 3)",), built_from=BuiltFrom.USE_IN_FILE)
+        args, _ = build(module_of(source), given).inputs()
+        assert isinstance(args[0], torch.Tensor)
+        assert not args[0].any()
+
+    def test_words_that_only_tell_a_shape_are_drawn_from_the_vocabulary(self) -> None:
+        source = LINEAR.replace("nn.Linear(3, width)", "nn.Embedding(5, width)")
+        inputs = ("torch.zeros(1, 16, dtype=torch.long)",)
+        given = request("Net()", inputs=inputs, built_from=BuiltFrom.USE_IN_FILE)
+        args, _ = build(module_of(source), given).inputs()
+        assert isinstance(args[0], torch.Tensor)
+        assert set(args[0].flatten().tolist()) == set(range(5))
+
     def test_whole_numbers_stay_in_their_range(self) -> None:
         source = LINEAR.replace("nn.Linear(3, width)", "nn.Embedding(5, width)")
         given = request("Net()", inputs=("torch.tensor([[0, 1, 2, 3, 4]])",))

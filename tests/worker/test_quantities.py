@@ -15,6 +15,7 @@ from gradlint.protocol.quantity import Quantity
 from gradlint.protocol.training import Training
 from gradlint.worker.probing.quantities import Example, measure
 from gradlint.worker.probing.run import Run
+from gradlint.worker.running.failure import UnmeasurableError
 from gradlint.worker.running.outputs import loss_of
 
 
@@ -71,6 +72,16 @@ def test_a_zero_initialised_head_is_measured_after_one_step() -> None:
     run = Run(Example(make, (8, 6)), 0, nodes=["0"])
     assert run.plain.at.get("0", 0.0) == 0.0
     assert -2.5 < measure(run, Claim(Quantity.GRADIENT_DECADES, "0", Bound())) < 2.5
+
+
+def test_samples_that_are_the_same_do_not_tell_how_much_of_them_is_left() -> None:
+    class Same(Example):
+        def inputs(self) -> tuple[tuple[object, ...], dict[str, object]]:
+            return (torch.ones(self.shape),), {}
+
+    run = Run(Same(lambda: nn.Sequential(nn.Linear(4, 4)), (8, 4)), 0, keep=["0"])
+    with pytest.raises(UnmeasurableError, match="are the same"):
+        measure(run, Claim(Quantity.REPRESENTATION_SPREAD, "0", Bound()))
 
 
 def test_a_gradient_that_never_arrives_is_minus_infinity() -> None:

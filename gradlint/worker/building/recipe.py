@@ -17,7 +17,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from gradlint.protocol.wire import MADE, BuiltFrom, Candidate
 from gradlint.worker.building.constructors import model_in
-from gradlint.worker.building.sources import Arguments, arguments, evaluated, larger
+from gradlint.worker.building.sources import Arguments, arguments, evaluated, larger, redrawn
 from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.passing import LargestTrial, PassThrough
 from gradlint.worker.inputs.specs import described
@@ -38,7 +38,8 @@ class Built:
     """A model that can be made again and again, each time from torch's current random state.
 
     `described` are its inputs as a report writes them, such as `float32[8,3,32,32]`. A model that
-    is too large for this machine has an `imagination`, in which alone it can be made and run.
+    is too large for this machine has an `imagination`, in which alone it can be made and run. Those
+    inputs that tell a shape only are drawn anew, whole numbers below `_words`; with 0, none are.
     """
 
     candidate: Candidate
@@ -46,6 +47,7 @@ class Built:
     _module: ModuleType = field(repr=False)
     _guess: Guess | None = field(default=None, repr=False)
     _batch: int = 0
+    _words: int = 0
     _example: nn.Module | None = field(default=None, repr=False)
     imagination: Imagination | None = field(default=None, repr=False)
 
@@ -80,6 +82,7 @@ class Built:
         if self._guess is not None:
             return self._guess.drawn()
         given = given_inputs(self._module, self.candidate, self._example)
+        given = (redrawn(given, self._words) if self._words else None) or given
         enlarged = larger(given, self._batch) if self._batch else None
         return enlarged or given
 

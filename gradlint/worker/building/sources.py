@@ -76,6 +76,38 @@ def larger(given: Arguments, batch: int) -> Arguments | None:
     return args, kwargs
 
 
+def redrawn(given: Arguments, words: int) -> Arguments | None:
+    """The same arguments, the first tensor drawn anew; None where that would be amiss.
+
+    Where no tensor holds two different values, as with `model(torch.zeros(1, 3, 32, 32))`, they
+    tell the shape only: nothing in a model can tell such samples apart. Numbers are drawn from
+    N(0, 1), whole ones of two dimensions below `words`. The other tensors may be masks or states,
+    which have a meaning as they are.
+    """
+    tensors = list(_tensors(given))
+    first = tensors[0] if tensors else None
+    if first is None or any(map(_varies, tensors)):
+        return None
+    if first.is_floating_point():
+        drawn = torch.randn_like(first)
+    elif first.dtype in (torch.int64, torch.int32) and first.dim() == 2:
+        drawn = torch.randint_like(first, words)
+    else:
+        return None
+    args, kwargs = _mapped(given, lambda tensor: drawn if tensor is first else tensor)
+    return args, kwargs
+
+
+def words_of(model: nn.Module) -> int:
+    """How many values a whole number may have, so that each embedding of a model has a row."""
+    tables = (part for part in model.modules() if isinstance(part, nn.Embedding))
+    return min((table.num_embeddings for table in tables), default=2)
+
+
+def _varies(tensor: torch.Tensor) -> bool:
+    return tensor.numel() > 1 and bool((tensor != tensor.flatten()[0]).any())
+
+
 def _enlarged(tensor: torch.Tensor, batch: int) -> torch.Tensor:
     shape = (batch, *tensor.shape[1:])
     low, high = (
@@ -107,13 +139,18 @@ def batch_that_runs(model: nn.Module, given: Arguments) -> int:
     have = max(sizes, default=1)
     for batch in (BATCH, BATCH // 2, 2):
         enlarged = larger(given, batch)
-        if enlarged is not None and once * batch / max(have, 1) < _SLOWEST:
-            args, kwargs = enlarged
-            with on_cpu():
-                outcome = tried(model, *args, **kwargs)
-            if outcome.error is None and tensors_of(outcome.value):
-                return batch
+        fast = once * batch / max(have, 1) < _SLOWEST
+        if enlarged is not None and fast and runs_with(model, enlarged):
+            return batch
     return 0
+
+
+def runs_with(model: nn.Module, given: Arguments) -> bool:
+    """Whether a model takes the arguments and gives something that depends on its weights."""
+    args, kwargs = given
+    with on_cpu():
+        outcome = tried(model, *args, **kwargs)
+    return outcome.error is None and bool(tensors_of(outcome.value))
 
 
 def _tensors(value: object) -> Iterator[torch.Tensor]:

@@ -16,7 +16,13 @@ from gradlint.worker.building.constructors import lacking_type
 from gradlint.worker.building.entries import losses, raised_by
 from gradlint.worker.building.given import given_to
 from gradlint.worker.building.recipe import Built, described_inputs, given_inputs, made
-from gradlint.worker.building.sources import Arguments, batch_that_runs
+from gradlint.worker.building.sources import (
+    Arguments,
+    batch_that_runs,
+    redrawn,
+    runs_with,
+    words_of,
+)
 from gradlint.worker.building.terms import GIVEN, Terms
 from gradlint.worker.building.unrunnable import AbstractError
 from gradlint.worker.inputs.search import Search
@@ -104,8 +110,12 @@ def _with_given(candidate: Candidate, model: nn.Module, module: ModuleType) -> B
         error = UserError("forward", outcome.error)
         error.inputs = described_inputs(args, kwargs)
         raise error from outcome.error
-    batch = batch_that_runs(model, (args, kwargs))
-    built = Built(candidate, (), module, None, batch, example)
+    words = words_of(model) if candidate.built_from not in GIVEN else 0
+    drawn = redrawn((args, kwargs), words) if words else None
+    if drawn is None or not runs_with(model, drawn):
+        drawn, words = (args, kwargs), 0
+    batch = batch_that_runs(model, drawn)
+    built = Built(candidate, (), module, None, batch, words, example)
     return replace(built, described=described_inputs(*built.inputs()))
 
 

@@ -18,7 +18,8 @@ def measure(run: Run, claim: Claim) -> float:
     by a hundredth of their size; -inf where all samples give the same output.
 
     Raises:
-        UnmeasurableError: the output has fewer than two samples.
+        UnmeasurableError: the output has fewer than two samples, or all that the model was given
+            are the same.
 
     Source: Schoenholz et al., "Deep information propagation", 2017: in the ordered phase two inputs
     converge to the same representation. The square is the inverse condition number that a gradient
@@ -36,6 +37,9 @@ def measure(run: Run, claim: Claim) -> float:
     output = run.output(claim.of)
     if output.ndim < 2 or output.shape[0] < 2:
         raise UnmeasurableError(f"{claim.of} has no samples to compare: {tuple(output.shape)}")
+    given = [tensor for tensor in run.forward.inputs.values() if tensor.ndim]
+    if given and not any(bool((tensor != tensor[:1]).any()) for tensor in given):
+        raise UnmeasurableError("the samples that the model was given are the same")
     wide = output.double()
     size = float(torch.linalg.vector_norm(wide))
     spread = float(torch.linalg.vector_norm(wide - wide.mean(0)))
