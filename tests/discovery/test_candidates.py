@@ -862,6 +862,26 @@ class Net(nn.Module):
     assert (settings.n_classes, settings.quux) == (10, 64)
 
 
+def test_settings_beside_a_file_count_more_than_the_options_of_another_program(
+    read: Read,
+) -> None:
+    options = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--{}', default=48)"
+    others = {
+        "other/train.py": options.format("deep"),
+        "own/conf/base.yaml": "model:\n  deep: 7\n  wide: 9\n",
+        "own/train.py": options.format("wide"),
+    }
+    source = """
+class Net(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        self.layer = nn.Linear(cfg["wide"], cfg["deep"])
+    def forward(self, x): return self.layer(x)
+"""
+    program = read(_IMPORTS + source, others=others, name="own/model.py")
+    assert _first(program).constructor == "Net(dict(wide=48, deep=7))"
+
+
 def test_a_setting_has_the_value_that_the_project_gives_it(read: Read) -> None:
     options = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--wide', default=48)"
     others = {"train.py": options, "conf/base.yaml": "model:\n  deep: 7  # layers\n"}

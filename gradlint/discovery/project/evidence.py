@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from gradlint.discovery.text.arguments import is_conversion, namespace
 from gradlint.discovery.text.bindings import THE_END, Placed, Tracer
@@ -46,6 +47,13 @@ class OtherFile:
     tracer: Tracer
 
 
+class _Said(NamedTuple):
+    """A value that a file of the project gives a name, and how many folders up they meet."""
+
+    distance: int
+    text: str
+
+
 @dataclass(slots=True)
 class Project:
     """The files around the one at `own`, below `root`; what was read is remembered."""
@@ -54,8 +62,8 @@ class Project:
     own: Path
     lookups: Lookups
     _texts: dict[Path, str] | None = None
-    _options: dict[str, str] | None = None
-    _settings: dict[str, str] | None = None
+    _options: dict[str, _Said] | None = None
+    _settings: dict[str, _Said] | None = None
     _parsed: dict[Path, OtherFile | None] = field(default_factory=dict)
 
     def texts(self) -> Mapping[Path, str]:
@@ -93,18 +101,30 @@ class Project:
     def value(self, name: str, within: str = "") -> str | None:
         """What an option or a setting of this name has as its value anywhere in the project.
 
-        What is assigned to it as an attribute of `within` counts most, as in `cfg.model.depth`.
+        What is assigned to it as an attribute of `within` counts most, as in `cfg.model.depth`,
+        then what stands nearest, because of several programs each has its own; of those an
+        option, then a setting, then a variable.
         """
+        particular = self._assigned(rf"{within}\.{name}") if within else None
+        if particular is not None:
+            return particular.text
+        ways = (self._option(name), self._setting(name), self._assigned(name))
+        said = [found for found in ways if found is not None]
+        return min(said, key=lambda found: found.distance).text if said else None
+
+    def _option(self, name: str) -> _Said | None:
         if self._options is None:
             self._options = {}
             for file in self.naming(r"\.add_argument\("):
                 for option, value in namespace(file.outline).items():
                     text = ast.unparse(value) if is_conversion(value) else _literal(value, file)
                     if text is not None:
-                        self._options.setdefault(option, text)
-        particular = self._assigned(rf"{within}\.{name}") if within else None
-        found = particular or self._options.get(name) or self._setting(name)
-        return found or self._assigned(name)
+                        self._options.setdefault(option, self._said(file.path, text))
+        return self._options.get(name)
+
+    def _said(self, path: Path, text: str) -> _Said:
+        around = enumerate(self.own.parents)
+        return _Said(next(up for up, folder in around if folder in path.parents), text)
 
     def word(self, name: str, own: str) -> str | None:
         """The word that parameters of this name are given most often, in the text `own` as well.
@@ -116,7 +136,7 @@ class Project:
         words = Counter(found for text in texts for found in given.findall(text))
         return repr(words.most_common(1)[0][0]) if words else None
 
-    def _assigned(self, name: str) -> str | None:
+    def _assigned(self, name: str) -> _Said | None:
         """What a Python file that is called after settings gives the name, as in `hparams.py`.
 
         The first value of several, though not 1, which is what tests take for a size.
@@ -126,21 +146,21 @@ class Project:
             r"([\[(][-\d., ]+[\])]|[^#\n=][^#\n]*)"
         )
         values = [
-            value
+            self._said(path, value)
             for path, text in self.texts().items()
             if path.suffix == ".py" and _SETTING_FILE.search(path.stem)
             for found in pattern.finditer(text)
             if (value := scalar(found[1].rstrip(" \t,}"))) not in (None, "0")
         ]
-        return next((value for value in values if value != "1"), values[0] if values else None)
+        return next((said for said in values if said.text != "1"), values[0] if values else None)
 
-    def _setting(self, name: str) -> str | None:
+    def _setting(self, name: str) -> _Said | None:
         if self._settings is None:
             self._settings = {}
             for path, text in self.texts().items():
                 if path.suffix in _SETTINGS:
                     for key, value in _entries(path, text):
-                        self._settings.setdefault(key, value)
+                        self._settings.setdefault(key, self._said(path, value))
         return self._settings.get(name)
 
     def _near(self) -> Iterator[Path]:
