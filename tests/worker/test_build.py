@@ -279,6 +279,26 @@ class TestMake:
         shapes = [tuple(parameter.shape) for parameter in built.make().parameters()]
         assert shapes == [(4, 3, 3, 3), (4,), (2, 4), (2,)]
 
+    @pytest.mark.parametrize("hook", ["setup(self, stage)", "configure_model(self)"])
+    def test_layers_that_a_hook_of_lightning_makes_are_there(self, hook: str) -> None:
+        source = f"""
+            class LightningModule(nn.Module):
+                def setup(self, stage):
+                    self.trainer.is_there
+
+                def configure_model(self):
+                    pass
+
+            class Net(LightningModule):
+                def {hook}:
+                    self.layer = nn.Linear(3, 4)
+
+                def forward(self, x):
+                    return self.layer(x)
+        """
+        built = build(module_of(source), request("Net()"))
+        assert [tuple(each.shape) for each in built.make().parameters()] == [(4, 3), (4,)]
+
     def test_lazy_layers_follow_the_random_state(self) -> None:
         built = build(module_of(LAZY.replace("LazyConv2d(4", "Conv2d(1, 4")), request("Net()"))
         torch.manual_seed(5)

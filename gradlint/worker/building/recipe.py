@@ -7,9 +7,10 @@ import copy
 import functools
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import CodeType, ModuleType, SimpleNamespace
+from typing import cast
 
 import torch
 from torch import nn
@@ -155,12 +156,24 @@ def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
     own = copy.deepcopy(model) if any(id(part) in existing for part in model.modules()) else model
     if tried(own.train).error is not None:  # because `train` may be the name of a whole training
         nn.Module.train(own)
+    with on_cpu(), without_weights(), uncompiled(), limited(limit):
+        _set_up(own)
     for statement in candidate.then:
         with torch.no_grad(), on_cpu():
             tried(exec, statement, {**namespace, MADE: own})
     if candidate.method != "forward":
         own.forward = getattr(own, candidate.method)
     return own
+
+
+def _set_up(model: nn.Module) -> None:
+    """Run the hooks in which a Lightning module may make its layers, as its trainer does.
+
+    Those that ask for the trainer or for data cannot run, and leave the model as it is.
+    """
+    if any(base.__name__ == "LightningModule" for base in type(model).__mro__):
+        tried(cast(Callable[[str], None], model.setup), "fit")
+        tried(cast(Callable[[], None], model.configure_model))
 
 
 def _modules_of(module: ModuleType) -> Iterator[nn.Module]:
