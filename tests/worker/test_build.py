@@ -151,6 +151,14 @@ class TestCandidates:
         assert isinstance(emb, nn.Embedding)
         assert (emb.num_embeddings, emb.embedding_dim) == (1000, 48)
 
+    @pytest.mark.parametrize(
+        "count",
+        ["labels.max().item() + 1", "int(max(labels)) + 1", "len(set(labels.tolist()))"],
+    )
+    def test_classes_that_are_counted_in_data_are_as_many_as_is_usual(self, count: str) -> None:
+        built = build(module_of(LINEAR), request(f"nn.Linear(table.shape[1], {count})"))
+        assert [tuple(each.shape) for each in built.make().parameters()] == [(10, 64), (10,)]
+
     def test_a_size_of_a_table_that_was_not_loaded_is_the_usual_one(self) -> None:
         built = build(module_of(LINEAR), request("nn.Linear(table.shape[1], len(classes))"))
         assert built.candidate.built_from is BuiltFrom.NAMES

@@ -36,11 +36,23 @@ class _Sizes(ast.NodeTransformer):
             case ast.Call(ast.Attribute(owner, "size" | "nunique")) if self._is_lost(owner):
                 return ast.Constant(self.size)
             case ast.Call(ast.Name("len"), [owner]) if self._is_lost(owner):
-                named = known(_last_name(owner)) or ""
-                return ast.Constant(
-                    int(named) if named.isdecimal() and int(named) > 1 else self.size
-                )
+                return self._count(owner)
         return cast(ast.expr, self.generic_visit(node))
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """`labels.max().item() + 1` is how many labels there are."""
+        match node:
+            case ast.BinOp(highest, ast.Add(), ast.Constant(1)) if self._is_lost(highest):
+                calls = (each for each in ast.walk(highest) if isinstance(each, ast.Call))
+                if any(_last_name(call.func) in ("max", "amax") for call in calls):
+                    return self._count(highest)
+        return cast(ast.expr, self.generic_visit(node))
+
+    def _count(self, owner: ast.expr) -> ast.Constant:
+        """The usual number of what an expression over lost things is called after."""
+        names = [_last_name(each) for each in ast.walk(owner) if not isinstance(each, ast.Call)]
+        usual = [int(text) for name in names if (text := known(name) or "").isdecimal()]
+        return ast.Constant(next((number for number in usual if number > 1), self.size))
 
     def _is_lost(self, owner: ast.expr) -> bool:
         return any(isinstance(n, ast.Name) and n.id in self.lost for n in ast.walk(owner))
