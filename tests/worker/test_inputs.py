@@ -1929,6 +1929,20 @@ class TestSearch:
         args, _ = Search(Counter()).found().drawn()
         assert described(args[0]) == "float32[8,3]"
 
+    def test_a_model_that_trains_only_when_it_is_told_to_is_told_so(self) -> None:
+        class Segmenter(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = nn.Conv2d(3, 4, 1)
+
+            def forward(self, x: torch.Tensor, *, bare: bool = True, train: bool = False) -> object:
+                scores = self.layer(x)
+                return scores if train else scores.argmax(1)
+
+        args, kwargs = Search(Segmenter()).found().drawn()
+        assert kwargs == {"train": True}
+        assert described(args[0]) == "float32[8,3,32,32]"
+
     def test_a_search_ends_after_its_attempts(self) -> None:
         class Picky(nn.Module):
             def __init__(self) -> None:

@@ -7,7 +7,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from torch import nn
@@ -22,7 +22,7 @@ class Forward:
     """The signature and the text of a model's `forward`; `named` can only be given by keyword.
 
     `remarks` are its docstring and the comments above its first statement, which speak of its
-    arguments as they come.
+    arguments as they come. `flags` are the optional arguments that are turned on or off by default.
     """
 
     required: tuple[str, ...]
@@ -32,6 +32,7 @@ class Forward:
     main: str = ""
     named: tuple[str, ...] = ()
     remarks: str = ""
+    flags: Mapping[str, bool] = field(default_factory=dict)
 
     @staticmethod
     def of(model: nn.Module) -> Forward:
@@ -55,7 +56,9 @@ class Forward:
         commented = _commented(tree, [p.name for p in parameters])
         texts = {p.name: _annotation(p.annotation) or commented.get(p.name, "") for p in parameters}
         texts = {**handed, **texts}
-        return Forward(required, optional, texts, tree, main, named, _remarks(text, tree))
+        flags = {p.name: p.default for p in usual if isinstance(p.default, bool)}
+        remarks = _remarks(text, tree)
+        return Forward(required, optional, texts, tree, main, named, remarks, flags)
 
     def unpacked(self, name: str) -> tuple[str, ...]:
         """The names that `a, b = name` gives to the parts of an argument, or ()."""

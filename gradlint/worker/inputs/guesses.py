@@ -11,7 +11,7 @@ from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.naming import HIDDEN
 from gradlint.worker.inputs.roles import ideas_for
-from gradlint.worker.inputs.specs import SPATIAL, Group, Normal, Spec, Whole, draw, volume
+from gradlint.worker.inputs.specs import SPATIAL, Constant, Group, Normal, Spec, Whole, draw, volume
 from gradlint.worker.inputs.wiring import grouping
 
 _SIZES = {
@@ -165,6 +165,13 @@ def further(guess: Guess, facts: Facts) -> Iterator[Guess]:
     more = [replace(item, keyword=True) for item in arguments if isinstance(item.spec, _TENSORS)]
     yield replace(guess, arguments=(*guess.arguments, *more))
     yield from map(guess.adding, more)
+
+
+def switched(guess: Guess, facts: Facts) -> Iterator[Guess]:
+    """The same guess with one flag turned over, as of a model that is to be told that it trains."""
+    for name, value in Forward.of(facts.model).flags.items():
+        if guess.spec(name) is None:
+            yield guess.adding(Argument(name, Constant(not value), keyword=True))
 
 
 def argument_for(facts: Facts, forward: Forward, name: str, index: int) -> Argument:

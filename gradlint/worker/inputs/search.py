@@ -17,7 +17,7 @@ from gradlint.worker.inputs.case import Case
 from gradlint.worker.inputs.crossing import Crossing, may_cross, with_steps
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
-from gradlint.worker.inputs.guesses import Guess, first_guess, further
+from gradlint.worker.inputs.guesses import Guess, first_guess, further, switched
 from gradlint.worker.inputs.hopeless import left_unset, runs_a_holder
 from gradlint.worker.inputs.multimodal import MODALITIES
 from gradlint.worker.inputs.pixels import Ranges
@@ -214,6 +214,7 @@ class Search:
                         return confirmed[0]
                     # because a model whose numbers are lost has seldom lost them by itself
                     agenda.add_all((-sys.maxsize, False, 0.0), _inverted(fallback or guess))
+                    agenda.add_all((-sys.maxsize, True, 0.0), switched(fallback or guess, facts))
                     agenda.add_all((0, True, 0.0), further(fallback or guess, facts))
                     fallback = fallback or confirmed[0]
                     continue
