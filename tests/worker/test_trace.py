@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from gradlint.worker.tracing.call import input_settings
 from gradlint.worker.tracing.forward import gradients
 from tests.worker.live import of_chain, traced
 
@@ -233,3 +234,14 @@ def test_a_sparse_matrix_is_recorded_without_statistics() -> None:
     graph, forward = traced(Neighbours, (8, 4))
     assert graph.layer("layer").shape == (8, 4)
     assert math.isfinite(gradients(forward, ["layer"]).decades("layer"))
+
+
+def test_what_is_hidden_within_a_vmap_is_recorded_without_statistics() -> None:
+    seen = []
+
+    def task(row: torch.Tensor) -> torch.Tensor:
+        seen.append(input_settings([row], lambda _: True))
+        return row * 2.0
+
+    torch.func.vmap(task)(torch.randn(8, 4))
+    assert seen == [()]

@@ -50,7 +50,8 @@ class _Sizes(ast.NodeTransformer):
 
     def _count(self, owner: ast.expr) -> ast.Constant:
         """The usual number of what an expression over lost things is called after."""
-        names = [_last_name(each) for each in ast.walk(owner) if not isinstance(each, ast.Call)]
+        named = (n for n in ast.walk(owner) if isinstance(n, ast.Name | ast.Attribute))
+        names = map(_last_name, named)
         usual = [int(text) for name in names if (text := known(name) or "").isdecimal()]
         return ast.Constant(next((number for number in usual if number > 1), self.size))
 

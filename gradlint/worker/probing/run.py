@@ -13,6 +13,7 @@ from torch import nn
 
 from gradlint.protocol.claim import Claim
 from gradlint.protocol.training import Training
+from gradlint.worker.running.attempt import tried
 from gradlint.worker.running.failure import UnmeasurableError
 from gradlint.worker.tracing.call import Call
 from gradlint.worker.tracing.forward import (
@@ -71,7 +72,8 @@ class Run:
         )
 
     def _observe(self, node: str, output: torch.Tensor) -> None:
-        self._activations[node] = rms(output)
+        size = tried(rms, output).value  # because within `vmap` nobody can read a value
+        self._activations[node] = size if isinstance(size, float) else math.nan
 
     def activation(self, node: str) -> float:
         """log10 of the root mean square of the output of a pictured node, NaN if it did not run."""

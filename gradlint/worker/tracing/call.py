@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gradlint.protocol.span import Span
+from gradlint.worker.running.attempt import tried
 
 Setting = bool | int | float | str
 GradFn = torch.autograd.graph.Node
@@ -169,15 +170,22 @@ _HIDING = 1e30
 
 
 def _statistics(name: str, tensor: torch.Tensor, sizes: str = "shape") -> list[tuple[str, Setting]]:
+    """Sizes and moments of a tensor, [] where it has none or, as within `vmap`, hides them."""
+    moments = tried(_moments, tensor).value
+    if not isinstance(moments, tuple):
+        return []
+    mean, square = moments
+    return [
+        (f"{name}.{sizes}", ",".join(map(str, tensor.shape))),
+        (f"{name}.mean", mean),
+        (f"{name}.square", square),
+    ]
+
+
+def _moments(tensor: torch.Tensor) -> tuple[float, float] | None:
     with torch._C.DisableTorchFunction(), torch.no_grad():
         known = tensor[~torch.isnan(tensor)].double().clamp(-_HIDING, _HIDING)
-        if not known.numel():
-            return []
-        return [
-            (f"{name}.{sizes}", ",".join(map(str, tensor.shape))),
-            (f"{name}.mean", float(known.mean())),
-            (f"{name}.square", float(known.square().mean())),
-        ]
+        return (float(known.mean()), float(known.square().mean())) if known.numel() else None
 
 
 def _first(value: object) -> object:
