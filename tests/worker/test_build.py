@@ -166,6 +166,12 @@ class TestCandidates:
         built = build(module_of(LINEAR), request("nn.Linear(len(weights), 3)"))
         assert built.candidate.constructor == "nn.Linear(64, 3)"
 
+    def test_a_size_that_a_function_is_given_of_data_that_are_gone_is_the_usual_one(self) -> None:
+        bindings = (("words", "corpus.words"), ("n", "len(words)"), ("n_tags", "corpus.tags()"))
+        asked = request("nn.Linear(n, n_tags)", bindings=bindings)
+        made = build(module_of(LINEAR), asked).make()
+        assert [tuple(each.shape) for each in made.parameters()] == [(10, 1000), (10,)]
+
     def test_a_model_whose_train_is_a_whole_training_is_in_training_mode(self) -> None:
         source = LINEAR + "\n        def train(self, epochs, data): return None\n"
         assert build(module_of(source), request("Net().eval()", "Net()")).make().training

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gradlint.protocol.wire import Candidate
 from gradlint.worker.loading.lost import with_usual_sizes
-from gradlint.worker.loading.usual import usual
+from gradlint.worker.loading.usual import known, usual
 from gradlint.worker.running.attempt import tried
 
 HOLDER = re.compile(r"(__import__\('types'\)\.)?(SimpleNamespace|PassThrough)\(")
@@ -29,11 +29,24 @@ def supplied(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
             bindings = list(candidate.bindings)
             bindings[place] = (name, extended(text, [found[1]]))
             yield replace(candidate, bindings=tuple(bindings))
-    if isinstance(error, NameError) and error.name:
+    if isinstance(error, NameError) and error.name in dict(candidate.bindings):
+        yield from _rebound(candidate, error.name)
+    elif isinstance(error, NameError) and error.name:
         parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval"))
         if isinstance(parsed.value, ast.Expression):
             changed = with_usual_sizes(parsed.value.body, {error.name})
             yield replace(candidate, constructor=ast.unparse(changed))
+
+
+def _rebound(candidate: Candidate, name: str) -> Iterator[Candidate]:
+    """With a usual value for a variable that cannot be had, as `n_words = len(vocab)` of no file."""
+    tree = ast.parse(dict(candidate.bindings)[name].strip(), mode="eval").body
+    lost = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    text = ast.unparse(with_usual_sizes(tree, lost))
+    text = known(name) or "" if text == ast.unparse(tree) else text
+    if text not in ("", "None"):
+        bindings = ((key, text if key == name else value) for key, value in candidate.bindings)
+        yield replace(candidate, bindings=tuple(bindings))
 
 
 def extended(call: str, names: list[str]) -> str:
