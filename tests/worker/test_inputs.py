@@ -1519,6 +1519,18 @@ class Net(nn.Module):
         ),
         ("float32[8,4,8,8,6]", "float32[8,5]"),
     ),
+    "an image has the sides that its shift is spread over": (
+        net(
+            "self.t = nn.Linear(5, 6)",
+            "t = self.t(condition)[:, :, None, None]; return x * (1 + t) + t",
+            "x, condition",
+        ),
+        ("float32[8,6,8,8]", "float32[8,5]"),
+    ),
+    "a number for each sample stands where a column meets it": (
+        net("self.x = nn.Linear(6, 1)", "return self.x(x) * timestep", "x, timestep"),
+        ("float32[8,6]", "int64[8,1]"),
+    ),
     "samples that are compared with each other are no steps": (
         net(
             "self.x = nn.Linear(6, 4)",

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from gradlint.worker.inputs.guesses import Argument, Guess
-from gradlint.worker.inputs.specs import Normal, Shape, reshaped
+from gradlint.worker.inputs.specs import Dim, Normal, Shape, Whole, reshaped
 from gradlint.worker.running.attempt import sources_of
 
 _ELEMENTWISE = frozenset("add sub mul div true_divide".split())
 _AXES: Mapping[int, Shape] = {1: ("time",), 2: (8, 8), 3: (4, 8, 8)}
-"""What stands between the samples and their features, by how many axes that are."""
+"""What stands beside the samples and their features, by how many axes that are."""
 
 
 class Crossing(TorchFunctionMode):
-    """Sees what has a row for each sample meet what has steps, as in `x + time[:, None]`.
+    """Sees what has a row for each sample meet what has places, as in `x + time[:, None]`.
 
-    That runs, because all samples of the one then count as the steps of each of the other.
-    `lacking` has the arguments that made such rows, and how many axes they lack.
+    That runs, because all samples of the one then count as the places of each of the other.
+    `met` has the arguments that made such rows, and the sizes of one sample of what they met.
     """
 
     def __init__(self, batch: int) -> None:
         """Begin with none."""
         super().__init__()
         self.batch = batch
-        self.lacking: dict[str, int] = {}
+        self.met: dict[str, tuple[int, ...]] = {}
 
     def __torch_function__(
         self,
@@ -36,40 +36,44 @@ class Crossing(TorchFunctionMode):
         args: tuple[object, ...] = (),
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
-        met = [value for value in args if isinstance(value, torch.Tensor)]
-        if len(met) == 2 and getattr(func, "__name__", "").strip("_i") in _ELEMENTWISE:
-            self._meet(*sorted(met, key=torch.Tensor.dim))
+        pair = [value for value in args if isinstance(value, torch.Tensor)]
+        if len(pair) == 2 and getattr(func, "__name__", "").strip("_ir") in _ELEMENTWISE:
+            self._meet(*sorted(pair, key=torch.Tensor.dim))
         return func(*args, **(kwargs or {}))
 
-    def _meet(self, rows: torch.Tensor, steps: torch.Tensor) -> None:
-        lacking, ours = steps.dim() - rows.dim(), sources_of(rows)
-        if not lacking or rows.dim() < 2 or rows.shape[0] != self.batch:
+    def _meet(self, rows: torch.Tensor, places: torch.Tensor) -> None:
+        ours, fewer = sources_of(rows), 0 < rows.dim() < places.dim()
+        if not fewer or places.shape[0] != self.batch or 1 not in places.shape[1:]:
             return
-        alone = steps.shape[0] == self.batch and set(steps.shape[1 : lacking + 1]) == {1}
-        if alone and ours.isdisjoint(sources_of(steps)):
-            self.lacking |= dict.fromkeys(ours, lacking)
+        if self.batch in rows.shape and ours.isdisjoint(sources_of(places)):
+            self.met |= dict.fromkeys(ours, tuple(places.shape[1:]))
 
 
 def may_cross(guess: Guess) -> bool:
     """Whether one of several arguments may have a row for each sample."""
-    return len(guess.arguments) > 1 and any(_between(item) for item in guess.arguments)
+    return len(guess.arguments) > 1 and any(_is_of_samples(item) for item in guess.arguments)
 
 
-def with_steps(guess: Guess, lacking: Mapping[str, int]) -> Guess:
-    """The guess with as many axes more for these arguments."""
+def with_places(guess: Guess, met: Mapping[str, tuple[int, ...]]) -> Iterator[Guess]:
+    """The guess with places for these arguments, where one sample of what they met has room.
+
+    First with as many features as they have, then with those of what they met.
+    """
+    kept, taken = guess, guess
     for item in guess.arguments:
         shape: Shape = getattr(item.spec, "shape", ())
-        axes = _AXES.get(_between(item) - 1 + lacking.get(item.name, 0), ())
-        if axes and item.name in lacking:
-            new = reshaped(item.spec, ("batch", *axes, shape[-1]))
-            guess = guess.having(item.name, new)
-    return guess
+        sizes = met.get(item.name, ()) if _is_of_samples(item) else ()
+        if sizes and sizes.count(1) == len(sizes) - (len(shape) > 1):
+            kept = kept.having(item.name, reshaped(item.spec, _spread(shape[-1], sizes)))
+            taken = taken.having(item.name, reshaped(item.spec, _spread(max(sizes), sizes)))
+    yield from dict.fromkeys(new for new in (kept, taken) if new != guess)
 
 
-def _between(item: Argument) -> int:
-    """1 more than the axes of an argument between samples and a number of features, else 0."""
-    match item.spec:
-        case Normal(shape=("batch", *axes, int())):
-            return len(axes) + 1
-        case _:
-            return 0
+def _spread(features: Dim, sizes: tuple[int, ...]) -> Shape:
+    """Samples of these sizes, with places where there is room for them and so many features."""
+    places = iter(_AXES.get(len(sizes) - 1, ()))
+    return ("batch", *(next(places, 1) if size == 1 else features for size in sizes))
+
+
+def _is_of_samples(item: Argument) -> bool:
+    return isinstance(item.spec, (Normal, Whole)) and "batch" in item.spec.shape

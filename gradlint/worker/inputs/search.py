@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from gradlint.worker.inputs.case import Case
-from gradlint.worker.inputs.crossing import Crossing, may_cross, with_steps
+from gradlint.worker.inputs.crossing import Crossing, may_cross, with_places
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.guesses import Guess, first_guess, further, switched
@@ -104,7 +104,7 @@ class Search:
         """
         budget, facts = Budget(self.limit), Facts(self.model, self.given)
         found = self._from(_affordable(first_guess(facts, self.sequence_length)))
-        found = self._with_steps(found) if may_cross(found) else found
+        found = self._with_places(found) if may_cross(found) else found
         forward = Forward.of(self.model)
         for modality in MODALITIES:
             beside = modality.beside(found, facts, forward)
@@ -114,17 +114,17 @@ class Search:
             return found  # because nobody asked for more
         return self._with_room(found, budget.left() / 2)
 
-    def _with_steps(self, found: Guess) -> Guess:
-        """The same with steps for what would mix the samples of a batch without any."""
+    def _with_places(self, found: Guess) -> Guess:
+        """The same with places for what would mix the samples of a batch without any."""
         crossing = Crossing(found.size["batch"])
         with crossing:
             self._failure(found)
-        wanted = with_steps(found, crossing.lacking)
-        confirmed = self._confirmed(wanted, 0.0) if wanted != found else None
-        if isinstance(confirmed, Failure):
+        for wanted in with_places(found, crossing.met):
+            confirmed = self._confirmed(wanted, 0.0)
+            if not isinstance(confirmed, Failure):
+                return confirmed[0]
             released(confirmed.error)
-            return found
-        return confirmed[0] if confirmed is not None else found
+        return found
 
     def _with_room(self, found: Guess, seconds: float) -> Guess:
         """The same with larger images and signals, for as long as that leaves fewer layers cramped.
