@@ -1531,6 +1531,23 @@ class Net(nn.Module):
         net("self.x = nn.Linear(6, 1)", "return self.x(x) * timestep", "x, timestep"),
         ("float32[8,6]", "int64[8,1]"),
     ),
+    "a type of numbers is no tensor": (
+        net(
+            "self.l = nn.Linear(6, 4)",
+            "return self.l(x.to(dtype)).to(hidden_dtype)",
+            "x, dtype: torch.dtype, hidden_dtype",
+        ),
+        ("float32[8,6]", "torch.float32", "torch.float32"),
+    ),
+    "the sides that each image had are two numbers": (
+        net(
+            "self.c = nn.Conv2d(3, 6, 3); self.l = nn.Linear(4, 6)",
+            "sides = torch.cat([original_size, crop_coords], 1).float();"
+            "return self.c(x) + self.l(sides)[..., None, None]",
+            "x, original_size: torch.Tensor, crop_coords: torch.Tensor",
+        ),
+        ("float32[8,3,32,32]", "int64[8,2]", "int64[8,2]"),
+    ),
     "samples that are compared with each other are no steps": (
         net(
             "self.x = nn.Linear(6, 4)",

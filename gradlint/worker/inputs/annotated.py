@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+import torch
 from torch import nn
 
 from gradlint.worker.inputs.docstrings import Documented, documented, told
@@ -114,6 +115,7 @@ _SCALARS: dict[str, Spec] = {
     "float": Constant(0.5),
     "str": Constant(""),
     "int": Constant(4),
+    "dtype": Constant(torch.float32),
 }
 
 

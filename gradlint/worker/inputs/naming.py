@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import cast
 
+import torch
 from torch import nn
 
 from gradlint.worker.inputs.facts import Facts
@@ -66,6 +67,7 @@ _ITEM = re.compile(
 )
 _ACTION = re.compile(r"actions?|act|a|u")
 _SETTINGS = re.compile(r"(\w+_)?kwargs")
+_DTYPE = re.compile(r"(\w+_)?dtype")
 _INDICATOR = re.compile(r"(\w+_)?indicator")
 _POOLED = re.compile(r"pooled_\w+|\w+_pooled")
 
@@ -321,6 +323,10 @@ def _settings(role: Role) -> Iterator[Spec]:
     yield Group("dict", ())
 
 
+def _dtype(role: Role) -> Iterator[Spec]:
+    yield Constant(torch.float32)
+
+
 def _indicator(role: Role) -> Iterator[Spec]:
     """Which of the frames of one video, which the batch is, are single images: none."""
     yield Filled((1, "batch"), 0.0)
@@ -361,6 +367,7 @@ def whole_number(role: Role) -> Spec:
 _ROLES: tuple[tuple[re.Pattern[str], Callable[[Role], Iterator[Spec]]], ...] = (
     KINDS,
     (_SETTINGS, _settings),
+    (_DTYPE, _dtype),
     (_INDICATOR, _indicator),
     (_POOLED, _pooled),
     (_MASK, _mask),

@@ -128,9 +128,9 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A Python value: None, a flag, a number or a string."""
+    """A Python value: None, a flag, a number, a string or a type of numbers."""
 
-    value: bool | int | float | str | None
+    value: bool | int | float | str | torch.dtype | None
 
 
 @dataclass(frozen=True, slots=True)

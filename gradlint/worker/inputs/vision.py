@@ -32,6 +32,8 @@ _FEATURES = re.compile(r"\w+_(feats?|features|embeds?|embeddings|hidden_states)"
 _KINDS = re.compile(r"(\w+_)?token_type_ids|(image|img)_\w*(position|pos)_mask")
 _AXES = re.compile(r"(img|image|txt|text|latent|video)_ids")
 _EXTENTS = re.compile(r"(image|original|target)_sizes")
+_EXTENT = re.compile(r"(image|original|target)_size|crop_(coords|size)|resolution")
+"""What has a height and a width for each image where it is a tensor, else those of all images."""
 _SEEING = re.compile(r"patch|vis|image")
 _PLACES = re.compile(r"(\w+_)?(pos|bbox(es)?|boxes)")
 _BINS = re.compile(r"mel|bin|freq|band")
@@ -91,6 +93,11 @@ def _image(role: Role) -> Iterator[Spec]:
 
 def _extents(role: Role) -> Iterator[Spec]:
     yield Extents()
+
+
+def _extent(role: Role) -> Iterator[Spec]:
+    if role.index and role.forward.annotations.get(role.name, "").endswith("Tensor"):
+        yield Extents()
 
 
 def _kinds(role: Role) -> Iterator[Spec]:
@@ -162,6 +169,7 @@ IMAGES: Idea = (_IMAGE, _image)
 VISION: tuple[Idea, ...] = (
     (_AXES, _axes),
     (_EXTENTS, _extents),
+    (_EXTENT, _extent),
     (_SPECTRUM, _spectrum),
     (_GRID, _grid),
     (_SHAPES, _shapes),
