@@ -1124,6 +1124,7 @@ class TestSize:
             "swa_num_attention_heads": 2,
             "o_lora_rank": 64,
         }
+        assert narrower({"model_dim": 2048, "ff_dim": 5120}) == {"model_dim": 256, "ff_dim": 640}
 
     def test_a_vision_tower_gives_what_the_text_takes(self) -> None:
         vision = SimpleNamespace(hidden_size=1536, out_hidden_size=4096, model_type="eye")

@@ -1531,6 +1531,14 @@ class Net(nn.Module):
         net("self.x = nn.Linear(6, 1)", "return self.x(x) * timestep", "x, timestep"),
         ("float32[8,6]", "int64[8,1]"),
     ),
+    "how far a sample is on its way is a number": (
+        net(
+            "self.l = nn.Linear(6, 4)",
+            "return self.l(x) * timestep_ratio.view(-1, 1)",
+            "x, timestep_ratio",
+        ),
+        ("float32[8,6]", "float32[8]"),
+    ),
     "a type of numbers is no tensor": (
         net(
             "self.l = nn.Linear(6, 4)",

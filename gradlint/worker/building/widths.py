@@ -20,6 +20,7 @@ _WORDS = 1000
 _WIDTHS = (
     "hidden_size",
     "d_model",
+    "model_dim",
     "n_embd",
     "dim",
     "embed_dim",
@@ -27,7 +28,7 @@ _WIDTHS = (
     "word_embed_proj_dim",
 )
 _INNER = re.compile(
-    r"(\w+_)?(intermediate_size(_mlp)?|d_?ff|dim_ff|ffn_(dim|size|hidden_size)|n_inner|mlp_dim"
+    r"(\w+_)?(intermediate_size(_mlp)?|d_?ff|dim_ff|ff_dim|ffn_(dim|size|hidden_size)|n_inner|mlp_dim"
     r"|mlp_hidden_size|feed_?forward_(dim|size|hidden_size)|dim_feedforward|expert_dim"
     r"|moe_hidden_size|lora_rank|lora_dim)"
 )

@@ -43,7 +43,10 @@ _ENCODED = re.compile(r"enc(oder|oded)?_(?!in)\w+|memory|annotations")
 _LENGTHS = re.compile(r".*(lengths?|_lens?|_len)|lens?")
 _MASK = re.compile(r"(?!masked_).*mask.*|attn_bias")
 _PAIRS = re.compile(r"pairs|pair_?(repr\w*|features?|act|emb\w*|states?|bias)")
-_STEP = re.compile(r"ts?|time_?(step)?s?|steps?|noise_levels?|sigmas?|timesteps?|diffusion_steps?")
+_STEP = re.compile(
+    r"ts?|time_?(step)?s?|steps?|noise_levels?|sigmas?|timesteps?|diffusion_steps?"
+    r"|(time_?step|noise)_(ratio|fraction)"
+)
 _DURATIONS = re.compile(r"(\w+_)?durations?(_(labels?|targets?|gt))?")
 _EMBEDDED_STEP = re.compile(r"emb|temb|(t|time|timesteps?)_?emb(edding)?s?")
 _FLAG = re.compile(
@@ -247,6 +250,8 @@ def _step(role: Role) -> Iterator[Spec]:
         known = spec_of(Facts(consumer)) if consumer is not None else None
         if isinstance(known, Normal) and last_size(known) == 1:
             yield Normal(("batch", 1))
+        if re.search("ratio|fraction", role.lower):
+            yield Normal(("batch",))
         steps = (
             role.facts.number("num_timesteps", "timesteps", "n_steps", "T", "noise_steps") or 1000
         )
