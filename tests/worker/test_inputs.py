@@ -1539,6 +1539,25 @@ class Net(nn.Module):
         ),
         ("float32[8,6]", "float32[8]"),
     ),
+    "the axes between samples and channels have names": (
+        net(
+            "self.l = nn.Linear(6, 4)",
+            "num_frames, height, width = hidden_states.shape[1:4];"
+            "return self.l(hidden_states).view(-1, num_frames, height, width, 4)",
+            "hidden_states",
+        ),
+        ("float32[8,16,32,32,6]",),
+    ),
+    "the axes behind the channels have names": (
+        net(
+            "self.norm = nn.LayerNorm(6)",
+            "height, width = hidden_states.size()[2:];"
+            "x = hidden_states.flatten(2).transpose(1, 2);"
+            "return self.norm(x).view(-1, height, width, 6)",
+            "hidden_states",
+        ),
+        ("float32[8,6,32,32]",),
+    ),
     "a type of numbers is no tensor": (
         net(
             "self.l = nn.Linear(6, 4)",

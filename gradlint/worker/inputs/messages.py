@@ -160,7 +160,8 @@ def _unpacking(case: Case) -> Iterator[Guess]:
                 usual = usual_shapes(case, item, count - lift)
                 yield from (with_shape(case, item, wanted) for wanted in usual)
             else:
-                yield from _as_pattern(case, [item], re.findall(r"\w+", shape[1].lower()))
+                named = re.findall(r"\w+", shape[1].lower())
+                yield from _as_pattern(case, [item], _with_the_rest(frame.text, named))
         elif not isinstance(item.spec, Group):
             yield case.guess.having(item.name, Group("tuple", (item.spec,) * count))
 
@@ -177,6 +178,22 @@ def _rows_of(case: Case, frame: Frame, count: int) -> Iterator[Guess]:
         for item in case.blamed(value):
             if isinstance(item.spec, (Normal, Whole)) and len(item.spec.shape) == value.dim():
                 yield with_shape(case, item, (*item.spec.shape[:-1], count))
+
+
+_SLICED = re.compile(r"\.(?:shape|size\(\))\[(-?\d+):(-?\d*)\]")
+
+
+def _with_the_rest(line: str, named: list[str]) -> list[str]:
+    """All axes of what has some of them named, as in `h, w = x.shape[1:3]`.
+
+    The first are samples, and channels stand at the other end of what is named.
+    """
+    sliced = _SLICED.search(line)
+    if sliced is None:
+        return named
+    if sliced[1] == "1":
+        return ["b", *named, *(["c"] if sliced[2] else [])]
+    return ["b", "c", *named] if sliced[1] in ("2", f"-{len(named)}") else named
 
 
 _PATTERN = re.compile(r"pattern [\"'](.*?)->")
