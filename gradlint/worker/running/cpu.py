@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch.overrides import TorchFunctionMode
 
+from gradlint.worker.running.flexible import without_kernels
+
 _ACCELERATORS = ("cuda", "mps", "xpu", "hpu")
 _MOVES = frozenset({"cuda", "xpu", "ipu"})
 
@@ -16,15 +18,16 @@ _MOVES = frozenset({"cuda", "xpu", "ipu"})
 def on_cpu() -> Iterator[None]:
     """Within it `.cuda()`, `.to("cuda")` and `device="cuda"` mean the CPU.
 
-    Where an accelerator is available nothing is changed.
+    Where an accelerator is available they mean what they say.
     """
     if torch.cuda.is_available():
-        yield
+        with without_kernels():
+            yield
         return
     before = {name: getattr(torch.cuda, name) for name in _INSTEAD}
     vars(torch.cuda).update(_INSTEAD)
     try:
-        with _Redirect():
+        with _Redirect(), without_kernels():
             yield
     finally:
         vars(torch.cuda).update(before)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
-import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from types import FunctionType
-from typing import cast
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
 
 from gradlint.worker.running.hub import from_configurations
+from gradlint.worker.running.replacing import replaced
 
 _FETCHERS = (
     ("torch.hub", "load_state_dict_from_url"),
@@ -69,11 +66,11 @@ def without_weights() -> Iterator[None]:
         nn.Module.load_state_dict = loaded  # type: ignore[method-assign]
         torch.load = read
         for module, name in _FETCHERS:
-            stack.enter_context(_replaced(module, name, _no_weights))
+            stack.enter_context(replaced(module, name, _no_weights))
         for module, name in _LOADERS:
-            stack.enter_context(_replaced(module, name, _marked))
-        stack.enter_context(_replaced(*_HUB, _absent))
-        stack.enter_context(_replaced(*_FILES, _read))
+            stack.enter_context(replaced(module, name, _marked))
+        stack.enter_context(replaced(*_HUB, _absent))
+        stack.enter_context(replaced(*_FILES, _read))
         stack.enter_context(from_configurations(mark))
         yield
 
@@ -90,28 +87,6 @@ def unfetched(model: nn.Module) -> frozenset[int]:
     return frozenset(id(p) for module in waiting for p in module._parameters.values())
 
 
-@contextlib.contextmanager
-def _replaced(module: str, name: str, replacement: Callable[..., object]) -> Iterator[None]:
-    function = getattr(sys.modules.get(module), name, None)
-    function = inspect.unwrap(function) if callable(function) else None
-    if not isinstance(function, FunctionType) or function.__closure__ or name in originals:
-        yield
-        return
-    code = function.__code__
-    originals[name] = FunctionType(code, function.__globals__, name, function.__defaults__)
-    originals[name].__kwdefaults__ = function.__kwdefaults__
-    function.__code__ = cast(FunctionType, replacement).__code__
-    try:
-        yield
-    finally:
-        function.__code__ = code
-        del originals[name]
-
-
-originals: dict[str, FunctionType] = {}
-"""What the functions that are replaced just now would do, by name."""
-
-
 # These import what they need, because they run in the namespace of the function they replace.
 
 
@@ -122,7 +97,7 @@ def _no_weights(*args: object, **kwargs: object) -> object:
 
 
 def _absent(*args: object, **kwargs: object) -> object:
-    from gradlint.worker.running.offline import originals as before
+    from gradlint.worker.running.replacing import originals as before
 
     try:
         return before["hf_hub_download"](*args, **kwargs)
@@ -132,7 +107,7 @@ def _absent(*args: object, **kwargs: object) -> object:
 
 def _read(*args: object, **kwargs: object) -> object:
     from gradlint.worker.running.offline import NoWeights as Empty
-    from gradlint.worker.running.offline import originals as before
+    from gradlint.worker.running.replacing import originals as before
 
     try:
         return before["load_file"](*args, **kwargs)
