@@ -39,7 +39,7 @@ def supplied(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
 
 
 def _rebound(candidate: Candidate, name: str) -> Iterator[Candidate]:
-    """With a usual value for a variable that cannot be had, as `n_words = len(vocab)` of no file."""
+    """With a usual value for a variable that is lost, as `n_words = len(vocab)` of no file."""
     tree = ast.parse(dict(candidate.bindings)[name].strip(), mode="eval").body
     lost = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     text = ast.unparse(with_usual_sizes(tree, lost))
