@@ -1145,6 +1145,78 @@ def test_a_test_gives_what_it_is_given_itself(
     assert eval(candidate.constructor, names) == tuple(map(int, expected.split()))
 
 
+_BRANCHES = """
+import argparse, os
+import torch.nn as nn
+parser = argparse.ArgumentParser()
+parser.add_argument("--data", default="large")
+parser.add_argument("--deep", action="store_true")
+parser.add_argument("--factor", type=float, default=2.0)
+parser.add_argument("--path")
+parser.add_argument("--kind", default="a")
+args = parser.parse_args()
+MODE = "fast"
+if args.path is None:
+    args.kind = "b"
+
+class Net(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.layer = nn.Linear(size, 1)
+    def forward(self, x): return self.layer(x)
+
+def main():
+    {before}
+    if {test}:
+        size = 1
+    elif {other}:
+        size = 2
+    else:
+        size = 3
+    Net(size)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "other", "expected"),
+    [
+        ("args.data == 'small'", "args.data == 'large'", "2"),
+        ("args.data != 'large'", "args.data in ('small', 'tiny')", "3"),
+        ("args.deep", "MODE == 'fast'", "2"),
+        ("not args.deep", "True", "1"),
+        ("args.factor < 2", "args.factor >= 2 and args.path is None", "2"),
+        ("args.deep or args.data == 'tiny'", "args.path", "3"),
+        ("os.environ.get('X')", "args.data == 'small'", "1"),
+        ("os.environ.get('X')", "args.data == 'large'", "1"),
+        ("args.kind == 'b'", "args.kind == 'a'", "1"),
+    ],
+    ids=[
+        "the second",
+        "none",
+        "a flag and a constant",
+        "no flag",
+        "numbers",
+        "either",
+        "what is not in sight",
+        "what is not in sight before",
+        "an option that is set later",
+    ],
+)
+def test_the_branch_counts_that_runs_by_the_defaults_of_options(
+    read: Read, test: str, other: str, expected: str
+) -> None:
+    source = _BRANCHES.format(test=test, other=other, before="pass")
+    assert dict(_first(read(source)).bindings)["size"] == expected
+
+
+def test_a_value_is_replaced_only_in_a_branch_that_runs(read: Read) -> None:
+    for test, expected in (("args.data == 'large'", "1"), ("args.deep", "9")):
+        source = _BRANCHES.format(test=test, other="args.deep", before="size = 9")
+        source = source.replace("else:\n        size = 3", "else:\n        pass")
+        assert dict(_first(read(source)).bindings)["size"] == expected
+
+
 def test_an_argument_that_only_the_other_file_knows_has_its_usual_value(read: Read) -> None:
     others = {"train.py": _TRAINING.format(arguments="len(open('words').read()), 4")}
     program = read(_IMPORTS + _NET, others=others)

@@ -15,6 +15,7 @@ from gradlint.discovery.knowledge.names import conventional
 from gradlint.discovery.project.reading import Reading
 from gradlint.discovery.text.arguments import is_parsed, namespace
 from gradlint.discovery.text.bindings import THE_END, Placed, Tracer, holder_of
+from gradlint.discovery.text.branches import settled
 from gradlint.discovery.text.expressions import (
     cleaned,
     free_names,
@@ -125,9 +126,9 @@ class _Closure:
 
     def _bind(self, name: str, scope: Scope, line: int, depth: int) -> str | None:
         """The name under which a variable is to be had, None where its value is not in sight."""
-        reaching = self.tracer.bindings(name, scope, line)
-        if reaching:
-            return self._bind_value(name, reaching[0], depth)
+        binding = settled(self.tracer, name, scope, line)
+        if binding is not None:
+            return self._bind_value(name, binding, depth)
         if (holder := holder_of(name, scope)) is not None:
             return self._bind_parameter(name, holder, scope, depth)
         if name in self.tracer.imports.late:

@@ -50,12 +50,14 @@ class Tracer:
 
     def bindings(self, name: str, scope: Scope, line: int) -> list[Binding]:
         """What a variable may be bound to at a line: one binding, or those of all branches."""
+        return _reaching(self.bound(name, scope, line))
+
+    def bound(self, name: str, scope: Scope, line: int) -> list[Binding]:
+        """All that a variable is bound to before a line, in the innermost scope that binds it."""
         if name.startswith("self."):
             owner = scope.class_around
             bound = owner.bindings.get(name, []) if owner else []
-            return _reaching(
-                [item for item in bound if item.scope is not scope or item.line < line]
-            )
+            return [item for item in bound if item.scope is not scope or item.line < line]
         for around in scope.outward:
             if around.is_class and around is not scope:
                 continue
@@ -63,7 +65,7 @@ class Tracer:
             if around is scope:
                 bound = [binding for binding in bound if binding.line < line]
             if bound:
-                return _reaching(bound)
+                return bound
             if name in _parameters(around):
                 return []
         return []

@@ -12,16 +12,36 @@ Loop: TypeAlias = ast.For | ast.AsyncFor | ast.While
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """What a statement stands under: it runs if `test` comes out as `outcome`.
+
+    There is no test of an exception that is handled, or of a case that is matched.
+    """
+
+    test: ast.expr | None = None
+    outcome: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a statement stands in the control flow of its scope.
 
     `loop` is the innermost loop around it, also from inside a closure; `main` is true under
-    `if __name__ == "__main__"`; `conditional` where the statement may not run at all.
+    `if __name__ == "__main__"`; `branches` are what it runs under, the outermost first.
     """
 
     loop: Loop | None = None
     main: bool = False
-    conditional: bool = False
+    branches: tuple[Branch, ...] = ()
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the statement may not run at all."""
+        return bool(self.branches)
+
+    def under(self, branch: Branch) -> Place:
+        """The same place inside of a branch."""
+        return replace(self, branches=(*self.branches, branch))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,10 +277,10 @@ class _Outliner:
     def _if(self, node: ast.AST, scope: Scope, place: Place) -> None:
         assert isinstance(node, ast.If)
         self._expression(node.test, scope, place)
-        maybe = replace(place, conditional=True)
         main = scope.is_module and _is_main(node.test)
-        self._block(node.body, scope, replace(place, main=True) if main else maybe)
-        self._block(node.orelse, scope, maybe)
+        body = replace(place, main=True) if main else place.under(Branch(node.test))
+        self._block(node.body, scope, body)
+        self._block(node.orelse, scope, place.under(Branch(node.test, outcome=False)))
 
     def _with(self, node: ast.AST, scope: Scope, place: Place) -> None:
         assert isinstance(node, (ast.With, ast.AsyncWith))
@@ -275,7 +295,7 @@ class _Outliner:
         statement = cast(ast.Try, node)
         self._block(statement.body, scope, place)
         for handler in statement.handlers:
-            self._block(handler.body, scope, replace(place, conditional=True))
+            self._block(handler.body, scope, place.under(Branch()))
         self._block((*statement.orelse, *statement.finalbody), scope, place)
 
     def _return(self, node: ast.AST, scope: Scope, place: Place) -> None:
@@ -288,7 +308,7 @@ class _Outliner:
         assert isinstance(node, ast.Match)
         self._expression(node.subject, scope, place)
         for case in node.cases:
-            self._block(case.body, scope, replace(place, conditional=True))
+            self._block(case.body, scope, place.under(Branch()))
 
     def _bind(self, target: ast.expr, value: ast.expr | None, scope: Scope, place: Place) -> None:
         """Bind a target, taking tuples apart; what is stored into a container mutates it."""
