@@ -1141,6 +1141,16 @@ class TestSize:
         wide = {"hidden_size": 4096, "expand": 2, "num_heads": 128, "head_dim": 64}
         assert narrower(wide) == {"hidden_size": 256, "num_heads": 8}
 
+    def test_as_many_values_share_a_key_as_before(self) -> None:
+        linear = {"linear_num_key_heads": 16, "linear_num_value_heads": 32}
+        wide = {"hidden_size": 2048, "num_attention_heads": 16, "head_dim": 128, **linear}
+        assert narrower(wide) == {
+            "hidden_size": 256,
+            "num_attention_heads": 2,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+        }
+
     def test_each_layer_has_its_own_inner_width(self) -> None:
         wide = {"hidden_size": 2048, "intermediate_size": [8192, 16384], "moe_topk": 12}
         narrow = {"hidden_size": 256, "intermediate_size": [1024, 2048]}

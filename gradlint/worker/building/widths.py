@@ -42,7 +42,7 @@ _TAKEN = re.compile(
 A convolution by channels has as many groups.
 """
 _HEAD_SIZES = ("head_dim", "attention_head_dim", "dim_head")
-_KEYS = re.compile(r"(\w+_)?(num_key_value_heads|num_kv_heads)")
+_KEYS = re.compile(r"(\w+_)?num_(key_value|kv|key|value)_heads")
 _EXPERTS = (
     "num_experts",
     "num_local_experts",
