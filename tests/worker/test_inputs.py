@@ -52,6 +52,15 @@ CASES = {
         ),
         ("float32[8,2,32,32,32]",),
     ),
+    "an image to which noise of each sample's own strength is added": (
+        net(
+            "self.e = nn.Embedding(9, 5); self.c = nn.Conv2d(3, 5, 3)",
+            "steps = torch.randint(9, (len(x),));"
+            "noisy = x + torch.rand(len(x))[:, None, None, None] * torch.randn_like(x);"
+            "return self.e(steps)[:, :, None, None] + self.c(noisy)",
+        ),
+        ("float32[8,3,32,32]",),
+    ),
     "two images that share the channels of what joins them": (
         net("self.c = nn.Conv2d(4, 5, 3)", "return self.c(torch.cat([a, b], 1))", "a, b"),
         ("float32[8,2,32,32]", "float32[8,2,32,32]"),

@@ -29,6 +29,7 @@ def convolution(case: Case) -> Iterator[Guess]:
     channels = weight.shape[0] if match[1] else weight.shape[1] * times
     rank = int(match[2]) + 2
     if value.dim() == rank:
+        yield from _broadcast(case, value, channels)
         yield from _shared(case, value, channels)
         yield from shifted(case, case.blamed(value), rank - 2, value.shape[1], channels)
         yield from _joined(case, value, channels)
@@ -43,6 +44,14 @@ def convolution(case: Case) -> Iterator[Guess]:
             patches = [other for other in alike if getattr(other, "shape", ())[:1] == PACKED]
             yield from (case.guess.having(item.name, other) for other in patches)
             yield from ranked(case, item, value.dim(), (channels, *SPATIAL[rank - 3]))
+
+
+def _broadcast(case: Case, value: torch.Tensor, channels: int) -> Iterator[Guess]:
+    """Something of an image's rank was added to less, as noise of each sample's own strength."""
+    for item in case.blamed(value):
+        shape = case.shape(item.spec)
+        if 0 < len(shape) < value.dim() and tuple(value.shape[-len(shape) :]) == shape:
+            yield from reshape(case, item, ("batch", channels, *SPATIAL[value.dim() - 3]))
 
 
 def _shared(case: Case, value: torch.Tensor, channels: int) -> Iterator[Guess]:
