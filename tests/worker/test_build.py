@@ -172,6 +172,24 @@ class TestCandidates:
         made = build(module_of(LINEAR), asked).make()
         assert [tuple(each.shape) for each in made.parameters()] == [(10, 1000), (10,)]
 
+    def test_a_number_that_an_object_which_is_gone_has_is_the_usual_one(self) -> None:
+        built = build(module_of(LINEAR), request("nn.Embedding(9, 4, vocabulary.pad_idx)"))
+        assert built.candidate.constructor == "nn.Embedding(9, 4, 0)"
+
+    def test_what_a_function_hands_on_to_a_model_is_supplied(self) -> None:
+        source = (
+            LINEAR.replace("width=4", "width, num_classes, **more")
+            + """
+    def tiny(scale=1, **more):
+        return Net(width=5, **more)
+"""
+        )
+        factory = request("tiny()", built_from=BuiltFrom.FACTORY)
+        assert build(module_of(source), factory).candidate.constructor == "tiny(num_classes=10)"
+        spread = request("Net(width=5, **more)", bindings=(("more", "{}"),))
+        made = build(module_of(source), spread).make()
+        assert next(made.parameters()).shape == (5, 3)
+
     def test_a_model_whose_train_is_a_whole_training_is_in_training_mode(self) -> None:
         source = LINEAR + "\n        def train(self, epochs, data): return None\n"
         assert build(module_of(source), request("Net().eval()", "Net()")).make().training
@@ -478,6 +496,11 @@ class TestGivenInputs:
 
 
 GUARDED = {
+    "the shape of an image that the constructor runs through its layers": (
+        "nn.Conv2d(size[0], 4, 8)(torch.zeros(1, *size))",
+        "size",
+        "Net([64])",
+    ),
     "sizes in proportion": (
         "if a != 2 * b: raise ValueError(f'expecting a == 2 * b, got a={a}, b={b}')",
         "a, b",

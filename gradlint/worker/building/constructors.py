@@ -195,6 +195,18 @@ def _sequences(case: Construction) -> Iterator[Candidate]:
             yield case.having(name, f"({value}, 32, 32)")
 
 
+_UNRANKED = re.compile(r"input to conv(?:_transpose)?([123])d, but got input of size")
+
+
+def _shapes(case: Construction) -> Iterator[Candidate]:
+    """A list of sizes is the shape of an image, which the constructor runs through its layers."""
+    if found := _UNRANKED.search(case.text):
+        shape = ", ".join(["3", *["32"] * int(found[1])])
+        for name, value in case.given().items():
+            if isinstance(value, ast.List):
+                yield case.having(name, f"({shape})")
+
+
 def _single(case: Construction) -> Iterator[Candidate]:
     """A list was given where a number, or a tuple, is wanted."""
     lists = {
@@ -395,6 +407,7 @@ _REPAIRS: tuple[Callable[[Construction], Iterator[Candidate]], ...] = (
     _mapped,
     _tensors,
     _sequences,
+    _shapes,
     _single,
     _modules,
     _configuration,

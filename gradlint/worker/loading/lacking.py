@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gradlint.protocol.wire import Candidate
+from gradlint.protocol.wire import BuiltFrom, Candidate
 from gradlint.worker.loading.lost import with_usual_sizes
 from gradlint.worker.loading.usual import known, usual
 from gradlint.worker.running.attempt import tried
@@ -29,6 +29,7 @@ def supplied(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
             bindings = list(candidate.bindings)
             bindings[place] = (name, extended(text, [found[1]]))
             yield replace(candidate, bindings=tuple(bindings))
+    yield from _handed_on(candidate, error)
     if isinstance(error, NameError) and error.name in dict(candidate.bindings):
         yield from _rebound(candidate, error.name)
     elif isinstance(error, NameError) and error.name:
@@ -36,6 +37,22 @@ def supplied(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
         if isinstance(parsed.value, ast.Expression):
             changed = with_usual_sizes(parsed.value.body, {error.name})
             yield replace(candidate, constructor=ast.unparse(changed))
+
+
+_UNGIVEN = re.compile(r"\w+\.__init__\(\) missing \d+ required ")
+
+
+def _handed_on(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
+    """With usual values for what a function with `**more` is to hand on, and nobody gives it."""
+    text = candidate.constructor.strip()
+    lacking = re.findall(r"'(\w+)'", str(error)) if _UNGIVEN.match(str(error)) else []
+    if lacking and candidate.built_from is BuiltFrom.FACTORY:
+        yield replace(candidate, constructor=extended(text, lacking))
+    for name, value in candidate.bindings if lacking else ():
+        if value == "{}" and f"**{name}" in text:
+            given = (name, extended("dict()", lacking))
+            bindings = (given if key == name else (key, other) for key, other in candidate.bindings)
+            yield replace(candidate, bindings=tuple(bindings))
 
 
 def _rebound(candidate: Candidate, name: str) -> Iterator[Candidate]:

@@ -37,7 +37,17 @@ class _Sizes(ast.NodeTransformer):
                 return ast.Constant(self.size)
             case ast.Call(ast.Name("len"), [owner]) if self._is_lost(owner):
                 return self._count(owner)
-        return cast(ast.expr, self.generic_visit(node))
+        if not isinstance(node.func, ast.Attribute):
+            return cast(ast.expr, self.generic_visit(node))
+        owner = self.visit(node.func.value)  # because what is called is no number of its
+        args = [self.visit(value) for value in node.args]
+        words = [ast.keyword(word.arg, self.visit(word.value)) for word in node.keywords]
+        return ast.Call(ast.Attribute(owner, node.func.attr, ast.Load()), args, words)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """A number that the object has, by its name: `vocab.pad_idx`, `data.num_classes`."""
+        number = known(node.attr) or ""
+        return ast.Constant(int(number)) if number.isdecimal() and self._is_lost(node) else node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         """`labels.max().item() + 1` is how many labels there are."""
