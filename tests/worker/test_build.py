@@ -175,6 +175,11 @@ class TestCandidates:
     def test_a_number_that_an_object_which_is_gone_has_is_the_usual_one(self) -> None:
         built = build(module_of(LINEAR), request("nn.Embedding(9, 4, vocabulary.pad_idx)"))
         assert built.candidate.constructor == "nn.Embedding(9, 4, 0)"
+        bindings = (("words", "vocabularies.of('de')"), ("n", "len(words)"))
+        asked = request("nn.Embedding(n, 4, words.pad_idx)", bindings=bindings)
+        table = build(module_of(LINEAR), asked).make()
+        assert isinstance(table, nn.Embedding)
+        assert (table.num_embeddings, table.padding_idx) == (1000, 0)
 
     def test_what_a_function_hands_on_to_a_model_is_supplied(self) -> None:
         source = (

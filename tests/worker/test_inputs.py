@@ -61,6 +61,16 @@ CASES = {
         ),
         ("float32[8,3,32,32]",),
     ),
+    "a batch that holds words and their lengths, of which the steps come first": (
+        net(
+            "self.e = nn.Embedding(9, 6); self.g = nn.GRU(6, 5)",
+            "src, n = batch.src, batch.lengths;"
+            "h = nn.utils.rnn.pack_padded_sequence(self.e(src), n, enforce_sorted=False);"
+            "return self.g(h)[1]",
+            "batch",
+        ),
+        ("src: int64[32,8], lengths: int64[8]",),
+    ),
     "two images that share the channels of what joins them": (
         net("self.c = nn.Conv2d(4, 5, 3)", "return self.c(torch.cat([a, b], 1))", "a, b"),
         ("float32[8,2,32,32]", "float32[8,2,32,32]"),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from torch import nn
 
 from gradlint.worker.inputs.broadcasts import met, stepped
 from gradlint.worker.inputs.case import Case, Repair, reshape
-from gradlint.worker.inputs.guesses import Argument, Guess
+from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.naming import HIDDEN
-from gradlint.worker.inputs.specs import Constant, Normal, Shape, Whole, reshaped
+from gradlint.worker.inputs.specs import Constant, Group, Normal, Shape, Spec, Whole, reshaped
 from gradlint.worker.running.attempt import sources_of
 
 _SIZES = re.compile(
@@ -20,6 +21,8 @@ _SIZES = re.compile(
     r"|tensor a \((\d+)\) must match the size of tensor b \((\d+)\)"
     r"|[Ee]xpected hidden(?:\[\d\])? size \((?:\d+, )?(\d+), \d+\), got \[(?:\d+, )?(\d+), \d+\]"
 )
+_LONGER = re.compile(r"start \(\d+\) \+ length \(\d+\) exceeds dimension size")
+"""What is said of packed sequences that end before their lengths: their batch is the time."""
 _FOLDED = re.compile(r"Expected (\d+), got (\d+)|hidden\[?0?\]? has inconsistent")
 
 
@@ -46,15 +49,16 @@ def _time_first(case: Case) -> Iterator[Guess]:
 
     All at once before one alone, because a model seldom mixes both orders.
     """
-    if not _met_time(case):
+    if not (_met_time(case) or _LONGER.match(case.failure.text)):
         return
-    swapped = [item for item in case.guess.arguments if _swapped(item)]
+    changed = {item.name: _swapped(item.spec) for item in case.guess.arguments}
+    swapped = [item for item in case.guess.arguments if changed[item.name] != item.spec]
     whole = case.guess
     for item in swapped:
-        whole = whole.having(item.name, reshaped(item.spec, _swapped(item)))
+        whole = whole.having(item.name, changed[item.name])
     yield whole
     for item in swapped if len(swapped) > 1 else ():
-        yield case.guess.having(item.name, reshaped(item.spec, _swapped(item)))
+        yield case.guess.having(item.name, changed[item.name])
 
 
 def _met_time(case: Case) -> bool:
@@ -64,11 +68,15 @@ def _met_time(case: Case) -> bool:
     return numbers == {size["batch"], size["time"]}
 
 
-def _swapped(item: Argument) -> Shape:
-    """The shape with batch and time in the other order, () where it has not both in front."""
-    shape: Shape = getattr(item.spec, "shape", ())
-    both = isinstance(item.spec, Normal | Whole) and set(shape[:2]) == {"batch", "time"}
-    return (shape[1], shape[0], *shape[2:]) if both else ()
+def _swapped(spec: Spec) -> Spec:
+    """The same with batch and time in the other order, itself where it has not both in front."""
+    match spec:
+        case Group(items=items):
+            return replace(spec, items=tuple(map(_swapped, items)))
+        case Normal(shape=shape) | Whole(shape=shape) if set(shape[:2]) == {"batch", "time"}:
+            return reshaped(spec, (shape[1], shape[0], *shape[2:]))
+        case _:
+            return spec
 
 
 def _one_by_one(case: Case) -> Iterator[Guess]:

@@ -30,9 +30,8 @@ def supplied(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
             bindings[place] = (name, extended(text, [found[1]]))
             yield replace(candidate, bindings=tuple(bindings))
     yield from _handed_on(candidate, error)
-    if isinstance(error, NameError) and error.name in dict(candidate.bindings):
+    if isinstance(error, NameError) and error.name:
         yield from _rebound(candidate, error.name)
-    elif isinstance(error, NameError) and error.name:
         parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval"))
         if isinstance(parsed.value, ast.Expression):
             changed = with_usual_sizes(parsed.value.body, {error.name})
@@ -57,6 +56,8 @@ def _handed_on(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
 
 def _rebound(candidate: Candidate, name: str) -> Iterator[Candidate]:
     """With a usual value for a variable that is lost, as `n_words = len(vocab)` of no file."""
+    if name not in dict(candidate.bindings):
+        return
     tree = ast.parse(dict(candidate.bindings)[name].strip(), mode="eval").body
     lost = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     text = ast.unparse(with_usual_sizes(tree, lost))
