@@ -501,3 +501,20 @@ def test_of_two_values_of_a_name_the_one_that_is_trained_is_the_model(read: Read
     source = f"{_STACK}net = stack(20)\nprint(net)\nnet = stack(4)\n{_TRAINED}"
     program = read(f"import torch\nfrom torch import nn\n{source}\n")
     assert [m.candidates[0].constructor for m in program.models] == ["stack(4)"]
+
+
+def test_a_model_of_a_function_may_ask_data_that_are_not_there_for_their_sizes(read: Read) -> None:
+    source = """
+import torch
+from torch import nn
+def main():
+    X, words = torch.load("data.pt"), open("words.txt").read()
+    model = nn.Sequential(nn.Linear(X.shape[1], len(words)), nn.ReLU(), nn.Linear(len(words), 2))
+    other = nn.Sequential(nn.Linear(X.shape[1], 4), nn.ReLU(), nn.Linear(4, X))
+    torch.optim.SGD([*model.parameters(), *other.parameters()], lr=0.1)
+"""
+    model, other = read(source).models
+    assert [candidate.constructor for candidate in model.candidates] == [
+        "nn.Sequential(nn.Linear(X.shape[1], len(words)), nn.ReLU(), nn.Linear(len(words), 2))"
+    ]
+    assert not other.candidates

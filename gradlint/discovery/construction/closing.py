@@ -22,6 +22,7 @@ from gradlint.discovery.text.expressions import (
     is_harmless,
     substituted,
     unwrapped,
+    walk,
 )
 from gradlint.discovery.text.outline import Binding, Scope
 
@@ -99,10 +100,18 @@ class _Closure:
         names: dict[str, str] = {}
         for name in free_names(expression, of_self=True):
             bound = self._bind(name, placed.scope, placed.line, depth)
+            if bound is None and self.guess and _is_only_measured(name, expression):
+                self.guessed, bound = True, self._open(name)
             if bound is None:
                 return None
             names[name] = bound
         return substituted(expression, names)
+
+    def _open(self, name: str) -> str | None:
+        """A name that nothing has, so that the worker takes usual sizes for what it is to be."""
+        if name in self.taken or self._is_global(name) or not name.isidentifier():
+            return None
+        return name
 
     def _completed(self, placed: Placed, depth: int) -> ast.expr | None:
         """A construction of a model of which only some arguments are in sight."""
@@ -236,6 +245,24 @@ class _Closure:
             or hasattr(builtins, name)
             or (bool(self.tracer.imports.stars) and not name.startswith("self."))
         )
+
+
+def _is_only_measured(name: str, expression: ast.expr) -> bool:
+    """Whether an expression asks a variable for its sizes only, as `X.shape[1]` and `len(vocab)`.
+
+    As of data that are loaded in the function that makes a model.
+    """
+    measured: set[ast.AST] = set()
+    for node in walk(expression):
+        match node:
+            case (
+                ast.Subscript(value=ast.Attribute(value=owner, attr="shape"))
+                | ast.Call(func=ast.Attribute(value=owner, attr="size" | "nunique"))
+                | ast.Call(func=ast.Name(id="len"), args=[owner])
+            ):
+                measured.update(walk(owner))
+    uses = [node for node in walk(expression) if isinstance(node, ast.Name) and node.id == name]
+    return all(use in measured for use in uses)
 
 
 def _nothing_more(name: str, holder: Scope) -> ast.expr | None:
