@@ -1558,6 +1558,45 @@ class Net(nn.Module):
         ),
         ("float32[8,6]", "float32[8]"),
     ),
+    "a refusal says by how much two sizes differ": (
+        net(
+            "self.x = nn.Linear(4, 6); self.pose = nn.Linear(4, 6)",
+            "if pose.shape[1] + 1 != hidden_states.shape[1]: raise ValueError('no first pose');"
+            "x, pose = self.x(hidden_states), self.pose(pose);"
+            "return torch.cat([x[:, :1], x[:, 1:] + pose], 1)",
+            "hidden_states, pose",
+        ),
+        ("float32[8,5,4]", "float32[8,4,4]"),
+    ),
+    "what is refused at first sight is as near as what led to it": (
+        net(
+            "self.x = nn.Linear(4, 6); self.pose = nn.Linear(4, 6);"
+            "self.more = nn.ModuleList([nn.Linear(6, 6) for _ in range(9)])",
+            "steps = hidden_states.size(1);"
+            "if pose is not None and pose.size(1) + 1 != steps: raise ValueError('no first pose');"
+            "x = self.x(hidden_states);"
+            "for layer in self.more: x = layer(x);"
+            "pose = self.pose(pose); return torch.cat([x[:, :1], x[:, 1:] + pose], 1)",
+            "hidden_states, pose=None",
+        ),
+        ("float32[8,5,4]", "pose: float32[8,4,4]"),
+    ),
+    "a refusal says how many dimensions there are": (
+        net(
+            "self.l = nn.Linear(4, 6)",
+            "if len(x.shape) != 3 or x.shape[-1] != 4: raise ValueError('no sequence');"
+            "return self.l(x)",
+        ),
+        ("float32[8,32,4]",),
+    ),
+    "a refusal says what divides a size": (
+        net(
+            "self.c = nn.Conv2d(3, 6, 3)",
+            "if x.size(-1) % 24 or x.shape[2] % 24 != 0: raise RuntimeError('no whole windows');"
+            "return self.c(x)",
+        ),
+        ("float32[8,3,48,48]",),
+    ),
     "the axes between samples and channels have names": (
         net(
             "self.l = nn.Linear(6, 4)",

@@ -1,4 +1,4 @@
-"""What a failed assertion of a model's own says about the sizes it wanted."""
+"""What an assertion or a refusal of a model's own says about the sizes it wanted."""
 
 from __future__ import annotations
 
@@ -7,34 +7,67 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
-from gradlint.worker.inputs.case import Case, Repair, reshape, resize
+import torch
+
+from gradlint.worker.inputs.case import Case, Repair, reshape, resize, usual_shapes, with_shape
+from gradlint.worker.inputs.conditions import Wanted, wanted
 from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.specs import Shape
 from gradlint.worker.running.attempt import sources_of, tried
 
 
-def _asserted(case: Case) -> Iterator[Guess]:
-    """An assertion that two sizes are equal, or one divisible: computed where it failed."""
+def _refused(case: Case) -> Iterator[Guess]:
+    """A condition of two sizes: computed where it failed."""
     frame = case.failure.user_frame()
-    if not isinstance(case.failure.error, AssertionError) or frame is None:
-        return
-    parsed = tried(lambda: ast.parse(frame.text.strip()).body[0])
-    match parsed.value:
-        case ast.Assert(
-            test=ast.Compare(
-                left=ast.BinOp(left=left, op=ast.Mod(), right=right),
-                ops=[ast.Eq()],
-                comparators=[ast.Constant(value=0)],
-            )
-        ):
-            have, divisor = (_number(side, frame.variables) for side in (left, right))
-            if have and divisor > 1:
-                yield from _multiple(case, have, divisor * math.ceil(have / divisor))
-        case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
-            have, want = (_number(side, frame.variables) for side in (left, right))
-            if have and want:
-                yield from resize(case, case.blamed(), have, want)
-                yield from resize(case, case.blamed(), want, have)
+    variables = frame.variables if frame is not None else {}
+    for want in wanted(case.failure):
+        have, right = (_number(side, variables) for side in (want.left, want.right))
+        if have and right and not _RANKED.fullmatch(ast.unparse(want.left)):
+            yield from _sized(case, want, variables, have, right + want.step)
+
+
+def _ranked(case: Case) -> Iterator[Guess]:
+    """A condition of the number of dimensions."""
+    frame = case.failure.user_frame()
+    variables = frame.variables if frame is not None else {}
+    for want in wanted(case.failure):
+        whose = _RANKED.fullmatch(ast.unparse(want.left))
+        value = variables.get(whose[1] or whose[2]) if whose and want.order == "==" else None
+        for item in case.blamed(value) if sources_of(value) else ():
+            shapes = usual_shapes(case, item, _number(want.right, variables))
+            yield from (with_shape(case, item, shape) for shape in shapes)
+
+
+_RANKED = re.compile(r"(\w+)\.(?:dim\(\)|ndim)|len\((\w+)\.(?:shape|size\(\))\)")
+_ONE_SIZE = re.compile(r"(\w+)\.(?:shape\[(-?\d)\]|size\((-?\d)\))(?: [+-] \d+)?")
+
+
+def _sized(
+    case: Case, want: Wanted, variables: Mapping[str, object], have: int, right: int
+) -> Iterator[Guess]:
+    """The left side of what is wanted is `have`, the right side what it is compared with."""
+    if want.order == "%" and right > 1:
+        yield from _multiple(case, have, right * math.ceil(have / right))
+    elif want.order == "==" or (have > right) == (want.order == "<="):
+        yield from resize(case, case.blamed(), have, right)
+        yield from resize(case, case.blamed(), right, have)
+        for side, more in ((want.left, right - have), (want.right, have - right)):
+            yield from _longer(case, side, more, variables)
+
+
+def _longer(
+    case: Case, side: ast.expr, more: int, variables: Mapping[str, object]
+) -> Iterator[Guess]:
+    """One size of an argument, as in `x.shape[1] + 1`, is larger by so much."""
+    found = _ONE_SIZE.fullmatch(ast.unparse(side))
+    value = variables.get(found[1]) if found else None
+    for item in case.blamed(value) if found and sources_of(value) else ():
+        dims, sizes = list(getattr(item.spec, "shape", ())), case.shape(item.spec)
+        index = int(found[2] or found[3]) if found else 0
+        same = isinstance(value, torch.Tensor) and sizes == tuple(value.shape)
+        if same and dims[index] != "batch" and sizes[index] + more > 0:
+            dims[index] = sizes[index] + more
+            yield from reshape(case, item, tuple(dims))
 
 
 _READ = re.compile(r"\b(\w+)\.(?:shape\[|size\()(\d)")
@@ -60,17 +93,25 @@ def _multiple(case: Case, have: int, want: int) -> Iterator[Guess]:
 
 
 _ARITHMETIC = (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Constant, ast.operator)
+_SIZES = re.compile(r"\w+\.(size|dim)")
 
 
 def _number(side: ast.expr, variables: Mapping[str, object]) -> int:
     """The whole number that plain arithmetic on the variables of a frame gives, 0 for any other."""
     allowed = (*_ARITHMETIC, ast.Load, ast.UnaryOp, ast.USub)
-    if not all(isinstance(node, allowed) for node in ast.walk(side)):
+    if not all(isinstance(node, allowed) or _is_size(node) for node in ast.walk(side)):
         return 0
     text = ast.unparse(side)
     outcome = tried(lambda: eval(text, {"__builtins__": {}}, dict(variables)))
     return outcome.value if type(outcome.value) is int else 0
 
 
-ASSERTIONS: tuple[Repair, ...] = (_asserted, _shallow)
+def _is_size(node: ast.AST) -> bool:
+    """Whether a part of an expression asks a tensor for a size, as in `x.size(1)`."""
+    return isinstance(node, ast.Call) and bool(_SIZES.fullmatch(ast.unparse(node.func)))
+
+
+ASSERTIONS: tuple[Repair, ...] = (_refused, _shallow)
 """The repairs, the most specific first."""
+RANKS: tuple[Repair, ...] = (_ranked,)
+"""Those for which a message may say more."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from gradlint.worker.inputs.absent import conditioned_on
-from gradlint.worker.inputs.assertions import ASSERTIONS
+from gradlint.worker.inputs.assertions import ASSERTIONS, RANKS
 from gradlint.worker.inputs.batches import BATCHES
 from gradlint.worker.inputs.case import Case, Repair, larger, uses, view_sizes
 from gradlint.worker.inputs.guesses import Guess
@@ -24,7 +24,7 @@ def repairs(case: Case) -> Iterator[tuple[bool, Guess]]:
     side = case.facts.published()
     if side and uses(case.guess, "height"):
         yield True, case.guess.sized(height=side, width=side)
-    for repair in (*PLACES, conditioned_on, *BATCHES, *ASSERTIONS, *CALLS, *MESSAGES):
+    for repair in (*PLACES, conditioned_on, *BATCHES, *ASSERTIONS, *CALLS, *MESSAGES, *RANKS):
         yield from ((True, guess) for guess in repair(case))
     for repair in _ALTERNATIVES:
         yield from ((False, guess) for guess in repair(case))

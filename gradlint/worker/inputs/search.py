@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from gradlint.worker.inputs.case import Case
+from gradlint.worker.inputs.conditions import wanted
 from gradlint.worker.inputs.crossing import Crossing, may_cross, with_places
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
@@ -69,6 +70,14 @@ class Agenda:
         for guess in guesses:
             self.add(rank, guess)
 
+    def reached(self, guess: Guess, failure: Failure) -> int:
+        """How far a guess came; one that is refused as far as what it was deduced from.
+
+        Because a model looks at its inputs before it does anything with them.
+        """
+        before = -self._ranks[guess.key][0] if any(wanted(failure)) else 0
+        return max(failure.progress, before)
+
     def __iter__(self) -> Iterator[Guess]:
         """The guesses that are still to be tried, while more may be added."""
         tried = set[str]()
@@ -119,8 +128,8 @@ class Search:
         crossing = Crossing(found.size["batch"])
         with crossing:
             self._failure(found)
-        for wanted in with_places(found, crossing.met):
-            confirmed = self._confirmed(wanted, 0.0)
+        for roomy in with_places(found, crossing.met):
+            confirmed = self._confirmed(roomy, 0.0)
             if not isinstance(confirmed, Failure):
                 return confirmed[0]
             released(confirmed.error)
@@ -228,9 +237,9 @@ class Search:
             unset += left_unset(self.model, failure)
             if runs_a_holder(failure.error) or unset >= _UNSET:
                 break
-            case = Case(failure, guess, facts, forward)
+            case, reached = Case(failure, guess, facts, forward), agenda.reached(guess, failure)
             for deduced, better in repairs(case):
-                agenda.add((-failure.progress, not deduced, mismatch(case)), better)
+                agenda.add((-reached, not deduced, mismatch(case)), better)
             released(failure.error)
             before.restore()
         if fallback is not None:

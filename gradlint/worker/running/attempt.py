@@ -99,6 +99,7 @@ class Frame:
     text: str
     variables: Mapping[str, object]
     parameters: tuple[str, ...] = ()
+    line: int = 0
 
     @property
     def users(self) -> bool:
@@ -120,7 +121,7 @@ def _frame(frame: FrameType, line: int, last: int) -> Frame:
     code = frame.f_code
     texts = (linecache.getline(code.co_filename, n).strip() for n in range(line, last + 1))
     named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return Frame(code.co_filename, code.co_name, " ".join(texts), dict(frame.f_locals), named)
+    return Frame(code.co_filename, code.co_name, " ".join(texts), dict(frame.f_locals), named, line)
 
 
 def _last_line(step: TracebackType) -> int:
