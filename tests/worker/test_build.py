@@ -941,11 +941,12 @@ class TestConstructorErrors:
         [
             ("self.l = nn.Linear(2, 2).requires_grad_(False)", "NoParametersError"),
             ("self.p = nn.Parameter(torch.zeros(2, 0))", "NoParametersError"),
+            ("self.__dict__.clear()", "NoParametersError"),
             ("self.l = nn.Linear(2, 2)", "NoForwardError"),
             ("self.l = self.layer()", "AbstractError"),
             ("self.l = self.wide_layer(3)", "NotImplementedError"),
         ],
-        ids=["frozen", "empty", "no forward", "abstract", "not for these arguments"],
+        ids=["frozen", "empty", "no module", "no forward", "abstract", "not for these arguments"],
     )
     def test_what_cannot_be_trained_is_no_model(self, body: str, error: str) -> None:
         source = f"""

@@ -1558,6 +1558,16 @@ class Net(nn.Module):
         ),
         ("float32[8,6]", "float32[8]"),
     ),
+    "vectors that are looked up stand in the channels": (
+        net(
+            "self.e = nn.Embedding(9, 3)",
+            "z = z.permute(0, 2, 3, 1).contiguous(); rows = z.view(-1, 3);"
+            "near = torch.cdist(rows, self.e.weight).argmin(1);"
+            "return self.e(near).view(z.shape) + z",
+            "z",
+        ),
+        ("float32[8,3,32,16]",),
+    ),
     "a refusal says by how much two sizes differ": (
         net(
             "self.x = nn.Linear(4, 6); self.pose = nn.Linear(4, 6)",

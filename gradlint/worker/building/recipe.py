@@ -19,6 +19,7 @@ from torch.nn.parameter import UninitializedParameter
 from gradlint.protocol.wire import MADE, BuiltFrom, Candidate
 from gradlint.worker.building.constructors import model_in
 from gradlint.worker.building.sources import Arguments, arguments, evaluated, larger, redrawn
+from gradlint.worker.building.unrunnable import NoParametersError
 from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.passing import LargestTrial, PassThrough
 from gradlint.worker.inputs.specs import described
@@ -152,6 +153,8 @@ def made(module: ModuleType, candidate: Candidate, limit: int) -> nn.Module:
         )
         reason = f"{candidate.constructor} gives {kind}, not a model"
         raise UserError("build", TypeError(reason))
+    if "_parameters" not in vars(model):  # because its class never asked torch to make it a module
+        raise UserError("build", NoParametersError(type(model).__name__))
     # because an object of the module's own would carry what one probe did to it into the next
     own = copy.deepcopy(model) if any(id(part) in existing for part in model.modules()) else model
     if tried(own.train).error is not None:  # because `train` may be the name of a whole training

@@ -342,6 +342,9 @@ def _same_rank(case: Case, parts: list[torch.Tensor]) -> Iterator[Guess]:
             yield from reshape(case, item, (sizes[0], *sizes[2:]))
 
 
+_VECTORS = re.compile(r"shape '\[-1, (\d+)\]' is invalid")
+
+
 def _view(case: Case) -> Iterator[Guess]:
     sizes, call = view_sizes(case), case.failure.call
     if sizes is None or not min(sizes) or call is None or not call.args:
@@ -350,6 +353,9 @@ def _view(case: Case) -> Iterator[Guess]:
     batch = case.guess.size["batch"]
     items = case.blamed(call.args[0])
     last = call.args[0].shape[-1] if isinstance(call.args[0], torch.Tensor) else 1
+    if vector := _VECTORS.search(case.failure.text):
+        apart = [item for item in items if last in getattr(item.spec, "shape", ())]
+        yield from resize(case, apart, last, int(vector[1]))
     if "-1" in case.failure.text and have % want:  # because what is open is the size of a vector
         yield from rescale(case, want * last / have)
     if any(dims_of(item.spec) & SIDES for item in items):
