@@ -1568,6 +1568,14 @@ class Net(nn.Module):
         ),
         ("float32[8,3,32,16]",),
     ),
+    "numbers of kinds are no sides": (
+        net(
+            "self.l = nn.Linear(6, 4); self.kinds = nn.Parameter(torch.randn(9, 4))",
+            "return self.l(x) + sum(self.kinds[index] for index in control_type_idx)",
+            "x, control_type_idx: list[int]",
+        ),
+        ("float32[8,6]", "[0, 1]"),
+    ),
     "a refusal says by how much two sizes differ": (
         net(
             "self.x = nn.Linear(4, 6); self.pose = nn.Linear(4, 6)",

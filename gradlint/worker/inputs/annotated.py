@@ -138,12 +138,16 @@ def _grouped(role: Role, kind: str, inner: str) -> Iterator[Spec]:
         yield Group(made, (plain,) * (2 if many else inner.count("Tensor")))
     elif inner == "str" and kind != "tuple":
         yield Group("list", tuple(map(Constant, _TEXTS)))
+    elif inner == "int" and _INDICES.search(role.lower):
+        yield Group("tuple" if kind == "tuple" else "list", tuple(map(Constant, range(2))))
     elif re.fullmatch(r"int(\s*,\s*(int|\.\.\.))*", inner):
         sides = SPATIAL[2] if inner.count("int") == len(SPATIAL[2]) else SPATIAL[1]
         yield Group("tuple", tuple(map(Size, sides)))
 
 
 _TEXTS = ("0", "1")
+_INDICES = re.compile(r"(^|_)(idx|ids?|index|indices|types?|class(es)?|labels?)$")
+"""Names of what counts no pixels, where others are those of sides."""
 
 
 def _of_group(role: Role) -> Spec:
