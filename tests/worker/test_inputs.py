@@ -1916,6 +1916,14 @@ class Net(nn.Module):
         ),
         ("float32[8,4,32,32]", "float32[8,3,128,128]"),
     ),
+    "several hints are made smaller before they meet the image": (
+        net(
+            "self.a = nn.Conv2d(4, 6, 3, padding=1); self.b = nn.Conv2d(3, 6, 4, 4)",
+            "return self.a(x) + sum(map(self.b, hints))",
+            "x, hints: list[torch.Tensor]",
+        ),
+        ("float32[8,4,32,32]", "[float32[8,3,128,128], float32[8,3,128,128]]"),
+    ),
     "what is repeated for each sample is given once": (
         net(
             "self.c = nn.Conv2d(5, 4, 3)",

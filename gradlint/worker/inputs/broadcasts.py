@@ -22,7 +22,17 @@ from gradlint.worker.inputs.case import (
     uses_of,
 )
 from gradlint.worker.inputs.guesses import Argument, Guess
-from gradlint.worker.inputs.specs import Dim, Filled, Normal, Shape, Size, Whole, reshaped
+from gradlint.worker.inputs.specs import (
+    Dim,
+    Filled,
+    Group,
+    Normal,
+    Shape,
+    Size,
+    Spec,
+    Whole,
+    reshaped,
+)
 from gradlint.worker.running.attempt import Call, sources_of
 
 
@@ -181,12 +191,18 @@ def _joined(case: Case, tensor: torch.Tensor, missing: int) -> Iterator[Guess]:
 def _apart(case: Case, tensor: torch.Tensor, old: int, new: int) -> Iterator[Guess]:
     """Of two images one was made smaller before it met the other, as a hint for latents is."""
     sides: Shape = ("height", "width")
-    images = [i for i in case.guess.arguments if getattr(i.spec, "shape", ())[-2:] == sides]
+    images = [item for item in case.guess.arguments if _shape_of(item.spec)[-2:] == sides]
     for item in images if len(images) > 1 and tensor.dim() == 4 and new % old == 0 else ():
         if item in case.blamed(tensor):
             larger_sides = (case.guess.size[side] * new // old for side in ("height", "width"))
-            dims: Shape = getattr(item.spec, "shape", ())
-            yield from reshape(case, item, (*dims[:-2], *larger_sides))
+            yield from reshape(case, item, (*_shape_of(item.spec)[:-2], *larger_sides))
+
+
+def _shape_of(spec: Spec) -> Shape:
+    """The shape of a value, or of the first of several."""
+    first = spec.items[0] if isinstance(spec, Group) and spec.items else spec
+    shape: Shape = getattr(first, "shape", ())
+    return shape
 
 
 _FEW = {"depth": 2, "height": 4, "width": 4}
