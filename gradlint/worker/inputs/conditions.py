@@ -27,10 +27,12 @@ class Wanted:
 def wanted(failure: Failure) -> Iterator[Wanted]:
     """What a line wants that refused its inputs, as far as that are comparisons of two."""
     frame = failure.frames[-1] if failure.frames else None
-    parsed = tried(lambda: ast.parse(frame.text.strip() if frame else "").body[0]).value
+    if frame is None or not frame.users:
+        return
+    parsed = tried(lambda: ast.parse(frame.text.strip()).body[0]).value
     if isinstance(parsed, ast.Assert):
         yield from _held(parsed.test, holds=True)
-    elif frame is not None and (test := _refusals(frame.file).get(frame.line)):
+    elif test := _refusals(frame.file).get(frame.line):
         yield from _held(test, holds=False)
 
 
