@@ -88,8 +88,8 @@ class Filled(Framed):
 
 
 ROOM = {
-    "frames of a waveform": (Framed(), "float32[8,1,1024]"),
-    "a frame of which little was not filled up": (Filled(), "float32[8,1,256]"),
+    "frames of a waveform": (Framed(), "float32[8,1,4096]"),
+    "a frame of which little was not filled up": (Filled(), "float32[8,1,4096]"),
     "other signals grow only as long as that helps": (Framed(16), "float32[8,16,64]"),
     "nothing is cramped": (Halving(3), "float32[8,3,32,32]"),
     "a network that halves its images five times": (Halving(5), "float32[8,3,64,64]"),

@@ -14,7 +14,9 @@ from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.specs import Shape
 from gradlint.worker.running.dispatch import DispatchMode
 
-_LARGEST, _LONGEST = 128, 4096  # above which nothing, and no waveform, is made larger
+_LARGEST = 128  # above which nothing is doubled
+_WAVE = 4096
+"""Samples of a waveform."""
 _MONO_OR_STEREO = (1, 2)
 _MOSTLY = 2
 """Places of padding for each other one, above which there is little but padding."""
@@ -22,21 +24,23 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _SOFTMAX = ("_softmax", "_safe_softmax")
 
 
-def doubled(guess: Guess, facts: Facts) -> Guess | None:
+def roomier(guess: Guess, facts: Facts) -> Guess | None:
     """The guess with images twice as high and wide, signals or else sequences twice as long.
 
-    None where they are large already, or as large as the model says of itself. Waveforms become
-    four times as long, because theirs are thousands of samples.
+    Waveforms are given thousands of samples at once, because what is too short for a frame of them
+    is filled up to one. None where all are large already, or as large as the model says of itself.
     """
     names = [name for name in sorted(SIDES) if uses(guess, name)]
     names = names or (["time"] if uses(guess, "time") else [])
-    times, largest = (4, _LONGEST) if of_waves(guess) else (2, _LARGEST)
-    if not names or facts.sides() or max(guess.size[name] for name in names) > largest:
+    largest = max((guess.size[name] for name in names), default=0)
+    if not names or facts.sides() or largest > (_WAVE // 2 if _of_waves(guess) else _LARGEST):
         return None
-    return guess.sized(**{name: times * guess.size[name] for name in names})
+    if _of_waves(guess):
+        return guess.sized(length=_WAVE)
+    return guess.sized(**{name: 2 * guess.size[name] for name in names})
 
 
-def of_waves(guess: Guess) -> bool:
+def _of_waves(guess: Guess) -> bool:
     """Whether inputs are waveforms, which are cut into frames of hundreds of samples.
 
     Only such signals have but one channel, or two of them.

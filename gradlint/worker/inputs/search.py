@@ -23,7 +23,7 @@ from gradlint.worker.inputs.hopeless import left_unset, runs_a_holder
 from gradlint.worker.inputs.multimodal import MODALITIES
 from gradlint.worker.inputs.pixels import Ranges
 from gradlint.worker.inputs.repairs import mismatch, repairs
-from gradlint.worker.inputs.room import Narrow, doubled, of_waves
+from gradlint.worker.inputs.room import Narrow, roomier
 from gradlint.worker.inputs.specs import Filled, described, volume
 from gradlint.worker.running.attempt import Failure, mark, released, tried, watched
 from gradlint.worker.running.budget import Budget, OutOfTimeError
@@ -138,21 +138,18 @@ class Search:
     def _with_room(self, found: Guess, seconds: float) -> Guess:
         """The same with larger images and signals, for as long as that leaves fewer layers cramped.
 
-        Because a network that halves its image five times sees one pixel of 32 at its end. What is
-        too short for a frame of a waveform is filled up to one, so that twice as much is no better.
+        Because a network that halves its image five times sees one pixel of 32 at its end.
         """
         facts, best = Facts(self.model, self.given), found
-        larger = doubled(found, facts)
+        larger = roomier(found, facts)
         try:
             with Budget(min(seconds, _ROOMY)).enforced():
                 _, cramped = self._watched(found) if larger is not None else (found, 0)
                 while cramped and larger is not None:
                     roomy, left = self._watched(larger)
-                    if isinstance(roomy, Failure) or not (left < cramped or of_waves(roomy)):
+                    if isinstance(roomy, Failure) or left >= cramped:
                         break
-                    if left < cramped:
-                        best, cramped = roomy, left
-                    larger = doubled(roomy, facts)
+                    best, cramped, larger = roomy, left, roomier(roomy, facts)
         except OutOfTimeError as error:
             released(error)
         return best
