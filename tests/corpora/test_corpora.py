@@ -101,7 +101,7 @@ _EXAMPLE = """
 class Model(torch.nn.Module):
     main_input_name = "x"
     dummy_inputs = {"x": torch.ones(2, 5)}
-    def forward(self, x): raise RuntimeError("expects 12, got 5")
+    def forward(self, x): raise RuntimeError("expects size 12, got 5")
 model = Model()
 """
 
@@ -112,8 +112,8 @@ model = Model()
         pytest.param("raise ValueError('no length')", "ValueError: no length", id="the program"),
         pytest.param("torch.ones(2).tolist()", "", id="the meta device alone"),
         pytest.param("torch.ones(2)", "", id="nothing"),
-        pytest.param(_EXAMPLE, "RuntimeError: expects 12, got 5", id="its own example"),
-        pytest.param(_EXAMPLE.replace("RuntimeError", "ValueError"), "", id="half an example"),
+        pytest.param(_EXAMPLE, "RuntimeError: expects size 12, got 5", id="its own example"),
+        pytest.param(_EXAMPLE.replace("size 12", "images"), "", id="half an example"),
     ],
 )
 def test_a_program_says_by_itself_what_it_refuses(tmp_path: Path, text: str, refused: str) -> None:
@@ -309,6 +309,6 @@ def test_a_program_is_written_for_each_name(
     words = Registry("string", "['a.b', 'c']", "capwords", "capwords({})")
     monkeypatch.setitem(REGISTRIES, "words", words)
     package = write_programs("words", tmp_path, sample=0, seed=0)
-    assert package.files == (Path("words/a_b.py"), Path("words/c.py"))
-    text = (tmp_path / "words/a_b.py").read_text(encoding="utf-8")
+    assert package.files == (Path("words/train_a_b.py"), Path("words/train_c.py"))
+    text = (tmp_path / "words/train_a_b.py").read_text(encoding="utf-8")
     assert "from string import capwords\n\nmodel = capwords('a.b')\n" in text

@@ -11,6 +11,7 @@ from gradlint.discovery.construction.elsewhere import elsewhere, finished_elsewh
 from gradlint.discovery.construction.examples import examples
 from gradlint.discovery.construction.factories import alternatives, factories
 from gradlint.discovery.construction.instantiated import instantiated
+from gradlint.discovery.construction.makers import makers
 from gradlint.discovery.construction.parameters import required_parameters
 from gradlint.discovery.construction.signatures import constructions
 from gradlint.discovery.construction.tables import rows
@@ -55,7 +56,11 @@ class Candidates:
         )
         configured = tuple(_by_config_class(reading, name))
         if not configured and all(map(_is_guessed, others)) and required_parameters(reading, name):
-            abroad = (*elsewhere(reading, name), *instantiated(reading, name))
+            abroad = (
+                *elsewhere(reading, name),
+                *makers(reading, name),
+                *instantiated(reading, name),
+            )
             others = tuple(sorted((*others, *abroad), key=_is_guessed))
         building = (
             *configured,

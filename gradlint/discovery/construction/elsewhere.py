@@ -30,6 +30,7 @@ from gradlint.discovery.text.source import parse, read
 from gradlint.program import Unreadable
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
+_MODULE = "__import__('importlib').import_module"
 _MOST = 3
 """Constructions in other files that are tried; the nearest file's come first."""
 
@@ -44,9 +45,9 @@ def elsewhere(reading: Reading, name: str) -> Iterator[Candidate]:
     if "." in name or not parameters:
         return
     found: dict[str, Candidate] = {}
-    for file in reading.project.naming(_called_as(name)):
+    for file in reading.project.naming(called_as(name)):
         for called in file.outline.calls:
-            if _constructs(called, name, file, reading):
+            if is_construction(called, name, file, reading):
                 for candidate in _closed(reading, name, parameters, file, called):
                     found.setdefault(candidate.constructor, candidate)
         if len(found) >= _MOST:
@@ -61,20 +62,20 @@ def finished_elsewhere(
     """The candidates, initialised as the nearest other file does it that constructs the class."""
     if "." in name or any(item.built_from is BuiltFrom.USE_IN_FILE for item in candidates):
         return candidates
-    for file in reading.project.naming(_called_as(name), all_count=False):
+    for file in reading.project.naming(called_as(name), all_count=False):
         if done := _done(reading, name, file):
-            return tuple(_with(candidate, done, _Sight(reading, file)) for candidate in candidates)
+            return tuple(_with(candidate, done, Sight(reading, file)) for candidate in candidates)
     return candidates
 
 
-def _called_as(name: str) -> str:
+def called_as(name: str) -> str:
     """What stands in a file that calls a class or a function, be it by another name."""
     return rf"(?<!class )(?<!def )\b{name}(\(| as \w)"
 
 
 def _done(reading: Reading, name: str, file: OtherFile) -> list[Closed]:
     """What another file does to the first instance of a class to which it does anything."""
-    if not any(_constructs(called, name, file, reading) for called in file.outline.calls):
+    if not any(is_construction(called, name, file, reading) for called in file.outline.calls):
         return []
     source = read(file.path, file.path.name)
     tree = source if isinstance(source, Unreadable) else parse(source)
@@ -82,15 +83,15 @@ def _done(reading: Reading, name: str, file: OtherFile) -> list[Closed]:
         return []
     around = reading.neighbourhood
     other = read_outline(source, tree, around.root, around.lookups)
-    made = (each for each in other.outline.calls if _constructs(each, name, file, reading))
+    made = (each for each in other.outline.calls if is_construction(each, name, file, reading))
     done = (
-        [step for step in steps(other, each.node, abroad=True) if _Sight(reading, file).holds(step)]
+        [step for step in steps(other, each.node, abroad=True) if Sight(reading, file).holds(step)]
         for each in made
     )
     return next(filter(None, done), [])
 
 
-def _with(candidate: Candidate, done: list[Closed], sight: _Sight) -> Candidate:
+def _with(candidate: Candidate, done: list[Closed], sight: Sight) -> Candidate:
     bindings = dict(candidate.bindings)
     for step in done:
         bindings = dict(sight.imported(step)) | bindings | dict(step.bindings)
@@ -98,7 +99,7 @@ def _with(candidate: Candidate, done: list[Closed], sight: _Sight) -> Candidate:
     return replace(candidate, bindings=tuple(bindings.items()), then=then)
 
 
-def _constructs(called: Called, name: str, file: OtherFile, reading: Reading) -> bool:
+def is_construction(called: Called, name: str, file: OtherFile, reading: Reading) -> bool:
     """Whether a call in another file constructs the class `name` of this one."""
     return _calls(called, name, file, reading, reading.source.path)
 
@@ -124,13 +125,13 @@ def _closed(
     First with what the project's own functions give, then without, because these may want data.
     """
     for whole in (True, False):
-        candidate = _candidate(name, parameters, called, _Sight(reading, file, whole))
+        candidate = _candidate(name, parameters, called, Sight(reading, file, whole))
         if candidate is not None:
             yield candidate
 
 
 def _candidate(
-    name: str, parameters: list[Parameter], called: Called, sight: _Sight
+    name: str, parameters: list[Parameter], called: Called, sight: Sight
 ) -> Candidate | None:
     reading = sight.reading
     given = given_arguments(called.node, parameters)
@@ -140,7 +141,7 @@ def _candidate(
         if sight.reaches(Placed(value, called.scope, called.node.lineno))
     }
     placed = [Placed(value, called.scope, called.node.lineno) for value in seen.values()]
-    closed = close(sight.file.tracer, *placed, abroad=_Callers(sight))
+    closed = close(sight.file.tracer, *placed, abroad=Callers(sight))
     if closed is None:
         return None
     texts = dict(zip(seen, closed.texts, strict=True))
@@ -167,14 +168,14 @@ def _called(reading: Reading, value: ast.expr) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Callers:
+class Callers:
     """The files that construct a class, or call a function, of the file which makes the model.
 
     As a script does with the trainer that is given all options and makes the model of some, and
     pytest with the fixtures that a `conftest.py` has for a test.
     """
 
-    sight: _Sight
+    sight: Sight
 
     def __call__(self, parameter: str, holder: Scope) -> Closed | None:
         """What the nearest of them gives a parameter, closed for where the model is made."""
@@ -195,7 +196,7 @@ class _Callers:
         if holder.function is None or "." in made:
             return
         parameters = parameters_of(holder.function.args, bound=within)
-        for file in reading.project.naming(_called_as(made)):
+        for file in reading.project.naming(called_as(made)):
             for called in file.outline.calls if file is not own else ():
                 if _calls(called, made, file, reading, own.path):
                     given = given_arguments(called.node, parameters).get(parameter)
@@ -212,7 +213,7 @@ class _Callers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sight:
+class Sight:
     """What can be had here of another file: what is bound there, built in or imported.
 
     What that file itself defines is not, because it is not imported for it; of what it imports
@@ -225,7 +226,7 @@ class _Sight:
 
     def reaches(self, placed: Placed) -> bool:
         """Whether a value of the file can be had here."""
-        closed = close(self.file.tracer, placed, abroad=_Callers(self))
+        closed = close(self.file.tracer, placed, abroad=Callers(self))
         return closed is not None and not _is_still_none(placed, closed) and self.holds(closed)
 
     def holds(self, closed: Closed) -> bool:
@@ -246,6 +247,11 @@ class _Sight:
         imports = ((name, text) for name in needed if (text := self._import(name)))
         return (*imports, *closed.bindings)
 
+    def own(self, name: str) -> str | None:
+        """An expression for what the file itself defines, which is to run it."""
+        origin = file_outline(self.file.path)
+        return f"{_MODULE}('{origin.dotted}').{name}" if origin and self.whole else None
+
     def _import(self, name: str) -> str | None:
         """An expression for a name that the file imports from elsewhere."""
         meaning = self.file.imports.names.get(name)
@@ -256,8 +262,8 @@ class _Sight:
             if not module or not (self.whole and self._is_of_the_project(module)):
                 return None
         elif not module or meaning in ("torch.nn", "torch.nn.functional"):
-            return f"__import__('importlib').import_module('{meaning}')"
-        return f"__import__('importlib').import_module('{module}').{attribute}"
+            return f"{_MODULE}('{meaning}')"
+        return f"{_MODULE}('{module}').{attribute}"
 
     def _is_of_the_project(self, module: str) -> bool:
         origin = file_outline(self.file.path)

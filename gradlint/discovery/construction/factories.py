@@ -21,7 +21,7 @@ _SIZES = (
     " xl xlarge huge giant"
 ).split()
 _SOME_NAME = "base"
-_UNTRIED = re.compile(r"_*(test|train|main|load|run|eval|get_data|download|from_pretrained)(_\w+)?")
+UNTRIED = re.compile(r"_*(test|train|main|load|run|eval|get_data|download|from_pretrained)(_\w+)?")
 
 
 def factories(reading: Reading) -> dict[str, tuple[Candidate, ...]]:
@@ -37,7 +37,7 @@ def factories(reading: Reading) -> dict[str, tuple[Candidate, ...]]:
         function = scope.function
         if function is None or scope.place.main or not _is_callable(function):
             continue
-        if _UNTRIED.fullmatch(name):
+        if UNTRIED.fullmatch(name):
             continue
         for model in dict.fromkeys(returned_models(reading, scope)):
             found.setdefault(model, []).append(function)
@@ -51,7 +51,7 @@ def alternatives(reading: Reading, name: str) -> Iterator[Candidate]:
     """
     for scope in reading.model_classes[name].children:
         function = scope.function
-        if function is None or _UNTRIED.fullmatch(function.name) or not _is_alternative(scope):
+        if function is None or UNTRIED.fullmatch(function.name) or not _is_alternative(scope):
             continue
         needed = without_defaults(function.args)
         words = (f"{item.name}={conventional(item.name) or _SOME_NAME!r}" for item in needed)

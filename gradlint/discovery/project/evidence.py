@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +32,7 @@ _LARGEST = 400_000
 _SETTINGS = (".yaml", ".yml", ".json", ".cfg", ".ini")
 _OF_TOOLS = frozenset({"setup.cfg", "tox.ini", "mypy.ini", "pytest.ini"})
 _SETTING_FILE = re.compile(r"config|cfg|conf$|params|settings|options?$|args|defaults?$|^opts?$")
+_TABLE = r"def \w*(defaults?|hparams|config(uration)?)\w*\("
 _LINE = re.compile(r"^[ \t-]*([A-Za-z_]\w*)[ \t]*:[ \t]*([^#\n]+?)[ \t]*(?:#.*)?$", re.MULTILINE)
 _NUMBERS = re.compile(r"[\[(][-\d., ]+[\])]")
 _NUMBER = re.compile(r"-?\d+|-?\d*\.\d+(?:e-?\d+)?|-?\d+(?:\.\d*)?e-?\d+", re.IGNORECASE)
@@ -64,6 +65,7 @@ class Project:
     _texts: dict[Path, str] | None = None
     _options: dict[str, _Said] | None = None
     _settings: dict[str, _Said] | None = None
+    _defaults: dict[str, _Said] | None = None
     _parsed: dict[Path, OtherFile | None] = field(default_factory=dict)
 
     def texts(self) -> Mapping[Path, str]:
@@ -103,12 +105,17 @@ class Project:
 
         What is assigned to it as an attribute of `within` counts most, as in `cfg.model.depth`,
         then what stands nearest, because of several programs each has its own; of those an
-        option, then a setting, then a variable.
+        option, then a setting, then a default, then a variable.
         """
         particular = self._assigned(rf"{within}\.{name}") if within else None
         if particular is not None:
             return particular.text
-        ways = (self._option(name), self._setting(name), self._assigned(name))
+        ways = (
+            self._option(name),
+            self._setting(name),
+            self._default(name),
+            self._assigned(name),
+        )
         said = [found for found in ways if found is not None]
         return min(said, key=lambda found: found.distance).text if said else None
 
@@ -121,6 +128,19 @@ class Project:
                     if text is not None:
                         self._options.setdefault(option, self._said(file.path, text))
         return self._options.get(name)
+
+    def _default(self, name: str) -> _Said | None:
+        """What a function gives for the name that is called after defaults and returns a table."""
+        if self._defaults is None:
+            self._defaults = {}
+            for file in self.naming(_TABLE, all_count=False):
+                for scope in file.outline.module.children:
+                    if scope.function and re.match(_TABLE, f"def {scope.function.name}("):
+                        for key, value in _tabled(scope.returns):
+                            text = _literal(value, file)
+                            if text is not None:
+                                self._defaults.setdefault(key, self._said(file.path, text))
+        return self._defaults.get(name)
 
     def _said(self, path: Path, text: str) -> _Said:
         around = enumerate(self.own.parents)
@@ -230,6 +250,17 @@ def _outlined(path: Path, modified: int, size: int) -> OtherFile | None:
     except RecursionError:
         return None
     return OtherFile(path, outlined, imports, Tracer(outlined, imports))
+
+
+def _tabled(returned: Sequence[ast.expr]) -> Iterator[tuple[str, ast.expr]]:
+    """The entries of a dictionary that is spelt out."""
+    match returned:
+        case [ast.Dict(keys=keys, values=values)]:
+            for key, value in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, value
+        case [ast.Call(func=ast.Name("dict"), args=[], keywords=words)]:
+            yield from ((word.arg, word.value) for word in words if word.arg)
 
 
 def _literal(value: ast.expr, file: OtherFile) -> str | None:
