@@ -1217,6 +1217,41 @@ def test_a_value_is_replaced_only_in_a_branch_that_runs(read: Read) -> None:
         assert dict(_first(read(source)).bindings)["size"] == expected
 
 
+_MAKER = """
+from model import Net
+def net_defaults():
+    return dict(width=48, steps="16,8", scale=True)
+def make_net(width, steps, out=2{more}):
+    sizes = []
+    for step in steps.split(","):
+        sizes.append(width // int(step))
+    {statement}
+"""
+
+
+def test_a_function_of_another_file_makes_a_model_of_what_it_works_out(read: Read) -> None:
+    makers = _MAKER.format(more="", statement="return Net(sizes[0], out)")
+    candidate = _first(read(_IMPORTS + _NET, others={"script_util.py": makers}))
+    assert candidate.built_from is BuiltFrom.FACTORY
+    made = "__import__('importlib').import_module('script_util').make_net"
+    assert candidate.constructor == f"{made}(width=48, steps='16,8')"
+
+
+@pytest.mark.parametrize(
+    ("more", "statement"),
+    [
+        (", path", "return Net(sizes[0], out)"),
+        ("", "return Net(sizes[0], out) if width > 8 else sizes"),
+        ("", "Net(sizes[0], out)"),
+    ],
+    ids=["of what nobody knows", "or something else", "and keeps it"],
+)
+def test_a_function_of_another_file_makes_no_model(read: Read, more: str, statement: str) -> None:
+    makers = _MAKER.format(more=more, statement=statement)
+    found = _model(read(_IMPORTS + _NET, others={"script_util.py": makers})).candidates
+    assert BuiltFrom.FACTORY not in {candidate.built_from for candidate in found}
+
+
 def test_an_argument_that_only_the_other_file_knows_has_its_usual_value(read: Read) -> None:
     others = {"train.py": _TRAINING.format(arguments="len(open('words').read()), 4")}
     program = read(_IMPORTS + _NET, others=others)

@@ -1065,9 +1065,65 @@ class TestSize:
         assert "1,099,512,676,352 parameters" in str(caught.value.error)
 
     def test_a_smaller_model_of_the_class_is_preferred(self) -> None:
-        source = LINEAR.replace("nn.Linear(3, width)", "nn.Linear(width, 20000)")
+        source = LINEAR.replace("nn.Linear(3, width)", "nn.Linear(n, 20000)").replace("width", "n")
         built = build(module_of(source), request("Net(20000)", "Net(20)"))
         assert built.candidate.constructor == "Net(20)"
+
+    def test_what_the_project_makes_comes_before_what_is_guessed_however_large(self) -> None:
+        source = LINEAR.replace("nn.Linear(3, width)", "nn.Linear(n, 1 << 20)").replace(
+            "width", "n"
+        )
+        asked = request("Net(1 << 20)", "Net(20)")
+        made, guessed = asked.candidates
+        said = replace(made, built_from=BuiltFrom.USE_IN_FILE)
+        built = build(module_of(source), replace(asked, candidates=(said, guessed)))
+        assert built.candidate == said
+        assert built.imagination is not None
+
+    @pytest.mark.parametrize(
+        ("made", "narrow"),
+        [
+            ("Net(width=4096, depth=4)", "Net(width=256, depth=4)"),
+            ("Net(2 ** 12, 4)", "Net(width=256, depth=4)"),
+            ("Net([4096, 2048], 4)", "Net(width=[256, 128], depth=4)"),
+            ("Net(8192, depth=4, factor=32)", "Net(width=64, depth=4, factor=32)"),
+        ],
+        ids=["by name", "by place", "a list", "of which later layers have more"],
+    )
+    def test_a_construction_is_made_narrower_at_its_depth(self, made: str, narrow: str) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, width, depth, factor=1):
+                    super().__init__()
+                    sizes = width if isinstance(width, list) else [width * factor] * 2
+                    pairs = [(sizes[0], sizes[1]), (sizes[1], sizes[0])] * depth
+                    self.layers = nn.Sequential(*(nn.Linear(*pair) for pair in pairs))
+
+                def forward(self, x):
+                    return self.layers(x)
+        """
+        built = build(module_of(source), request(made, built_from=BuiltFrom.USE_IN_FILE))
+        assert built.candidate.constructor == narrow
+        assert built.candidate.built_from is BuiltFrom.NAMES
+
+    def test_a_configuration_that_the_file_spells_out_is_made_narrower(self) -> None:
+        source = """
+            class Config:
+                def __init__(self, n_layer=2, n_embd=64):
+                    self.n_layer, self.n_embd = n_layer, n_embd
+
+            class Net(nn.Module):
+                def __init__(self, config):
+                    super().__init__()
+                    width, depth = config.n_embd, config.n_layer
+                    self.layers = nn.Sequential(*(nn.Linear(width, width) for _ in range(depth)))
+
+                def forward(self, x):
+                    return self.layers(x)
+        """
+        asked = request("Net(config)", bindings=(("config", "Config(9, n_embd=4096)"),))
+        built = build(module_of(source), asked)
+        assert built.candidate.constructor == "Net(Config(9, n_embd=256))"
 
     def test_a_model_that_does_not_run_when_it_is_narrower_is_run_as_it_is(
         self, monkeypatch: pytest.MonkeyPatch

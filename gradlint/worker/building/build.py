@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from types import ModuleType
 
-from gradlint.protocol.wire import Candidate, TraceModel
+from gradlint.protocol.wire import BuiltFrom, Candidate, TraceModel
 from gradlint.worker.building import forms
 from gradlint.worker.building.constructors import by_signature, open_call, refuse_missing
 from gradlint.worker.building.makers import may_train
@@ -27,6 +27,8 @@ from gradlint.worker.running.size import TooLargeError, counted, parameter_limit
 
 _STAGES = ("build", "inputs", "forward")
 _REAL, _FAKE = 0.5, 0.3  # of the time for an answer, because the final trace takes some as well
+_UNSAID = frozenset({BuiltFrom.DEFAULTS, BuiltFrom.NAMES})
+"""Nobody makes the model so: what the project does with it has its turn before, however large."""
 _HANDY = 40_000_000  # a pass through 110 million took six times that through 10
 
 
@@ -40,38 +42,18 @@ def build(module: ModuleType, request: TraceModel) -> Built:
         UserError: no candidate worked; the first of those that came furthest.
     """
     candidates = request.candidates or _unused(module, request.name)
-    budget = Budget(request.seconds * _REAL or math.inf)
-    whole = Budget(request.seconds * (_REAL + _FAKE) or math.inf)
-    failures: list[UserError] = []
-    large: list[Candidate] = []
-    costly: list[Candidate] = []
-    for candidate in candidates:
-        part = budget if candidate is candidates[-1] else budget.half()
-        built = _attempt(candidate, Terms(module, request, _handy(candidate), part))
-        if isinstance(built, Built):
+    trials = _Trials(module, request)
+    for index, candidate in enumerate(candidates):
+        said = any(waiting.built_from not in _UNSAID for waiting in trials.waiting)
+        if said and candidate.built_from in _UNSAID and (built := trials.rest(last=False)):
             return built
-        huge = isinstance(built.error, TooLargeError)
-        failures += [] if huge else [built]
-        if huge or built.narrowed:  # because the widths of a narrower form may not fit each other
-            large.append(candidate)
-        elif _takes_too_much(built):
-            costly.append(candidate)
-    for candidate in large:
-        built = _attempt(candidate, Terms(module, request, parameter_limit(), budget))
-        if isinstance(built, Built):
+        last = index == len(candidates) - 1
+        if built := trials.handy(candidate, trials.budget if last else trials.budget.half()):
             return built
-        failures.append(_sized(module, candidate, built))
-        costly.append(candidate)  # because what failed may be a smaller form of it
-    for candidate in costly:
-        built = _imagined(candidate, Terms(module, request, sys.maxsize, whole))
-        if isinstance(built, Built):
-            return built
-        huge = all(isinstance(failure.error, TooLargeError) for failure in failures)
-        late = huge and isinstance(built, TooSlowError)
-        if late or (built.stage == "build" and not _takes_too_much(built)):
-            failures = [built]  # because it would fail with any amount of memory
+    if built := trials.rest(last=True):
+        return built
     target = getattr(module, request.name, None)
-    error = _latest(failures, request.name, target)
+    error = _latest(trials.failures, request.name, target)
     if (
         error.stage == "build"
         and not isinstance(error.error, (ImportError, NoGradientError))
@@ -79,6 +61,77 @@ def build(module: ModuleType, request: TraceModel) -> Built:
     ):
         raise UserError("build", NoParametersError(request.name)) from error
     raise error
+
+
+class _Trials:
+    """The trials of a model's candidates: those that failed, and those that are too much so far.
+
+    Attributes:
+        budget: how long the trials on real tensors may take.
+        failures: why candidates failed, but for their size.
+        huge: candidates that are too large to be tried while there may be smaller ones.
+        costly: candidates that failed only for the memory or the time that they take.
+    """
+
+    def __init__(self, module: ModuleType, request: TraceModel) -> None:
+        self.module, self.request = module, request
+        self.budget = Budget(request.seconds * _REAL or math.inf)
+        self._until = Budget(request.seconds * (_REAL + _FAKE) or math.inf)
+        self.failures: list[UserError] = []
+        self.huge: list[Candidate] = []
+        self.costly: list[Candidate] = []
+
+    def handy(self, candidate: Candidate, budget: Budget) -> Built | None:
+        """A candidate, while it is not too large."""
+        built = _attempt(candidate, self._terms(_handy(candidate), budget))
+        if isinstance(built, Built):
+            return built
+        huge = isinstance(built.error, TooLargeError)
+        self.failures += [] if huge else [built]
+        if huge or built.narrowed:  # because the widths of a narrower form may not fit each other
+            self.huge.append(candidate)
+        elif _takes_too_much(built):
+            self.costly.append(candidate)
+        return None
+
+    @property
+    def waiting(self) -> tuple[Candidate, ...]:
+        """Those that were too much so far."""
+        return (*self.huge, *self.costly)
+
+    def rest(self, *, last: bool) -> Built | None:
+        """The first of those that wait, with half of the time if not the `last`."""
+        real, imagined = self.budget, self._until
+        return self._whole(real if last else real.half()) or self._imagined(
+            imagined if last else imagined.half()
+        )
+
+    def _whole(self, budget: Budget) -> Built | None:
+        """The first of the huge ones that this machine can hold."""
+        for candidate in self.huge:
+            built = _attempt(candidate, self._terms(parameter_limit(), budget))
+            if isinstance(built, Built):
+                return built
+            self.failures.append(_sized(self.module, candidate, built))
+            self.costly.append(candidate)  # because what failed may be a smaller form of it
+        self.huge.clear()
+        return None
+
+    def _imagined(self, budget: Budget) -> Built | None:
+        """The first of the costly ones on tensors without values."""
+        for candidate in self.costly:
+            built = _imagined(candidate, self._terms(sys.maxsize, budget))
+            if isinstance(built, Built):
+                return built
+            huge = all(isinstance(failure.error, TooLargeError) for failure in self.failures)
+            late = huge and isinstance(built, TooSlowError)
+            if late or (built.stage == "build" and not _takes_too_much(built)):
+                self.failures = [built]  # because it would fail with any amount of memory
+        self.costly.clear()
+        return None
+
+    def _terms(self, limit: int, budget: Budget) -> Terms:
+        return Terms(self.module, self.request, limit, budget)
 
 
 def _takes_too_much(error: UserError) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import cast
 
 from gradlint.protocol.wire import Candidate
+from gradlint.worker.building.inlining import inlined
 from gradlint.worker.building.sources import evaluated
 from gradlint.worker.inputs.facts import SPECIAL_TOKEN
 from gradlint.worker.running.attempt import tried
@@ -32,7 +33,7 @@ _INNER = re.compile(
     r"|mlp_hidden_size|feed_?forward_(dim|size|hidden_size)|dim_feedforward|expert_dim"
     r"|moe_hidden_size|lora_rank|lora_dim)"
 )
-_HEADS = re.compile(r"(\w+_)?(num_attention_heads|num_heads|n_heads?|attention_heads)")
+_HEADS = re.compile(r"(\w+_)?(num_attention_heads|num_heads|n_?heads?|attention_heads)|heads")
 _TAKEN = re.compile(
     r"(\w+_)?(out|output|in|input|text|audio|condition|projection|projector|llm|lm)"
     r"_(hidden_size|dim|size)|(\w+_)?groups"
@@ -66,7 +67,7 @@ def reduced(
     heads still divide the width. Where there are none, and `defaults` may be overruled, the
     defaults of the constructor's own parameters are such sizes.
     """
-    parsed = tried(lambda: ast.parse(candidate.constructor.strip(), mode="eval").body)
+    parsed = tried(lambda: ast.parse(inlined(candidate).strip(), mode="eval").body)
     if not isinstance(parsed.value, ast.Call):
         return
     for node in ast.walk(parsed.value):
@@ -74,28 +75,87 @@ def reduced(
             outcome = tried(evaluated, ast.unparse(node), namespace)
             sizes = narrower(getattr(outcome.value, "__dict__", {}))
             if sizes:
-                given = {word.arg for word in node.keywords}
+                kept = [word for word in node.keywords if word.arg not in sizes]
                 words = [
                     ast.keyword(name, ast.parse(repr(size), mode="eval").body)
                     for name, size in sizes.items()
-                    if name not in given
                 ]
-                node.keywords = [*node.keywords, *words]
+                node.keywords = [*kept, *words]
                 yield replace(candidate, constructor=ast.unparse(parsed.value))
                 return
-    if defaults and not parsed.value.args and not parsed.value.keywords:
-        target = tried(lambda: evaluated(ast.unparse(parsed.value.func), namespace)).value  # type: ignore[attr-defined]
-        changed = narrower(_defaults(target)).items()
+    target = tried(lambda: evaluated(ast.unparse(parsed.value.func), namespace)).value  # type: ignore[attr-defined]
+    if not parsed.value.args and not parsed.value.keywords:
+        values = {name: parameter.default for name, parameter in _parameters(target)}
+        changed = narrower(values).items() if defaults else ()
         if text := ", ".join(f"{name}={size!r}" for name, size in changed):
             yield replace(candidate, constructor=f"{ast.unparse(parsed.value.func)}({text})")
+        return
+    yield from _of_arguments(candidate, parsed.value, target, namespace)
 
 
-def _defaults(target: object) -> dict[str, object]:
-    """The defaults of what is called, by parameter."""
+def _of_arguments(
+    candidate: Candidate, call: ast.Call, target: object, namespace: dict[str, object]
+) -> Iterator[Candidate]:
+    """The construction with smaller widths among its own arguments, in proportion to each other."""
+    spread = any(isinstance(item, ast.Starred) for item in call.args)
+    names = [name for name, each in _parameters(target) if each.kind in _BY_PLACE]
+    if spread or len(call.args) > len(names) or any(word.arg is None for word in call.keywords):
+        return
+    words = dict(zip(names, call.args, strict=False))
+    words |= {word.arg: word.value for word in call.keywords if word.arg}
+    values = {
+        name: tried(evaluated, ast.unparse(value), namespace).value for name, value in words.items()
+    }
+    for sizes in (narrower(values), *_thinner(values)):
+        texts = {name: ast.unparse(value) for name, value in words.items()}
+        texts |= {name: repr(size) for name, size in sizes.items() if name in words}
+        thin = (f"{name}={text}" for name, text in texts.items())
+        if sizes:
+            yield replace(candidate, constructor=f"{ast.unparse(call.func)}({', '.join(thin)})")
+
+
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_THICK = re.compile(
+    r"(\w+_)?(width|hidden\w*|units|neurons|channels|filters|embd?|dims?|features)(_size|_dims?)?"
+    r"|d_\w+|dim_\w+|n[gd]f|n_(hidden|embd|filters|units)|(num|n)_(channels|filters|units)"
+    r"|(layer|hidden)_(sizes?|dims?)"
+)
+_OUTSIDE = re.compile(r"(in|input|out|output|img|image|obs|state|action|act|latent|z)_?\w*")
+"""Sizes of what goes in and comes out, which a narrower network has as well."""
+
+
+def _thinner(values: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """The sizes of layers in proportion, thinner each time, because later layers may have more."""
+    thick = {
+        name: value
+        for name, value in values.items()
+        if _THICK.fullmatch(name) and not _OUTSIDE.fullmatch(name) and _sizes_in(value)
+    }
+    most = max((size for value in thick.values() for size in _sizes_in(value)), default=0)
+    for width in (_WIDTH, _WIDTH // 4, _HEAD):
+        if width < most:
+            thin = {
+                name: [min(_in_proportion(size, most, width), size) for size in _sizes_in(value)]
+                for name, value in thick.items()
+            }
+            yield {
+                name: sizes if isinstance(thick[name], (list, tuple)) else sizes[0]
+                for name, sizes in thin.items()
+            }
+
+
+def _sizes_in(value: object) -> list[int]:
+    """The sizes that an argument gives: itself, or each of a sequence."""
+    many = value if isinstance(value, (list, tuple)) else [value]
+    sizes = [size for size in many if type(size) is int and size > 0]
+    return sizes if len(sizes) == len(many) else []
+
+
+def _parameters(target: object) -> Iterator[tuple[str, inspect.Parameter]]:
+    """The parameters of what is called."""
     outcome = tried(lambda: inspect.signature(cast(Callable[..., object], target)))
     signature = outcome.value
-    known = signature.parameters if isinstance(signature, inspect.Signature) else {}
-    return {name: parameter.default for name, parameter in known.items()}
+    yield from signature.parameters.items() if isinstance(signature, inspect.Signature) else ()
 
 
 def narrower(
@@ -199,9 +259,9 @@ def _narrower(values: Mapping[str, object]) -> dict[str, object]:
     return listed | {name: size for name, size in sizes.items() if size != known.get(name)}
 
 
-def _in_proportion(size: int, width: int) -> int:
-    """The size that belongs to a width of 256, as a multiple that kernels for experts accept."""
-    return max(size * _WIDTH // width // _HEAD, 1) * _HEAD
+def _in_proportion(size: int, width: int, wanted: int = _WIDTH) -> int:
+    """The size that belongs to a smaller width, as a multiple that kernels for experts accept."""
+    return max(size * wanted // width // _HEAD, 1) * _HEAD
 
 
 _PARTED = re.compile(r"sum exactly to (\d+) .*split_sizes=\[([\d, ]+)\]")
