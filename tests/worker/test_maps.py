@@ -134,6 +134,35 @@ _DEEPEST_FIRST = """
                 x = up(x) + skip
             return x
 """
+_NECK = """
+    class Neck(nn.Module):
+        def __init__(self, in_channels):
+            super().__init__()
+            self.in_channels = in_channels
+            self.lateral = nn.ModuleList(nn.Conv2d(c, 4, 1) for c in in_channels)
+
+        def forward(self, inputs):
+            assert len(inputs) == len(self.in_channels)
+            maps = [lateral(inputs[i]) for i, lateral in enumerate(self.lateral)]
+            for i in range(len(maps) - 1, 0, -1):
+                maps[i - 1] += F.interpolate(maps[i], size=maps[i - 1].shape[2:])
+            return tuple(maps)
+"""
+_HEAD = """
+    class Head(nn.Module):
+        def __init__(self, in_channels):
+            super().__init__()
+            self.deep, self.fine = nn.Linear(in_channels[2], 4), nn.Conv2d(in_channels[0], 4, 1)
+
+        def _checked(self, inputs):
+            return tuple(inputs)
+
+        def forward(self, inputs):
+            inputs = self._checked(inputs)
+            c1, c2, c3 = inputs
+            deep = self.deep(c3.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            return F.interpolate(deep, c1.shape[2:]) + self.fine(c1)
+"""
 _BACKBONE = """
     class Pyramid(nn.Module):
         def __init__(self, in_channels_list):
@@ -162,6 +191,16 @@ TOLD = {
         _DEEPEST_FIRST,
         "Decoder([8, 6, 4])",
         "(float32[8,8,16,16], float32[8,6,32,32], float32[8,4,64,64])",
+    ),
+    "a neck that says nothing of its argument": (
+        _NECK,
+        "Neck([4, 6, 8])",
+        "[float32[8,4,64,64], float32[8,6,32,32], float32[8,8,16,16]]",
+    ),
+    "a head that takes them apart": (
+        _HEAD,
+        "Head(in_channels=(4, 6, 8))",
+        "(float32[8,4,64,64], float32[8,6,32,32], float32[8,8,16,16])",
     ),
     "a mapping": (
         _BACKBONE,

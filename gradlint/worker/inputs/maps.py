@@ -26,9 +26,12 @@ def feature_maps(role: Role) -> Iterator[Spec]:
     """What a list of feature maps holds, first as the levels of a pyramid, then all of one size.
 
     Only where the text of `forward` shows that the argument is a list: its items, by their index or
-    in a loop beside a list of layers, are handed to layers that take images, and no tensor's method
-    is called on the whole.
+    in a loop beside a list of layers, are handed to layers that take images, or the model was told
+    of levels, and no tensor's method is called on the whole.
     """
+    tree = role.forward.tree
+    if tree is not None and not role.index and not _is_tensor(tree, role.name, role.facts.model):
+        yield from (Group("list", maps) for maps in levels(role.facts))
     use = _Use.of(role)
     count = use.count(role.facts.model) if use is not None else 0
     if use is None or not 0 < count <= _MOST:
@@ -91,7 +94,7 @@ class _Use:
     def of(role: Role) -> _Use | None:
         """How the items of an argument are used, None for what may be a tensor."""
         tree, name = role.forward.tree, role.name
-        if tree is None or _is_tensor(tree, name):
+        if tree is None or _is_tensor(tree, name, role.facts.model):
             return None
         use, aliases = _Use(), _aliases(tree, name)
         for node in ast.walk(tree):
@@ -186,7 +189,7 @@ def _stems(item: ast.expr, name: str, aliases: Mapping[str, str]) -> bool:
             return False
 
 
-def _is_tensor(tree: ast.AST, name: str) -> bool:
+def _is_tensor(tree: ast.AST, name: str, model: nn.Module) -> bool:
     """Whether something is done with a variable as a whole that is not done with a list."""
     listed: set[int] = set()
     for node in ast.walk(tree):
@@ -199,5 +202,11 @@ def _is_tensor(tree: ast.AST, name: str) -> bool:
                 listed.update(id(item) for item in items)
             case ast.For(iter=whole) | ast.comprehension(iter=whole):
                 listed.add(id(whole))
-    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name)
-    return any(id(node) not in listed for node in names)
+            case ast.Assign(targets=[ast.Tuple()], value=ast.Name() as whole):
+                listed.add(id(whole))
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name("self"), attr=method), args=[whole]
+            ) if not isinstance(getattr(model, method, None), nn.Module):
+                listed.add(id(whole))
+    named = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name)
+    return any(id(node) not in listed for node in named if isinstance(node.ctx, ast.Load))
