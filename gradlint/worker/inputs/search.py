@@ -113,7 +113,8 @@ class Search:
         """
         budget, facts = Budget(self.limit), Facts(self.model, self.given)
         found = self._from(_affordable(first_guess(facts, self.sequence_length)))
-        found = self._with_places(found) if may_cross(found) else found
+        if may_cross(found):
+            found = self._with_places(found, budget.left() / 2)
         forward = Forward.of(self.model)
         for modality in MODALITIES:
             beside = modality.beside(found, facts, forward)
@@ -123,16 +124,20 @@ class Search:
             return found  # because nobody asked for more
         return self._with_room(found, budget.left() / 2)
 
-    def _with_places(self, found: Guess) -> Guess:
+    def _with_places(self, found: Guess, seconds: float) -> Guess:
         """The same with places for what would mix the samples of a batch without any."""
         crossing = Crossing(found.size["batch"])
-        with crossing:
-            self._failure(found)
-        for roomy in with_places(found, crossing.met):
-            confirmed = self._confirmed(roomy, 0.0)
-            if not isinstance(confirmed, Failure):
-                return confirmed[0]
-            released(confirmed.error)
+        try:
+            with Budget(min(seconds, _ROOMY)).enforced():
+                with crossing:
+                    self._failure(found)
+                for roomy in with_places(found, crossing.met):
+                    confirmed = self._confirmed(roomy, 0.0)
+                    if not isinstance(confirmed, Failure):
+                        return confirmed[0]
+                    released(confirmed.error)
+        except OutOfTimeError as error:
+            released(error)
         return found
 
     def _with_room(self, found: Guess, seconds: float) -> Guess:
