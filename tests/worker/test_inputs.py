@@ -885,6 +885,13 @@ class Part(nn.Module):
         ),
         ("float32[8,24,40]",),
     ),
+    "an image that is flattened grows along both of its sides": (
+        net(
+            "self.p = nn.AvgPool2d(32); self.c = nn.Conv2d(3, 4, 1); self.l = nn.Linear(196, 5)",
+            "return self.l(self.c(self.p(x)).flatten(1))",
+        ),
+        ("float32[8,3,224,224]",),
+    ),
     "each step has a token of each codebook": (
         net(
             "self.e = nn.Embedding(50, 8)",

@@ -158,6 +158,8 @@ def _shifted(case: Case, spec: Spec, behind: int, have: int, want: int) -> Spec:
         return spec
     dims = list(getattr(spec, "shape", ()))
     channels = max(len(dims) - 1 - behind, 1)
+    if dims[channels] in SIDES:
+        return spec  # because a side that was flattened is a factor of what it became part of
     if sizes[channels] != have and sizes[channels] + want - have > 0:
         dims[channels] = sizes[channels] + want - have
     return reshaped(spec, tuple(dims))
