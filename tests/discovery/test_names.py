@@ -38,6 +38,7 @@ from gradlint.discovery.knowledge.names import _CLASSES, _USUAL, REQUIRED, conve
         ("num_nodes", "32"),
         ("n_relations", "8"),
         ("num_entities", "1000"),
+        ("num_anchors", "3"),
     ],
 )
 def test_a_usual_name_has_a_usual_value(name: str, value: str) -> None:

@@ -11,6 +11,7 @@ _USUAL: dict[str, str] = {
         cin nc img_channels image_channels input_channels input_channel input_nc in_nc
         num_input_channels colors n_colors channels_img img_ch num_in_ch output_nc out_nc
         kernel_size kernel ksize k_size filter_size
+        num_anchors n_anchors anchors_per_location num_anchors_per_location
         """,
     "10": """
         num_classes n_classes nclasses num_class n_class nb_classes class_num classes num_labels
