@@ -1091,6 +1091,23 @@ def test_a_class_that_another_file_imports_by_another_name_is_constructed_there(
     assert _first(program) == made
 
 
+def test_what_the_project_constructs_counts_more_than_the_defaults_of_a_class(read: Read) -> None:
+    source = """
+class Net(nn.Module):
+    def __init__(self, width=4, depth=2):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+    def forward(self, x): return x
+"""
+    made = "from model import Net\ndata = load()\nNet({})\n"
+    program = read(_IMPORTS + source, others={"test_model.py": made.format("8, depth=1")})
+    assert _first(program) == Candidate(BuiltFrom.DEFAULTS, "Net()")
+    program = read(_IMPORTS + source, others={"train.py": made.format("8, depth=30")})
+    assert _first(program) == Candidate(BuiltFrom.USE_IN_PROJECT, "Net(width=8, depth=30)")
+    program = read(_IMPORTS + source, others={"train.py": made.format("data.shape[1], 30")})
+    assert _first(program) == Candidate(BuiltFrom.NAMES, "Net(depth=30)")
+
+
 _TESTS = """
 import pytest
 from model import Net

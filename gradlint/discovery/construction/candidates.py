@@ -55,12 +55,10 @@ class Candidates:
             *rows(reading, name),
         )
         configured = tuple(_by_config_class(reading, name))
-        if not configured and all(map(_is_guessed, others)) and required_parameters(reading, name):
-            abroad = (
-                *elsewhere(reading, name),
-                *makers(reading, name),
-                *instantiated(reading, name),
-            )
+        if not configured and all(map(_is_guessed, others)):
+            needs = required_parameters(reading, name)
+            further = (*makers(reading, name), *instantiated(reading, name)) if needs else ()
+            abroad = (*elsewhere(reading, name), *further)
             others = tuple(sorted((*others, *abroad), key=_is_guessed))
         building = (
             *configured,

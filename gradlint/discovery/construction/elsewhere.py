@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,20 +34,23 @@ from gradlint.protocol.wire import BuiltFrom, Candidate
 _MODULE = "__import__('importlib').import_module"
 _MOST = 3
 """Constructions in other files that are tried; the nearest file's come first."""
+_TESTS = re.compile(r"test_|conftest\.py|\w+_tests?\.py|tests?\.py")
+"""What files of tests are called."""
 
 
 def elsewhere(reading: Reading, name: str) -> Iterator[Candidate]:
     """The ways in which other files construct a model class, those that say most first.
 
     An argument whose value is not in sight there has the value that is usual for its parameter;
-    `built_from` says so.
+    `built_from` says so. Of a model that needs none, tests take small ones, which do not count.
     """
     parameters = all_parameters(reading, name)
     if "." in name or not parameters:
         return
+    complete = all(parameter.optional for parameter in parameters)
     found: dict[str, Candidate] = {}
-    for file in reading.project.naming(called_as(name)):
-        for called in file.outline.calls:
+    for file in reading.project.naming(called_as(name), all_count=not complete):
+        for called in () if complete and _TESTS.match(file.path.name) else file.outline.calls:
             if is_construction(called, name, file, reading):
                 for candidate in _closed(reading, name, parameters, file, called):
                     found.setdefault(candidate.constructor, candidate)
