@@ -1108,6 +1108,33 @@ class Net(nn.Module):
     assert _first(program) == Candidate(BuiltFrom.NAMES, "Net(depth=30)")
 
 
+@pytest.mark.parametrize("loading", [False, True], ids=["defines", "loads data as well"])
+def test_a_part_that_a_script_makes_is_made_by_it_if_it_only_defines(
+    read: Read, *, loading: bool
+) -> None:
+    source = """
+class Siamese(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+    def forward(self, a, b): return self.net(a) - self.net(b)
+"""
+    script = """
+from torch import nn
+from model import Siamese
+WIDTH = 8
+{}
+def encoder(width):
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
+if __name__ == "__main__":
+    model = Siamese(encoder(WIDTH))
+"""
+    data = "data = open('data.csv').read()" if loading else "names = ['a', 'b']"
+    program = read(_IMPORTS + source, others={"main.py": script.format(data)}, name="model.py")
+    made = [candidate.constructor for candidate in program.models[0].candidates]
+    assert ("Siamese(net=encoder(WIDTH))" in made) is not loading
+
+
 _TESTS = """
 import pytest
 from model import Net

@@ -23,9 +23,11 @@ from gradlint.discovery.knowledge.frameworks import is_known
 from gradlint.discovery.project.evidence import OtherFile, reads_as_numbers
 from gradlint.discovery.project.neighbours import file_outline
 from gradlint.discovery.project.reading import Reading, read_outline
+from gradlint.discovery.text.arguments import is_parsed
 from gradlint.discovery.text.bindings import THE_END, Placed
+from gradlint.discovery.text.expressions import is_harmless
 from gradlint.discovery.text.given import fixture
-from gradlint.discovery.text.imports import may_mean
+from gradlint.discovery.text.imports import may_mean, package_of
 from gradlint.discovery.text.outline import Called, Scope
 from gradlint.discovery.text.source import parse, read
 from gradlint.program import Unreadable
@@ -36,6 +38,7 @@ _MOST = 3
 """Constructions in other files that are tried; the nearest file's come first."""
 _TESTS = re.compile(r"test_|conftest\.py|\w+_tests?\.py|tests?\.py")
 """What files of tests are called."""
+_DEFINING = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def elsewhere(reading: Reading, name: str) -> Iterator[Candidate]:
@@ -220,8 +223,8 @@ class Callers:
 class Sight:
     """What can be had here of another file: what is bound there, built in or imported.
 
-    What that file itself defines is not, because it is not imported for it; of what it imports
-    from the project, only the `whole` sight has it, because that means to run it.
+    What that file itself defines, and what it imports from the project, only the `whole` sight has,
+    because that means to run it; of a script that does more than to define, not even that.
     """
 
     reading: Reading
@@ -259,6 +262,8 @@ class Sight:
     def _import(self, name: str) -> str | None:
         """An expression for a name that the file imports from elsewhere."""
         meaning = self.file.imports.names.get(name)
+        if meaning is None and name in self.file.outline.defined and self.whole:
+            return self._own(name)
         if meaning is None or meaning.startswith("."):
             return None
         module, _, attribute = meaning.rpartition(".")
@@ -268,6 +273,30 @@ class Sight:
         elif not module or meaning in ("torch.nn", "torch.nn.functional"):
             return f"{_MODULE}('{meaning}')"
         return f"{_MODULE}('{module}').{attribute}"
+
+    def _own(self, name: str) -> str | None:
+        """An expression for what the file defines, where it can be imported and only defines."""
+        package, folder = package_of(self.file.path)
+        module = ".".join(filter(None, (package, self.file.path.stem)))
+        top = self.file.outline.module.node
+        reached = self._is_of_the_project(module) or folder == self.reading.source.path.parent
+        if not reached or not all(map(self._only_defines, top.body)):
+            return None
+        return f"__import__('importlib').import_module('{module}').{name}"
+
+    def _only_defines(self, statement: ast.stmt) -> bool:
+        """Whether a statement at the top level does nothing but to give names a meaning."""
+        match statement:
+            case ast.If(test=test):
+                return "__name__" in ast.unparse(test)
+            case ast.Assign(value=ast.expr() as value) | ast.AnnAssign(value=ast.expr() as value):
+                parsed = is_parsed(value, self.file.outline)
+                return is_harmless(value, self.file.imports) and not parsed
+            case ast.Expr(value=ast.Call(func=ast.Attribute(attr="add_argument"))):
+                return True
+            case ast.Expr(value=ast.Constant()) | ast.AnnAssign():
+                return True
+        return isinstance(statement, _DEFINING)
 
     def _is_of_the_project(self, module: str) -> bool:
         origin = file_outline(self.file.path)
