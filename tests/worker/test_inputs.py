@@ -2281,3 +2281,34 @@ def test_a_model_that_looks_at_nothing_of_its_input_fails_by_its_own_error(forwa
     with pytest.raises(UserError) as caught:
         build(module_of(net("self.l = nn.Linear(6, 2)", forward)), request("Net()"))
     assert isinstance(caught.value.error, RuntimeError)
+
+
+_MOLECULES = """
+def summed(values, index, count):
+    return values.new_zeros(count, *values.shape[1:]).index_add(0, index, values)
+
+class Conv(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.message, self.update = nn.Linear(3 * width, width), nn.GRUCell(width, width)
+
+    def forward(self, h, edge_index, edge_attr):
+        src, dst = edge_index
+        message = self.message(torch.cat([h[src], h[dst], edge_attr], -1))
+        return self.update(summed(message, dst, h.size(0)), h)
+
+class Net(nn.Module):
+    def __init__(self, width=6):
+        super().__init__()
+        self.atoms, self.bonds = nn.Embedding(9, width), nn.Embedding(4, width)
+        self.conv, self.head = Conv(width), nn.Linear(width, 1)
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        h = self.conv(self.atoms(batch["atom"]), batch["edge_index"], self.bonds(batch["bond"]))
+        return self.head(summed(h, batch["graph"], int(batch["graph"].max()) + 1))
+"""
+
+
+def test_a_batch_may_hold_the_graph_of_each_node_into_which_the_nodes_are_summed() -> None:
+    (batch,) = found(_MOLECULES)
+    assert "graph: int64[96]" in batch

@@ -4,30 +4,50 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
 
 from gradlint.worker.inputs.case import Case
 from gradlint.worker.inputs.guesses import Guess
-from gradlint.worker.inputs.specs import Dim, Whole
+from gradlint.worker.inputs.specs import Dim, Group, Normal, Ring, Spec, Whole
 from gradlint.worker.running.attempt import sources_of
 
 _BEYOND = re.compile(r"index -?\d+ is out of bounds for dimension \d+ with size (\d+)")
 
 
 _WHOLE = re.compile(r"Expected dtype int(32/int)?64 for index")
+_VECTOR = re.compile(r"Index is supposed to be a vector")
 
 
 def pointers(case: Case) -> Iterator[Guess]:
     """Fractions stand where the places of another tensor are meant, into which values are added."""
     call = case.failure.call
-    if call is None or not _WHOLE.search(case.failure.text) or len(call.tensors()) < 2:
+    vector = bool(_VECTOR.search(case.failure.text))
+    told = vector or _WHOLE.search(case.failure.text)
+    if call is None or not told or len(call.tensors()) < 2:
         return
     target, index, *values = call.tensors()
     dim = call.argument(1, "dim")
     high = target.shape[dim] if isinstance(dim, int) and target.dim() else 1
     like = values[0] if values else index
-    shape = tuple(_named(case, size) for size in like.shape)
+    rows = like.shape[dim : dim + 1] if vector and isinstance(dim, int) else like.shape
+    wanted = Whole(tuple(_named(case, size) for size in rows), high)
     for item in case.blamed(index) if sources_of(index) else ():
-        yield case.guess.having(item.name, Whole(shape, high))
+        yield case.guess.having(item.name, _with(case, item.spec, index, wanted))
+
+
+def _with(case: Case, spec: Spec, index: torch.Tensor, wanted: Whole) -> Spec:
+    """What is wanted in the place of the index, be it an entry of a batch."""
+    if not isinstance(spec, Group):
+        return wanted
+    entries = (
+        wanted
+        if isinstance(entry, Normal | Ring) and case.shape(entry) == tuple(index.shape)
+        else entry
+        for entry in spec.items
+    )
+    return replace(spec, items=tuple(entries))
 
 
 def _named(case: Case, size: int) -> Dim:
