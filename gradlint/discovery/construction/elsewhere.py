@@ -27,7 +27,7 @@ from gradlint.discovery.text.arguments import is_parsed
 from gradlint.discovery.text.bindings import THE_END, Placed
 from gradlint.discovery.text.expressions import is_harmless
 from gradlint.discovery.text.given import fixture
-from gradlint.discovery.text.imports import may_mean, package_of
+from gradlint.discovery.text.imports import may_mean
 from gradlint.discovery.text.outline import Called, Scope
 from gradlint.discovery.text.source import parse, read
 from gradlint.program import Unreadable
@@ -38,7 +38,6 @@ _MOST = 3
 """Constructions in other files that are tried; the nearest file's come first."""
 _TESTS = re.compile(r"test_|conftest\.py|\w+_tests?\.py|tests?\.py")
 """What files of tests are called."""
-_DEFINING = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def elsewhere(reading: Reading, name: str) -> Iterator[Candidate]:
@@ -255,15 +254,19 @@ class Sight:
         return (*imports, *closed.bindings)
 
     def own(self, name: str) -> str | None:
-        """An expression for what the file itself defines, which is to run it."""
+        """An expression for what the file itself defines, which is to run it.
+
+        None of a script that does more at its top level than to define, such as to train.
+        """
         origin = file_outline(self.file.path)
-        return f"{_MODULE}('{origin.dotted}').{name}" if origin and self.whole else None
+        defines = all(map(self._only_defines, self.file.outline.module.node.body))
+        return f"{_MODULE}('{origin.dotted}').{name}" if origin and self.whole and defines else None
 
     def _import(self, name: str) -> str | None:
         """An expression for a name that the file imports from elsewhere."""
         meaning = self.file.imports.names.get(name)
-        if meaning is None and name in self.file.outline.defined and self.whole:
-            return self._own(name)
+        if meaning is None and name in self.file.outline.defined:
+            return self.own(name)
         if meaning is None or meaning.startswith("."):
             return None
         module, _, attribute = meaning.rpartition(".")
@@ -274,29 +277,17 @@ class Sight:
             return f"{_MODULE}('{meaning}')"
         return f"{_MODULE}('{module}').{attribute}"
 
-    def _own(self, name: str) -> str | None:
-        """An expression for what the file defines, where it can be imported and only defines."""
-        package, folder = package_of(self.file.path)
-        module = ".".join(filter(None, (package, self.file.path.stem)))
-        top = self.file.outline.module.node
-        reached = self._is_of_the_project(module) or folder == self.reading.source.path.parent
-        if not reached or not all(map(self._only_defines, top.body)):
-            return None
-        return f"__import__('importlib').import_module('{module}').{name}"
-
     def _only_defines(self, statement: ast.stmt) -> bool:
-        """Whether a statement at the top level does nothing but to give names a meaning."""
+        """Whether a statement at the top level trains nothing, reads nothing and runs no `main`."""
         match statement:
-            case ast.If(test=test):
-                return "__name__" in ast.unparse(test)
-            case ast.Assign(value=ast.expr() as value) | ast.AnnAssign(value=ast.expr() as value):
-                parsed = is_parsed(value, self.file.outline)
-                return is_harmless(value, self.file.imports) and not parsed
-            case ast.Expr(value=ast.Call(func=ast.Attribute(attr="add_argument"))):
-                return True
-            case ast.Expr(value=ast.Constant()) | ast.AnnAssign():
-                return True
-        return isinstance(statement, _DEFINING)
+            case ast.For() | ast.While() | ast.With():
+                return False
+            case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
+                return name not in self.file.outline.defined
+            case ast.Expr(value=value) | ast.Assign(value=value) | ast.AnnAssign(value=value):
+                parsed = value is not None and is_parsed(value, self.file.outline)
+                return not parsed and (value is None or is_harmless(value, self.file.imports))
+        return True
 
     def _is_of_the_project(self, module: str) -> bool:
         origin = file_outline(self.file.path)
