@@ -892,6 +892,16 @@ class Part(nn.Module):
         ),
         ("float32[8,3,224,224]",),
     ),
+    "a part that embeds a text and an image beside it is given both": (
+        "class Part(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.e = nn.Embedding(50, 4); self.c = nn.Conv2d(3, 4, 16, 16)\n"
+        "    def forward(self, ids, pixels):\n"
+        "        return torch.cat([self.e(ids), self.c(pixels.float()).flatten(2).mT], 1)\n"
+        + net("self.p = Part()", "return self.p(ids, pixel_values)", "ids, pixel_values"),
+        ("int64[8,32]", "float32[8,3,32,32]"),
+    ),
     "each step has a token of each codebook": (
         net(
             "self.e = nn.Embedding(50, 8)",

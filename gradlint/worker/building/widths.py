@@ -26,6 +26,8 @@ _WIDTHS = (
     "dim",
     "embed_dim",
     "embedding_size",
+    "embedding_dim",
+    "emb_dim",
     "word_embed_proj_dim",
 )
 _INNER = re.compile(

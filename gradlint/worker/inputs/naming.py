@@ -33,6 +33,7 @@ from gradlint.worker.inputs.vision import (
     VISION,
     counts_patches,
     packed_patches,
+    takes_images,
 )
 from gradlint.worker.inputs.wiring import WIRING, is_wiring
 
@@ -81,7 +82,7 @@ def by_name(role: Role) -> Iterator[Spec]:
     other = role.lower.startswith("edge_") or bool(_STEP.fullmatch(role.lower))
     if _LENGTHS.fullmatch(role.lower) and not isinstance(consumer, nn.Embedding):
         other = True  # because a part takes the lengths of a text beside the text
-    other = other or counts_patches(role.lower)  # and those of images beside these
+    other = other or counts_patches(role.lower) or takes_images(role)  # and images beside it
     direct = consumer is not None and not other
     if direct and isinstance(main, Whole):
         yield from _looked_up(role, main)

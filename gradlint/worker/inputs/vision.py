@@ -85,9 +85,18 @@ def _first_of_patches(facts: Facts) -> nn.Module | None:
     return next(named, facts.first(*kinds))
 
 
+def takes_images(role: Role) -> bool:
+    """Whether an argument is called an image where a part embeds images, be it beside a text."""
+    return (
+        is_image(role.lower)
+        and role.facts.first(nn.Conv2d) is not None
+        and not isinstance(role.consumer(), nn.Embedding)
+    )
+
+
 def _image(role: Role) -> Iterator[Spec]:
     layer = role.facts.first(nn.Conv2d)
-    if layer is not None and role.consumer() is None:
+    if layer is not None and (role.consumer() is None or isinstance(role.main(), Whole)):
         yield Normal(("batch", channels_of(layer), "height", "width"))
 
 
