@@ -1106,6 +1106,20 @@ class TestSize:
         assert built.candidate.constructor == narrow
         assert built.candidate.built_from is BuiltFrom.NAMES
 
+    def test_the_width_of_an_image_is_no_width_of_layers(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self, height, width, hidden):
+                    super().__init__()
+                    self.layers = nn.Sequential(nn.Linear(hidden, width), nn.Linear(width, height))
+
+                def forward(self, x):
+                    return self.layers(x)
+        """
+        made = request("Net(300, 300, hidden=1 << 18)", built_from=BuiltFrom.USE_IN_FILE)
+        built = build(module_of(source), made)
+        assert built.candidate.constructor == "Net(height=300, width=300, hidden=256)"
+
     def test_a_configuration_that_the_file_spells_out_is_made_narrower(self) -> None:
         source = """
             class Config:

@@ -131,7 +131,7 @@ def _thinner(values: Mapping[str, object]) -> Iterator[dict[str, object]]:
     thick = {
         name: value
         for name, value in values.items()
-        if _THICK.fullmatch(name) and not _OUTSIDE.fullmatch(name) and _sizes_in(value)
+        if _is_thick(name, values) and _sizes_in(value)
     }
     most = max((size for value in thick.values() for size in _sizes_in(value)), default=0)
     for width in (_WIDTH, _WIDTH // 4, _HEAD):
@@ -144,6 +144,12 @@ def _thinner(values: Mapping[str, object]) -> Iterator[dict[str, object]]:
                 name: sizes if isinstance(thick[name], (list, tuple)) else sizes[0]
                 for name, sizes in thin.items()
             }
+
+
+def _is_thick(name: str, values: Mapping[str, object]) -> bool:
+    """Whether an argument is called a size of layers; the width of what has a height is none."""
+    sized = bool(_THICK.fullmatch(name)) and not _OUTSIDE.fullmatch(name)
+    return sized and name.replace("width", "height") not in values.keys() - {name}
 
 
 def _sizes_in(value: object) -> list[int]:
