@@ -902,6 +902,20 @@ class Part(nn.Module):
         + net("self.p = Part()", "return self.p(ids, pixel_values)", "ids, pixel_values"),
         ("int64[8,32]", "float32[8,3,32,32]"),
     ),
+    "an optional argument is given that a part asks for by half of its name": (
+        "class Part(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(); self.e = nn.Embedding(50, 3)\n"
+        "    def forward(self, seen, input_ids=None):\n"
+        "        if input_ids is None: raise ValueError('You must specify input_ids')\n"
+        "        return self.e(input_ids).sum(1) + seen\n"
+        + net(
+            "self.l = nn.Linear(6, 3); self.p = Part()",
+            "more = {'input_ids': decoder_input_ids}; return self.p(self.l(x), **more)",
+            "x, decoder_input_ids=None",
+        ),
+        ("float32[8,6]", "decoder_input_ids: int64[8,32]"),
+    ),
     "each step has a token of each codebook": (
         net(
             "self.e = nn.Embedding(50, 8)",

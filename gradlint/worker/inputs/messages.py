@@ -343,16 +343,22 @@ def _missing(case: Case) -> Iterator[Guess]:
     demanded = case.forward.demanded(text)
     # because a part that lacks `input_ids` has them from the whole's `decoder_input_ids`
     for name in (name for name in case.forward.optional if name not in given):
-        parts = {name.partition("_")[2] for part in given if name.endswith(f"_{part}")}
-        spoken = any(re.search(rf"\b{form}\b", f"{text} {line}") for form in (name, *parts))
+        rest = name.partition("_")[2]
+        forms = (name, rest) if rest in given or _is_lost(case, rest) else (name,)
+        spoken = any(re.search(rf"\b{form}\b", f"{text} {line}") for form in forms)
         users = [frame for frame in case.failure.frames if frame.users]
-        near = users if parts else _nearest(users, case.forward.optional)
+        near = users if rest in given else _nearest(users, case.forward.optional)
         passed = "None" in text and _passed_on(near, name)
         if name in demanded or spoken or passed:
             argument = argument_for(case.facts, case.forward, name, len(given))
             for spec in (argument.spec, *argument.others)[:4]:
                 if spec != Constant(None):
                     yield case.guess.adding(Argument(name, spec, argument.others, keyword=True))
+
+
+def _is_lost(case: Case, name: str) -> bool:
+    """Whether the whole has no argument of a name of several words, so that a part's is meant."""
+    return "_" in name and name not in (*case.forward.required, *case.forward.optional)
 
 
 def _together(case: Case) -> Iterator[Guess]:
