@@ -34,14 +34,12 @@ def _entries(source: str) -> tuple[str, ...]:
     return entries(model)
 
 
-def test_a_model_whose_forward_refuses_runs_by_another_method() -> None:
-    refusing = (
-        AGENT
-        + """
-        def forward(self):
-            raise NotImplementedError("use act_and_judge")
-    """
-    )
+@pytest.mark.parametrize(
+    "body",
+    ["raise NotImplementedError('use act_and_judge')", "pass", "'''Of subclasses.'''", "..."],
+)
+def test_a_model_whose_forward_refuses_runs_by_another_method(body: str) -> None:
+    refusing = f"{AGENT}\n        def forward(self):\n            {body}\n"
     built = build(module_of(refusing), request("Net()"))
     assert (built.candidate.method, built.described) == ("act_and_judge", ("float32[8,4]",))
 

@@ -35,7 +35,7 @@ def has_forward(model: nn.Module) -> bool:
 
 
 def leaves_forward_open(model: nn.Module) -> bool:
-    """Whether the forward of the model only says that it is not implemented."""
+    """Whether the forward of the model only says that it is not implemented, or nothing."""
     forward = _forward(model)
     return forward is not None and _refuses(forward)
 
@@ -71,9 +71,19 @@ def _forward(model: nn.Module) -> object | None:
 
 
 def _refuses(forward: object) -> bool:
+    if (tree := _tree(forward)) is not None and all(map(_says_nothing, tree.body)):
+        return True
     match raised_by(forward):
         case ast.Raise(exc=ast.expr() as error):
             return ast.unparse(error).startswith("NotImplementedError")
+        case _:
+            return False
+
+
+def _says_nothing(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return True
         case _:
             return False
 
