@@ -1296,6 +1296,18 @@ def test_a_function_of_another_file_makes_no_model(read: Read, more: str, statem
     assert BuiltFrom.FACTORY not in {candidate.built_from for candidate in found}
 
 
+def test_what_several_functions_import_is_what_the_first_of_them_means(read: Read) -> None:
+    functions = "".join(
+        f"def f{i}():\n    from torch.nn import {kind} as Part\n    return Net(Part, {i})\n"
+        for i, kind in enumerate(("ReLU", "ELU", "GELU", "SiLU", "Tanh", "Mish", "CELU", "SELU"))
+    )
+    others = {"train.py": f"from model import Net\n{functions}"}
+    net = _NET.replace("n_in", "act")
+    written = str(_model(read(_IMPORTS + net, others=others)).candidates)
+    assert "ReLU" in written
+    assert "SELU" not in written
+
+
 def test_an_argument_that_only_the_other_file_knows_has_its_usual_value(read: Read) -> None:
     others = {"train.py": _TRAINING.format(arguments="len(open('words').read()), 4")}
     program = read(_IMPORTS + _NET, others=others)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def canonical(name: str) -> str:
 
 
 def read_imports(
-    statements: Iterable[ast.Import | ast.ImportFrom],
+    statements: Sequence[ast.Import | ast.ImportFrom],
     package: str,
     module: Iterable[ast.stmt] = (),
     late: frozenset[ast.Import | ast.ImportFrom] = frozenset(),
@@ -71,9 +71,10 @@ def read_imports(
                 stars.append(meaning)
             elif name not in names or meaning.startswith("torch."):
                 names[name] = meaning
-    expressions = {
-        name: text for statement in late for name, text in _expressions(statement, package)
-    }
+    expressions: dict[str, str] = {}
+    for statement in statements:  # in this order, because a set has another each time
+        for name, text in _expressions(statement, package) if statement in late else ():
+            expressions.setdefault(name, text)
     missing = {name: text for name, text in expressions.items() if name not in early}
     imports = Imports(names, tuple(stars), missing)
     for line in module:
