@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from gradlint.discovery.construction.closing import Closed, close
@@ -34,6 +35,7 @@ from gradlint.program import Unreadable
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _MODULE = "__import__('importlib').import_module"
+_LOADED = re.compile(rf"{re.escape(_MODULE)}\('([\w.]+)'\)")
 _MOST = 3
 """Constructions in other files that are tried; the nearest file's come first."""
 _TESTS = re.compile(r"test_|conftest\.py|\w+_tests?\.py|tests?\.py")
@@ -130,10 +132,19 @@ def _closed(
 
     First with what the project's own functions give, then without, because these may want data.
     """
-    for whole in (True, False):
-        candidate = _candidate(name, parameters, called, Sight(reading, file, whole))
-        if candidate is not None:
-            yield candidate
+    whole = _candidate(name, parameters, called, Sight(reading, file, whole=True))
+    if whole is not None:
+        yield whole
+    if whole is None or _runs_the_project(whole):
+        bare = _candidate(name, parameters, called, Sight(reading, file))
+        yield from [bare] if bare is not None else []
+
+
+def _runs_the_project(candidate: Candidate) -> bool:
+    """Whether anything in a candidate is imported from elsewhere than a known package."""
+    texts = (candidate.constructor, *(text for _, text in candidate.bindings))
+    loaded = (module for text in texts for module in _LOADED.findall(text))
+    return not all(is_known(module.split(".")[0]) for module in loaded)
 
 
 def _candidate(
@@ -258,9 +269,10 @@ class Sight:
 
         None of a script that does more at its top level than to define, such as to train.
         """
+        if not self.whole or not _only_defines(self.file):
+            return None
         origin = file_outline(self.file.path)
-        defines = all(map(self._only_defines, self.file.outline.module.node.body))
-        return f"{_MODULE}('{origin.dotted}').{name}" if origin and self.whole and defines else None
+        return f"{_MODULE}('{origin.dotted}').{name}" if origin else None
 
     def _import(self, name: str) -> str | None:
         """An expression for a name that the file imports from elsewhere."""
@@ -277,21 +289,27 @@ class Sight:
             return f"{_MODULE}('{meaning}')"
         return f"{_MODULE}('{module}').{attribute}"
 
-    def _only_defines(self, statement: ast.stmt) -> bool:
-        """Whether a statement at the top level trains nothing, reads nothing and runs no `main`."""
-        match statement:
-            case ast.For() | ast.While() | ast.With():
-                return False
-            case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
-                return name not in self.file.outline.defined
-            case ast.Expr(value=value) | ast.Assign(value=value) | ast.AnnAssign(value=value):
-                parsed = value is not None and is_parsed(value, self.file.outline)
-                return not parsed and (value is None or is_harmless(value, self.file.imports))
-        return True
-
     def _is_of_the_project(self, module: str) -> bool:
         origin = file_outline(self.file.path)
         return origin is not None and self.reading.neighbourhood.has(module, origin)
+
+
+@lru_cache(maxsize=256)
+def _only_defines(file: OtherFile) -> bool:
+    """Whether the top level of a file trains nothing, reads nothing and runs no `main`."""
+    return all(_defines(statement, file) for statement in file.outline.module.node.body)
+
+
+def _defines(statement: ast.stmt, file: OtherFile) -> bool:
+    match statement:
+        case ast.For() | ast.While() | ast.With():
+            return False
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name))):
+            return name not in file.outline.defined
+        case ast.Expr(value=value) | ast.Assign(value=value) | ast.AnnAssign(value=value):
+            parsed = value is not None and is_parsed(value, file.outline)
+            return not parsed and (value is None or is_harmless(value, file.imports))
+    return True
 
 
 def _is_still_none(placed: Placed, closed: Closed) -> bool:

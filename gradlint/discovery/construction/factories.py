@@ -80,9 +80,8 @@ def _makes_own(value: ast.expr) -> bool:
 
 def returned_models(reading: Reading, scope: Scope, depth: int = 0) -> Iterator[str]:
     """The model classes of the file whose instances a function returns."""
-    for value in scope.returns:
-        for origin in reading.tracer.origins(Placed(value, scope, value.lineno + 1)):
-            yield from _made(reading, origin, depth)
+    for origin in reading.tracer.returned(scope):
+        yield from _made(reading, origin, depth)
 
 
 def _made(reading: Reading, origin: Placed, depth: int) -> Iterator[str]:

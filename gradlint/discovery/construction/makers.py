@@ -10,7 +10,6 @@ from gradlint.discovery.construction.factories import UNTRIED
 from gradlint.discovery.construction.parameters import parameters_of
 from gradlint.discovery.project.evidence import OtherFile
 from gradlint.discovery.project.reading import Reading
-from gradlint.discovery.text.bindings import Placed
 from gradlint.discovery.text.outline import Called, Scope
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
@@ -36,11 +35,7 @@ def _functions(file: OtherFile) -> Iterator[Scope]:
 
 def _makes(scope: Scope, name: str, file: OtherFile, reading: Reading) -> bool:
     """Whether all that a function returns are instances of the class."""
-    returned = [
-        origin
-        for value in scope.returns
-        for origin in file.tracer.origins(Placed(value, scope, value.lineno + 1))
-    ]
+    returned = list(file.tracer.returned(scope))
     return bool(returned) and all(
         isinstance(origin.expression, ast.Call)
         and is_construction(

@@ -88,6 +88,11 @@ class Tracer:
         made = fixture(self.outline.module, name)
         return Placed(made[0], made[1], THE_END) if made else None
 
+    def returned(self, function: Scope) -> Iterator[Placed]:
+        """The expressions that made what a function returns."""
+        for value in function.returns:
+            yield from self.origins(Placed(value, function, value.lineno + 1))
+
     def origins(self, placed: Placed, depth: int = 0) -> Iterator[Placed]:
         """The expressions that made a value, names followed and wrappers taken off.
 

@@ -49,9 +49,7 @@ def _handed_on(candidate: Candidate, error: Exception) -> Iterator[Candidate]:
         yield replace(candidate, constructor=extended(text, lacking))
     for name, value in candidate.bindings if lacking else ():
         if value == "{}" and f"**{name}" in text:
-            given = (name, extended("dict()", lacking))
-            bindings = (given if key == name else (key, other) for key, other in candidate.bindings)
-            yield replace(candidate, bindings=tuple(bindings))
+            yield _with(candidate, name, extended("dict()", lacking))
 
 
 def _rebound(candidate: Candidate, name: str) -> Iterator[Candidate]:
@@ -63,8 +61,13 @@ def _rebound(candidate: Candidate, name: str) -> Iterator[Candidate]:
     text = ast.unparse(with_usual_sizes(tree, lost))
     text = known(name) or "" if text == ast.unparse(tree) else text
     if text not in ("", "None"):
-        bindings = ((key, text if key == name else value) for key, value in candidate.bindings)
-        yield replace(candidate, bindings=tuple(bindings))
+        yield _with(candidate, name, text)
+
+
+def _with(candidate: Candidate, name: str, text: str) -> Candidate:
+    """The candidate with another value for one of its variables."""
+    bindings = ((key, text if key == name else value) for key, value in candidate.bindings)
+    return replace(candidate, bindings=tuple(bindings))
 
 
 def extended(call: str, names: list[str]) -> str:
