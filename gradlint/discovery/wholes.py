@@ -70,7 +70,10 @@ class Surroundings:
 
     def _mentions(self, name: str) -> Iterator[tuple[Path, Scope]]:
         """The classes and functions at the top level of a file that mention a name, or inherit."""
-        for file in (self.project.parsed(self.path), *self.project.naming(rf"\b{name}\b")):
+        for file in (
+            self.project.parsed(self.path),
+            *self.project.naming(rf"\b{name}\b", word=name),
+        ):
             for scope in file.outline.scopes if file is not None else ():
                 outer = _outermost(scope)
                 if file is not None and outer and name in scope.references | _bases(scope):

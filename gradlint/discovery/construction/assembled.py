@@ -14,7 +14,7 @@ from gradlint.discovery.knowledge.frameworks import base_kind
 from gradlint.discovery.knowledge.names import conventional
 from gradlint.discovery.project.reading import Reading
 from gradlint.discovery.text.bindings import Placed
-from gradlint.discovery.text.expressions import unwrapped, walk
+from gradlint.discovery.text.expressions import unwrapped
 from gradlint.discovery.text.outline import Binding, Called, Scope
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
@@ -169,12 +169,7 @@ def _is_finished_later(name: str, scope: Scope) -> bool:
     """Whether a model is filled, or gets another part, after it was made."""
     if name in scope.mutated:
         return True
-    targets = (
-        target
-        for node in walk(scope.node)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-    )
+    targets = (target for node in scope.nodes(ast.Assign) for target in node.targets)
     return any(
         isinstance(target, ast.Attribute)
         and isinstance(target.value, ast.Name)

@@ -22,9 +22,9 @@ from gradlint.discovery.text.expressions import (
     is_harmless,
     substituted,
     unwrapped,
-    walk,
 )
 from gradlint.discovery.text.outline import Binding, Scope
+from gradlint.discovery.text.trees import walk
 
 _DEEPEST = 12
 _MOST_BINDINGS = 40

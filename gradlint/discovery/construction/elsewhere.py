@@ -53,7 +53,7 @@ def elsewhere(reading: Reading, name: str) -> Iterator[Candidate]:
         return
     complete = all(parameter.optional for parameter in parameters)
     found: dict[str, Candidate] = {}
-    for file in reading.project.naming(called_as(name), all_count=not complete):
+    for file in reading.project.naming(called_as(name), word=name, all_count=not complete):
         for called in () if complete and _TESTS.match(file.path.name) else file.outline.calls:
             if is_construction(called, name, file, reading):
                 for candidate in _closed(reading, name, parameters, file, called):
@@ -70,7 +70,7 @@ def finished_elsewhere(
     """The candidates, initialised as the nearest other file does it that constructs the class."""
     if "." in name or any(item.built_from is BuiltFrom.USE_IN_FILE for item in candidates):
         return candidates
-    for file in reading.project.naming(called_as(name), all_count=False):
+    for file in reading.project.naming(called_as(name), word=name, all_count=False):
         if done := _done(reading, name, file):
             return tuple(_with(candidate, done, Sight(reading, file)) for candidate in candidates)
     return candidates
@@ -213,7 +213,7 @@ class Callers:
         if holder.function is None or "." in made:
             return
         parameters = parameters_of(holder.function.args, bound=within)
-        for file in reading.project.naming(called_as(made)):
+        for file in reading.project.naming(called_as(made), word=made):
             for called in file.outline.calls if file is not own else ():
                 if _calls(called, made, file, reading, own.path):
                     given = given_arguments(called.node, parameters).get(parameter)
@@ -223,7 +223,7 @@ class Callers:
     def _fixtures(self, parameter: str, holder: Scope) -> Iterator[tuple[OtherFile, Placed]]:
         if holder.function is None or not holder.function.name.startswith("test"):
             return
-        for file in self.sight.reading.project.naming(rf"def {parameter}\("):
+        for file in self.sight.reading.project.naming(rf"def {parameter}\(", word=parameter):
             made = fixture(file.outline.module, parameter)
             if made is not None and file.path.name == "conftest.py":
                 yield file, Placed(*made, THE_END)

@@ -10,7 +10,6 @@ from gradlint.discovery.construction.parameters import without_defaults
 from gradlint.discovery.knowledge.names import conventional
 from gradlint.discovery.project.reading import Reading
 from gradlint.discovery.text.bindings import Placed
-from gradlint.discovery.text.expressions import walk
 from gradlint.discovery.text.outline import Function, Scope
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
@@ -61,14 +60,16 @@ def alternatives(reading: Reading, name: str) -> Iterator[Candidate]:
 def _is_alternative(scope: Scope) -> bool:
     """Whether a method is a class method that returns an instance made of what it is given."""
     decorators = getattr(scope.node, "decorator_list", ())
+    if all(ast.unparse(item) != "classmethod" for item in decorators):
+        return False
     made = {
         target.id
-        for node in walk(scope.node)
-        if isinstance(node, ast.Assign) and _makes_own(node.value)
+        for node in scope.nodes(ast.Assign)
+        if _makes_own(node.value)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    return any(ast.unparse(item) == "classmethod" for item in decorators) and any(
+    return any(
         _makes_own(value) or (isinstance(value, ast.Name) and value.id in made)
         for value in scope.returns
     )

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from gradlint.discovery.construction.closing import Closed, close
 from gradlint.discovery.project.reading import Reading
 from gradlint.discovery.text.bindings import THE_END, Placed
-from gradlint.discovery.text.expressions import free_names, walk
+from gradlint.discovery.text.expressions import free_names
 from gradlint.discovery.text.outline import Scope
+from gradlint.discovery.text.trees import walk
 from gradlint.protocol.wire import MADE, Candidate
 
 _METHOD = re.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ def parts_handed(reading: Reading, scope: Scope, name: str) -> Parts:
 
 def _parts(reading: Reading, owner: Owner, name: str, seen: tuple[tuple[int, str], ...]) -> Parts:
     keeping = Keeping.of(owner.scope, name)
-    found, key = keeping.parts(), (id(owner.scope), name)
+    found, key = copy.deepcopy(keeping.parts()), (id(owner.scope), name)
     if key in seen or len(seen) >= _FARTHEST:
         return found
     for handed in keeping.handed():

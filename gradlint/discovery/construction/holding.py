@@ -41,7 +41,7 @@ def constant(reading: Reading, names: Collection[str]) -> str | None:
     if own:
         return own[-1][0]
     written = max(names, key=len)
-    for file in reading.project.naming(rf"\b{written}\s*=(?!=)", all_count=False):
+    for file in reading.project.naming(rf"\b{written}\s*=(?!=)", word=written, all_count=False):
         for _, call in reversed(list(_made_with(file.outline.module, names))):
             words = [f"{word.arg}={ast.unparse(word.value)}" for word in call.keywords]
             if all(_is_literal(word.value) for word in call.keywords):

@@ -6,11 +6,17 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from gradlint.discovery.construction.usage import Usage, vectors_taken
-from gradlint.discovery.text.expressions import walk
-from gradlint.discovery.text.outline import Scope
+from gradlint.discovery.text.outline import Node, Scope
+from gradlint.discovery.text.trees import walk
 
+_TELLING = (
+    *(ast.Name, ast.Attribute, ast.Subscript),
+    *(ast.Call, ast.For, ast.comprehension, ast.Starred, ast.Compare),
+)
+"""Nodes that tell what is read of a value."""
 _SIZE = re.compile(r"(get_|n_|num_)?\w*(size|len|length|dim|count|channels)")
 """Methods that tell how large something is."""
 Route = list[tuple[str, bool]]
@@ -78,35 +84,29 @@ class Keeping:
     def of(owner: Scope, name: str) -> Keeping:
         """How the class `owner` keeps the constructor's parameter `name`."""
         init = owner.method("__init__")
-        body = walk(init.node) if init else iter(())
+        body = init.nodes(ast.Assign) if init else ()
         found = [attribute for node in body if (attribute := _kept(node, name))]
         return Keeping(owner, name, tuple(dict.fromkeys(found)))
 
     @property
     def is_run(self) -> bool:
         """Whether a method calls what is kept, as with a module, or what `name` itself means."""
-        return any(
-            isinstance(node, ast.Call) and self._means(_instance(node.func))
-            for method in self.owner.children
-            if method.function is not None
-            for node in walk(method.node)
-        )
+        return any(self._means(_instance(node.func)) for node in self.owner.nodes(ast.Call))
 
     @property
     def length(self) -> int:
         """How many values a method unpacks from it, as in `h, w = self.size`; 0 if none does."""
         lengths = [
             len(node.targets[0].elts)
-            for node in walk(self.owner.node)
-            if isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Tuple)
-            and self._means(node.value)
+            for node in self.owner.nodes(ast.Assign)
+            if isinstance(node.targets[0], ast.Tuple) and self._means(node.value)
         ]
         return max(lengths, default=0)
 
+    @lru_cache(maxsize=256)  # noqa: B019
     def parts(self) -> Parts:
         """What the class reads of it: `cfg.model.dim` is `dim` inside of `model`."""
-        found, nodes = Parts(), sorted(self._nodes(), key=_place)
+        found, nodes = Parts(), list(self._nodes(*_TELLING))
         for node, aliases in nodes:
             path = self._path(node, aliases)
             if path is not None:
@@ -147,13 +147,10 @@ class Keeping:
 
     def handed(self) -> Iterator[Handed]:
         """The calls that it, or a part of it, is handed on to."""
-        found: dict[ast.expr, Handed] = {}
-        for node, aliases in self._nodes():
-            if isinstance(node, ast.Call):
-                for argument in (*node.args, *(word.value for word in node.keywords)):
-                    if (path := self._path(argument, aliases)) is not None:
-                        found.setdefault(argument, Handed(path, node, argument))
-        yield from found.values()
+        for node, aliases in self._nodes(ast.Call):
+            for argument in (*node.args, *(word.value for word in node.keywords)):
+                if (path := self._path(argument, aliases)) is not None:
+                    yield Handed(path, node, argument)
 
     def _asked_for(self, node: ast.AST, aliases: Mapping[str, Route]) -> Route:
         """A part that may be missing, because the class asks whether it is there; [] for none."""
@@ -170,15 +167,14 @@ class Keeping:
             case _:
                 return []
 
-    def _nodes(self) -> Iterator[tuple[ast.AST, Mapping[str, Route]]]:
-        """The nodes of the class, and the names that parts have where each stands."""
+    def _nodes(self, *kinds: type[Node]) -> Iterator[tuple[Node, Mapping[str, Route]]]:
+        """Nodes of the class in source order, and the names that parts have where each stands."""
         init = self.owner.method("__init__")
         aliases = self._aliases(init.node) if init is not None else {}
         kept = {name: path for name, path in aliases.items() if name.startswith("self.")}
-        for node in walk(self.owner.node):
-            yield node, kept
-        for node in walk(init.node) if init is not None and len(aliases) > len(kept) else ():
-            yield node, aliases
+        inside = frozenset(init.nodes(*kinds) if init is not None else ())
+        for node in self.owner.nodes(*kinds):
+            yield node, aliases if node in inside else kept
 
     def _aliases(self, init: ast.AST) -> dict[str, Route]:
         """The names for parts, as in `model = config.model` and `self.depth = model.depth`."""
@@ -221,11 +217,6 @@ class Keeping:
                 case _:
                     return None
             node = inner
-
-
-def _place(item: tuple[ast.AST, object]) -> tuple[int, int]:
-    """Where a node stands in the source, so that the first of several branches comes first."""
-    return getattr(item[0], "lineno", 0), getattr(item[0], "col_offset", 0)
 
 
 def _kept(node: ast.AST, name: str) -> str:

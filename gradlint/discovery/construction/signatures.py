@@ -37,7 +37,6 @@ from gradlint.discovery.knowledge.names import (
 from gradlint.discovery.project.neighbours import ClassOutline, ModuleOutline
 from gradlint.discovery.project.reading import Reading
 from gradlint.discovery.text.docstrings import classes_named, said_of
-from gradlint.discovery.text.expressions import walk
 
 _BLOCK = re.compile(r"block(s|_(type|class|cls|fn|func|layer))?\d*$")
 _DEEPEST = 3
@@ -197,7 +196,7 @@ class Filling:
     def _key(self, parameter: Parameter) -> str | None:
         """The first key of a table of the file in which the constructor looks the parameter up."""
         init = self.scope.method("__init__") if self.scope else None
-        for node in walk(init.node) if init else ():
+        for node in init.nodes(ast.Subscript) if init else ():
             match node:
                 case ast.Subscript(ast.Name(id=table), ast.Name(id=key)) if key == parameter.name:
                     bound = self.reading.outline.module.bindings.get(table, [])

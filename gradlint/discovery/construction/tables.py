@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gradlint.discovery.construction.parameters import all_parameters
 from gradlint.discovery.project.reading import Reading
-from gradlint.discovery.text.expressions import walk
+from gradlint.discovery.text.trees import walk
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _MOST = 3

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gradlint.discovery.knowledge.names import REQUIRED
-from gradlint.discovery.text.expressions import walk
 from gradlint.discovery.text.imports import Imports
+from gradlint.discovery.text.trees import walk
 
 _BLOCKS = 3
 """Blocks in each stage of the smallest residual networks that are published, of 20 layers."""

@@ -80,15 +80,19 @@ class Project:
             self._texts = {path: text for path, text in found if text is not None}
         return self._texts
 
-    def naming(self, pattern: str, *, all_count: bool = True) -> Iterator[OtherFile]:
+    def naming(
+        self, pattern: str, *, word: str = "", all_count: bool = True
+    ) -> Iterator[OtherFile]:
         """The files with a match of `pattern` in their text, parsed, the nearest first.
+
+        Every match holds `word`: looking for it first takes a tenth of the time.
 
         What is read from a file rests on all others if `all_count`, else on those that match: what
         is looked for on the chance that it is there would make every file rest on every other.
         """
         wanted, left = re.compile(pattern, re.MULTILINE), _MOST_PARSED
         for path, text in (self.texts() if all_count else self._unnoted()).items():
-            if left and path.suffix == ".py" and wanted.search(text):
+            if left and path.suffix == ".py" and word in text and wanted.search(text):
                 left -= 1
                 self.lookups.read.add(str(path))
                 if (found := self.parsed(path)) is not None:
@@ -122,7 +126,7 @@ class Project:
     def _option(self, name: str) -> _Said | None:
         if self._options is None:
             self._options = {}
-            for file in self.naming(r"\.add_argument\("):
+            for file in self.naming(r"\.add_argument\(", word="add_argument"):
                 for option, value in namespace(file.outline).items():
                     text = ast.unparse(value) if is_conversion(value) else _literal(value, file)
                     if text is not None:

@@ -72,7 +72,7 @@ def is_conversion(value: ast.expr) -> bool:
 
 def _converted_later(outline: Outline, values: dict[str, ast.expr]) -> dict[str, ast.expr]:
     found: dict[str, ast.expr] = {}
-    for node in ast.walk(outline.module.node):
+    for node in outline.module.nodes(ast.Assign):
         match node:
             case ast.Assign([ast.Attribute(ast.Name(holder), option)], value) if option in values:
                 filled = _Filled(holder, values).visit(copy.deepcopy(value))

@@ -95,7 +95,5 @@ def _value(expression: ast.expr, binding: Binding, tracer: Tracer) -> tuple[Valu
 def _assigned(outline: Outline) -> frozenset[str]:
     """The attributes that the file gives a value, such as an option that depends on another."""
     return frozenset(
-        node.attr
-        for node in ast.walk(outline.module.node)
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        node.attr for node in outline.module.nodes(ast.Attribute) if isinstance(node.ctx, ast.Store)
     )

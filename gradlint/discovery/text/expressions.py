@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from gradlint.discovery.text.imports import Imports
+from gradlint.discovery.text.trees import walk
 
 _MOVES = frozenset("cuda cpu eval train half bfloat16 requires_grad_ to_empty".split())
 _WRAPPERS = re.compile(
@@ -123,15 +124,6 @@ def is_literal(value: ast.expr | str) -> bool:
     except (ValueError, TypeError, SyntaxError):
         return False
     return True
-
-
-def walk(expression: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a tree, itself first, without recursion."""
-    stack = [expression]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(ast.iter_child_nodes(node))
 
 
 def _is_harmful(node: ast.AST, imports: Imports) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeVar, cast
+
+from gradlint.discovery.text.trees import walk
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Loop: TypeAlias = ast.For | ast.AsyncFor | ast.While
+Node = TypeVar("Node", bound=ast.AST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Scope:
     references: set[str] = field(default_factory=set)
     mutated: set[str] = field(default_factory=set)
     children: list[Scope] = field(default_factory=list)
+    _nodes: dict[tuple[type[ast.AST], ...], list[ast.AST]] = field(default_factory=dict)
 
     @property
     def is_class(self) -> bool:
@@ -124,6 +128,13 @@ class Scope:
         yield self
         for child in self.children:
             yield from child.inward
+
+    def nodes(self, *kinds: type[Node]) -> Sequence[Node]:
+        """The nodes of these kinds in its code and in the scopes inside it, in source order."""
+        if kinds not in self._nodes:
+            every = walk(self.node) if kinds == (ast.AST,) else self.nodes(ast.AST)
+            self._nodes[kinds] = [node for node in every if isinstance(node, kinds)]
+        return cast(list[Node], self._nodes[kinds])
 
     def method(self, name: str) -> Scope | None:
         """The function of that name directly in this scope; the last where there are several."""

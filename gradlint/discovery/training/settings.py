@@ -13,8 +13,8 @@ from gradlint.discovery.project.reading import Reading
 from gradlint.discovery.project.steps import loss_class
 from gradlint.discovery.text.bindings import Placed
 from gradlint.discovery.text.constants import NotConstantError, constant, number
-from gradlint.discovery.text.expressions import walk
 from gradlint.discovery.text.outline import Called, Scope
+from gradlint.discovery.text.trees import walk
 from gradlint.protocol.span import Span
 from gradlint.protocol.training import OptimizerFamily, Training
 
