@@ -12,10 +12,8 @@ from gradlint.discovery.construction.usage import Usage, vectors_taken
 from gradlint.discovery.text.outline import Node, Scope
 from gradlint.discovery.text.trees import walk
 
-_TELLING = (
-    *(ast.Name, ast.Attribute, ast.Subscript),
-    *(ast.Call, ast.For, ast.comprehension, ast.Starred, ast.Compare),
-)
+_READ = (ast.Name, ast.Attribute, ast.Subscript)
+_TELLING = (*_READ, ast.Call, ast.For, ast.comprehension, ast.Starred, ast.Compare)
 """Nodes that tell what is read of a value."""
 _SIZE = re.compile(r"(get_|n_|num_)?\w*(size|len|length|dim|count|channels)")
 """Methods that tell how large something is."""
@@ -105,7 +103,10 @@ class Keeping:
 
     @lru_cache(maxsize=256)  # noqa: B019
     def parts(self) -> Parts:
-        """What the class reads of it: `cfg.model.dim` is `dim` inside of `model`."""
+        """What the class reads of it: `cfg.model.dim` is `dim` inside of `model`.
+
+        It is remembered, and therefore not to be changed.
+        """
         found, nodes = Parts(), list(self._nodes(*_TELLING))
         for node, aliases in nodes:
             path = self._path(node, aliases)
