@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gradlint.discovery.project.evidence import Project
+from gradlint.discovery.project.evidence import Project, whole_word
 from gradlint.discovery.text.imports import package_of
 from gradlint.discovery.text.lookups import Lookups
 from gradlint.discovery.text.outline import Scope
@@ -72,7 +72,7 @@ class Surroundings:
         """The classes and functions at the top level of a file that mention a name, or inherit."""
         for file in (
             self.project.parsed(self.path),
-            *self.project.naming(rf"\b{name}\b", word=name),
+            *self.project.naming(whole_word(name)),
         ):
             for scope in file.outline.scopes if file is not None else ():
                 outer = _outermost(scope)

@@ -21,7 +21,7 @@ from gradlint.discovery.construction.parameters import (
 )
 from gradlint.discovery.construction.signatures import Filling
 from gradlint.discovery.knowledge.frameworks import is_known
-from gradlint.discovery.project.evidence import OtherFile, reads_as_numbers
+from gradlint.discovery.project.evidence import OtherFile, reads_as_numbers, whole_word
 from gradlint.discovery.project.neighbours import file_outline
 from gradlint.discovery.project.reading import Reading, read_outline
 from gradlint.discovery.text.arguments import is_parsed
@@ -53,7 +53,7 @@ def elsewhere(reading: Reading, name: str) -> Iterator[Candidate]:
         return
     complete = all(parameter.optional for parameter in parameters)
     found: dict[str, Candidate] = {}
-    for file in reading.project.naming(called_as(name), word=name, all_count=not complete):
+    for file in reading.project.naming(called_as(name), all_count=not complete):
         for called in () if complete and _TESTS.match(file.path.name) else file.outline.calls:
             if is_construction(called, name, file, reading):
                 for candidate in _closed(reading, name, parameters, file, called):
@@ -70,7 +70,7 @@ def finished_elsewhere(
     """The candidates, initialised as the nearest other file does it that constructs the class."""
     if "." in name or any(item.built_from is BuiltFrom.USE_IN_FILE for item in candidates):
         return candidates
-    for file in reading.project.naming(called_as(name), word=name, all_count=False):
+    for file in reading.project.naming(called_as(name), all_count=False):
         if done := _done(reading, name, file):
             return tuple(_with(candidate, done, Sight(reading, file)) for candidate in candidates)
     return candidates
@@ -78,7 +78,7 @@ def finished_elsewhere(
 
 def called_as(name: str) -> str:
     """What stands in a file that calls a class or a function, be it by another name."""
-    return rf"(?<!class )(?<!def )\b{name}(\(| as \w)"
+    return rf"{whole_word(name)}(?<!class {name})(?<!def {name})(\(| as \w)"
 
 
 def _done(reading: Reading, name: str, file: OtherFile) -> list[Closed]:
@@ -213,7 +213,7 @@ class Callers:
         if holder.function is None or "." in made:
             return
         parameters = parameters_of(holder.function.args, bound=within)
-        for file in reading.project.naming(called_as(made), word=made):
+        for file in reading.project.naming(called_as(made)):
             for called in file.outline.calls if file is not own else ():
                 if _calls(called, made, file, reading, own.path):
                     given = given_arguments(called.node, parameters).get(parameter)
@@ -223,7 +223,7 @@ class Callers:
     def _fixtures(self, parameter: str, holder: Scope) -> Iterator[tuple[OtherFile, Placed]]:
         if holder.function is None or not holder.function.name.startswith("test"):
             return
-        for file in self.sight.reading.project.naming(rf"def {parameter}\(", word=parameter):
+        for file in self.sight.reading.project.naming(rf"def {parameter}\("):
             made = fixture(file.outline.module, parameter)
             if made is not None and file.path.name == "conftest.py":
                 yield file, Placed(*made, THE_END)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from gradlint.discovery.construction.usage import Usage
+from gradlint.discovery.project.evidence import whole_word
 from gradlint.discovery.project.reading import Reading
 from gradlint.discovery.text.outline import Binding, Scope
 
@@ -41,7 +42,7 @@ def constant(reading: Reading, names: Collection[str]) -> str | None:
     if own:
         return own[-1][0]
     written = max(names, key=len)
-    for file in reading.project.naming(rf"\b{written}\s*=(?!=)", word=written, all_count=False):
+    for file in reading.project.naming(rf"{whole_word(written)}\s*=(?!=)", all_count=False):
         for _, call in reversed(list(_made_with(file.outline.module, names))):
             words = [f"{word.arg}={ast.unparse(word.value)}" for word in call.keywords]
             if all(_is_literal(word.value) for word in call.keywords):

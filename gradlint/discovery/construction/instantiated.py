@@ -25,7 +25,7 @@ def instantiated(reading: Reading, name: str) -> Iterator[Candidate]:
     says so.
     """
     known = {parameter.name for parameter in all_parameters(reading, name)}
-    for path, text in reading.project.texts().items():
+    for path, text in reading.project.texts.items():
         if path.suffix in (".yaml", ".yml") and "_target_" in text:
             for given in _described(text, name, reading):
                 texts = {key: value for key, value in given.items() if key in known}

@@ -20,7 +20,7 @@ def makers(reading: Reading, name: str) -> Iterator[Candidate]:
     Each argument is what other files give the function, or what the project's options and
     settings say of it; a function of which one is not in sight is not called.
     """
-    for file in reading.project.naming(called_as(name), word=name) if "." not in name else ():
+    for file in reading.project.naming(called_as(name)) if "." not in name else ():
         for scope in _functions(file):
             if _makes(scope, name, file, reading):
                 yield from _call(scope, Sight(reading, file, whole=True))

@@ -393,7 +393,7 @@ class Filling:
             for other in home.classes.values()
             if kind.name in other.bases and (other.init is None or hands_on(other.init))
         ]
-        texts = [*self.reading.project.texts().values(), self.reading.source.text] if heirs else []
+        texts = [*self.reading.project.texts.values(), self.reading.source.text] if heirs else []
         counts = {name: _count(name, texts) for name in (*heirs, kind.name)}
         most = max(heirs, key=lambda name: counts[name], default="")
         return most if counts.get(most) and not counts[kind.name] else None

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,44 +55,49 @@ class _Said(NamedTuple):
     text: str
 
 
-@dataclass(slots=True)
+@dataclass
 class Project:
     """The files around the one at `own`, below `root`; what was read is remembered."""
 
     root: Path
     own: Path
     lookups: Lookups
-    _texts: dict[Path, str] | None = None
-    _options: dict[str, _Said] | None = None
-    _settings: dict[str, _Said] | None = None
-    _defaults: dict[str, _Said] | None = None
     _parsed: dict[Path, OtherFile | None] = field(default_factory=dict)
 
+    @property
     def texts(self) -> Mapping[Path, str]:
         """The text of each Python and settings file of the project, the nearest first."""
-        texts = self._unnoted()
-        self.lookups.read.update(map(str, texts))
-        return texts
-
-    def _unnoted(self) -> Mapping[Path, str]:
-        if self._texts is None:
-            found = ((path, _text(path)) for path in self._near())
-            self._texts = {path: text for path, text in found if text is not None}
+        self._note_all()
         return self._texts
 
-    def naming(
-        self, pattern: str, *, word: str = "", all_count: bool = True
-    ) -> Iterator[OtherFile]:
-        """The files with a match of `pattern` in their text, parsed, the nearest first.
+    @cached_property
+    def _texts(self) -> Mapping[Path, str]:
+        found = ((path, _text(path)) for path in self._near())
+        return {path: text for path, text in found if text is not None}
 
-        Every match holds `word`: looking for it first takes a tenth of the time.
+    def _note_all(self) -> None:
+        """Note that what is read rests on all files of the project."""
+        self.lookups.read.update(self._names)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(map(str, self._texts))
+
+    @cached_property
+    def _code(self) -> Mapping[Path, str]:
+        return {path: text for path, text in self._texts.items() if path.suffix == ".py"}
+
+    def naming(self, pattern: str, *, all_count: bool = True) -> Iterator[OtherFile]:
+        """The files with a match of `pattern` in their text, parsed, the nearest first.
 
         What is read from a file rests on all others if `all_count`, else on those that match: what
         is looked for on the chance that it is there would make every file rest on every other.
         """
         wanted, left = re.compile(pattern, re.MULTILINE), _MOST_PARSED
-        for path, text in (self.texts() if all_count else self._unnoted()).items():
-            if left and path.suffix == ".py" and word in text and wanted.search(text):
+        if all_count:
+            self._note_all()
+        for path, text in self._code.items():
+            if left and wanted.search(text):
                 left -= 1
                 self.lookups.read.add(str(path))
                 if (found := self.parsed(path)) is not None:
@@ -115,36 +120,36 @@ class Project:
         if particular is not None:
             return particular.text
         ways = (
-            self._option(name),
-            self._setting(name),
-            self._default(name),
+            self._options.get(name),
+            self._settings.get(name),
+            self._defaults.get(name),
             self._assigned(name),
         )
         said = [found for found in ways if found is not None]
         return min(said, key=lambda found: found.distance).text if said else None
 
-    def _option(self, name: str) -> _Said | None:
-        if self._options is None:
-            self._options = {}
-            for file in self.naming(r"\.add_argument\(", word="add_argument"):
-                for option, value in namespace(file.outline).items():
-                    text = ast.unparse(value) if is_conversion(value) else _literal(value, file)
-                    if text is not None:
-                        self._options.setdefault(option, self._said(file.path, text))
-        return self._options.get(name)
+    @cached_property
+    def _options(self) -> Mapping[str, _Said]:
+        found: dict[str, _Said] = {}
+        for file in self.naming(r"\.add_argument\("):
+            for option, value in namespace(file.outline).items():
+                text = ast.unparse(value) if is_conversion(value) else _literal(value, file)
+                if text is not None:
+                    found.setdefault(option, self._said(file.path, text))
+        return found
 
-    def _default(self, name: str) -> _Said | None:
-        """What a function gives for the name that is called after defaults and returns a table."""
-        if self._defaults is None:
-            self._defaults = {}
-            for file in self.naming(_TABLE, all_count=False):
-                for scope in file.outline.module.children:
-                    if scope.function and re.match(_TABLE, f"def {scope.function.name}("):
-                        for key, value in _tabled(scope.returns):
-                            text = _literal(value, file)
-                            if text is not None:
-                                self._defaults.setdefault(key, self._said(file.path, text))
-        return self._defaults.get(name)
+    @cached_property
+    def _defaults(self) -> Mapping[str, _Said]:
+        """What functions that are called after defaults return in a table."""
+        found: dict[str, _Said] = {}
+        for file in self.naming(_TABLE, all_count=False):
+            for scope in file.outline.module.children:
+                if scope.function and re.match(_TABLE, f"def {scope.function.name}("):
+                    for key, value in _tabled(scope.returns):
+                        text = _literal(value, file)
+                        if text is not None:
+                            found.setdefault(key, self._said(file.path, text))
+        return found
 
     def _said(self, path: Path, text: str) -> _Said:
         around = enumerate(self.own.parents)
@@ -156,9 +161,15 @@ class Project:
         By their defaults and by the keywords of calls; a text of no more than a word.
         """
         given = re.compile(rf"\b{name}[ \t]*(?::[^=\n()]*)?=[ \t]*[\"'](\w+)[\"']")
-        texts = (own, *(text for path, text in self.texts().items() if path.suffix == ".py"))
+        self._note_all()
+        texts = (own, *self._code.values())
         words = Counter(found for text in texts for found in given.findall(text))
         return repr(words.most_common(1)[0][0]) if words else None
+
+    @cached_property
+    def _assigning(self) -> Mapping[Path, str]:
+        self._note_all()
+        return {path: text for path, text in self._code.items() if _SETTING_FILE.search(path.stem)}
 
     def _assigned(self, name: str) -> _Said | None:
         """What a Python file that is called after settings gives the name, as in `hparams.py`.
@@ -166,26 +177,25 @@ class Project:
         The first value of several, though not 1, which is what tests take for a size.
         """
         pattern = re.compile(
-            rf"\b{name}[\"']?[ \t]*(?::[ \t]*\w+[ \t]*)?[=:][ \t]*"
+            rf"{whole_word(name)}[\"']?[ \t]*(?::[ \t]*\w+[ \t]*)?[=:][ \t]*"
             r"([\[(][-\d., ]+[\])]|[^#\n=][^#\n]*)"
         )
         values = [
             self._said(path, value)
-            for path, text in self.texts().items()
-            if path.suffix == ".py" and _SETTING_FILE.search(path.stem)
+            for path, text in self._assigning.items()
             for found in pattern.finditer(text)
             if (value := scalar(found[1].rstrip(" \t,}"))) not in (None, "0")
         ]
         return next((said for said in values if said.text != "1"), values[0] if values else None)
 
-    def _setting(self, name: str) -> _Said | None:
-        if self._settings is None:
-            self._settings = {}
-            for path, text in self.texts().items():
-                if path.suffix in _SETTINGS:
-                    for key, value in _entries(path, text):
-                        self._settings.setdefault(key, self._said(path, value))
-        return self._settings.get(name)
+    @cached_property
+    def _settings(self) -> Mapping[str, _Said]:
+        found: dict[str, _Said] = {}
+        for path, text in self.texts.items():
+            if path.suffix in _SETTINGS:
+                for key, value in _entries(path, text):
+                    found.setdefault(key, self._said(path, value))
+        return found
 
     def _near(self) -> Iterator[Path]:
         """Python and settings files, from the folder of the file outward to the project's root."""
@@ -213,6 +223,15 @@ class Project:
             yield around
             if around == last:
                 return
+
+
+def whole_word(name: str) -> str:
+    """A pattern of a name that is no part of another.
+
+    It begins with the name, because a text is searched a hundred times as fast for a pattern that
+    begins with letters.
+    """
+    return rf"{name}(?<!\w{name})\b"
 
 
 def _walked(folder: Path) -> Iterator[Path]:
