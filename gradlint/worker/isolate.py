@@ -51,6 +51,7 @@ from gradlint.worker.loading.dependencies import Dependencies
 from gradlint.worker.loading.load import Loaded, load
 from gradlint.worker.loading.standin import StandIn
 from gradlint.worker.loading.toplevel import late
+from gradlint.worker.running.compiler import spare_compiler
 from gradlint.worker.running.failure import brief, chain, describe
 from gradlint.worker.running.limits import adopt_orphans, confine, die_with_parent, seed_generators
 
@@ -167,6 +168,7 @@ def _prepare(service: str, pipes: Pipes) -> MakeService | None:
         if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST_TORCH:
             needed = ".".join(map(str, OLDEST_TORCH))
             raise ImportError(f"torch {version} is too old, {needed} or newer is needed")
+        spare_compiler()
     except BaseException as error:  # noqa: BLE001
         reason = f"torch cannot be used: {brief(error)}"
         pipes.send(UserFailure("torch", type(error).__name__, reason, None))

@@ -13,6 +13,7 @@ from torch import nn
 from gradlint.protocol.training import Training
 from gradlint.worker.probing.remedy import CLIP_NORM, RATE
 from gradlint.worker.probing.run import Run
+from gradlint.worker.running.compiler import spare_compiler
 from gradlint.worker.running.cpu import on_cpu
 from gradlint.worker.running.failure import UnmeasurableError
 from gradlint.worker.running.outputs import tensors_of
@@ -95,23 +96,11 @@ def _exchanged(inputs: _Inputs, new: torch.Tensor) -> _Inputs:
     )
 
 
-def _spare_dynamo() -> None:
-    """Keep optimizers from importing the compiler, because that takes longer than the training.
-
-    They import it on first use to switch it off for some of their methods; here nothing is
-    compiled.
-    """
-    for method in vars(torch.optim.Optimizer).values():
-        plain = getattr(method, "__wrapped__", None)
-        if plain is not None and not hasattr(plain, "__dynamo_disable"):
-            plain.__dict__["__dynamo_disable"] = plain
-
-
 def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
     kind = getattr(torch.optim, training.optimizer or "SGD", None)
     if kind is None:
         raise UnmeasurableError(f"torch.optim has no {training.optimizer}")
-    _spare_dynamo()
+    spare_compiler()
     rate = training.learning_rate or _DEFAULT_RATES.get(training.optimizer or "SGD", 1e-3)
     try:
         optimizer: torch.optim.Optimizer = kind(

@@ -27,3 +27,15 @@ def uncompiled() -> Iterator[None]:
 def _handed_on(model: object = None, **_: object) -> object:
     """What was to be compiled, or a decorator that hands it on."""
     return _handed_on if model is None else model
+
+
+def spare_compiler() -> None:
+    """Keep torch from importing its compiler only to switch it off, which takes a second.
+
+    Optimizers do that at their first use; here nothing is compiled.
+    """
+    torch: Any = importlib.import_module("torch")
+    for method in vars(torch.optim.Optimizer).values():
+        plain = getattr(method, "__wrapped__", None)
+        if plain is not None and not hasattr(plain, "__dynamo_disable"):
+            plain.__dict__["__dynamo_disable"] = plain
