@@ -1734,6 +1734,20 @@ class Net(nn.Module):
     assert _first(program).constructor == "Net([32, 32], 64)"
 
 
+def test_what_forward_reads_at_two_positions_is_a_pair(read: Read) -> None:
+    program = read(f"""{_IMPORTS}
+class Net(nn.Module):
+    def __init__(self, width, dropouts):
+        super().__init__()
+        self.dropouts = dropouts
+        self.layer = nn.Linear(width, width)
+    def forward(self, x):
+        x = nn.functional.dropout(self.layer(x), self.dropouts[0])
+        return nn.functional.dropout(x, self.dropouts[1])
+""")
+    assert _first(program).constructor == "Net(64, [0.1, 0.1])"
+
+
 def test_without_a_forward_the_loop_says_which_method_runs_on_what(read: Read) -> None:
     program = read(f"""{_IMPORTS}
 class Net(nn.Module):

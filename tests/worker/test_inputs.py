@@ -104,6 +104,21 @@ CASES = {
         ),
         ("[[float32[2,32,32], float32[2,32,32]], [float32[2,32,32], float32[2,32,32]]]",),
     ),
+    "features of which each is multiplied by each": (
+        net(
+            "self.c = nn.Conv1d(64, 4, 1)",
+            "return self.c((x.unsqueeze(2) * x.unsqueeze(1)).flatten(1, 2))",
+        ),
+        ("float32[8,8,64]",),
+    ),
+    "features of which each pair is multiplied": (
+        net(
+            "self.l = nn.Linear(28, 4)",
+            "i, j = torch.triu_indices(x.shape[1], x.shape[1], 1);"
+            "return self.l((x[:, i] * x[:, j]).sum(2))",
+        ),
+        ("float32[8,8,28]",),
+    ),
     "a measurement that is masked and no mask": (
         net("self.c = nn.Conv2d(2, 5, 3)", "return self.c(masked_image * 1.0)", "masked_image"),
         ("float32[8,2,32,32]",),

@@ -123,9 +123,11 @@ class Filling:
         self.namespaces = Namespaces(reading, name, scope)
         self.sizes = Sizes(reading, name, scope)
         for parameter in all_parameters(reading, name):
-            if scope is not None and (length := Keeping.of(scope, parameter.name).length):
-                usage = self.usages.setdefault(parameter.name, Usage())
-                usage.listed, usage.longest = True, max(usage.longest, length)
+            usage = self.usages.setdefault(parameter.name, Usage())
+            read = self.namespaces.read_of(parameter).usage
+            length = Keeping.of(scope, parameter.name).length if scope is not None else 0
+            usage.listed |= read.listed or length > 0
+            usage.longest = max(usage.longest, read.longest, length)
 
     def is_configuration(self, parameter: Parameter) -> bool:
         """Whether the parameter takes an object of a configuration class that is in sight."""

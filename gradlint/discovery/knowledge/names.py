@@ -148,7 +148,7 @@ _PATTERNS = tuple(
             "64",
         ),
         (r"(n|num)_(filter|channel|chn|feature)s?(_\w+)?", "64"),
-        (r"\w*(dropout|drop|drop_connect)(_p|_prob|_rate|_ratio)?|\w*momentum", "0.1"),
+        (r"\w*(dropout|drop|drop_connect)(_p|_prob|_rate|_ratio)?s?|\w*momentum", "0.1"),
         (r"up\w*_kernel_?sizes?", "2"),  # because it is the stride as well
         (r"\w*kernel_?sizes?", "3"),
         (r"(\w+_)?shift(_size)?s?", "0"),

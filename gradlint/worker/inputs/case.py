@@ -34,6 +34,7 @@ _GROWING = (32, 64, 128, 224, 299, 512, 1024, 1536)
 _LONG = (64, 256, 1024, 4096, 16384)
 _BETWEEN = 3
 _JOINED = 3
+_PAIRED = 1024
 SIDES = frozenset(name for names in SPATIAL for name in names)
 
 
@@ -212,6 +213,18 @@ def factored(case: Case, items: list[Argument], have: int, want: int) -> Iterato
                 yield from reshape(
                     case, item, (*dims[:index], size * want // have, *dims[index + 1 :])
                 )
+
+
+def paired(case: Case, items: list[Argument], have: int, want: int) -> Iterator[Guess]:
+    """The layer sees the product of each feature with each, or of each pair, as in recommenders."""
+    for item in items:
+        dims: Shape = getattr(item.spec, "shape", ())
+        for index, size in enumerate(case.shape(item.spec)):
+            for pairs in (pow, math.comb):
+                fitting = (count for count in range(2, _PAIRED) if pairs(count, 2) == want)
+                if index and pairs(size, 2) == have:
+                    for count in fitting:
+                        yield from reshape(case, item, (*dims[:index], count, *dims[index + 1 :]))
 
 
 def rescale(case: Case, ratio: float) -> Iterator[Guess]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from gradlint.worker.inputs.case import Case, reshape, resize, shifted
+from gradlint.worker.inputs.case import Case, paired, reshape, resize, shifted
 from gradlint.worker.inputs.guesses import Argument, Guess
 from gradlint.worker.inputs.specs import PACKED, SPATIAL, Shape, reshaped
 from gradlint.worker.running.attempt import sources_of
@@ -37,6 +37,7 @@ def convolution(case: Case) -> Iterator[Guess]:
         if value.dim() == rank and value.shape[1] != channels:
             yield from resize(case, [item], value.shape[1], channels)
             yield from _stacked(case, item, value.shape[1], channels)
+            yield from paired(case, [item], value.shape[1], channels)
             yield from _permuted(case, item, value.shape[1], channels)
             yield from _folded(case, item, value, channels)
         elif value.dim() != rank:

@@ -18,6 +18,7 @@ from gradlint.worker.inputs.case import (
     dims_of,
     factored,
     larger,
+    paired,
     rebatched,
     rescale,
     reshape,
@@ -127,6 +128,7 @@ def _matrix(case: Case) -> Iterator[Guess]:
     if sided and have:
         yield from rescale(case, want / have)
     yield from factored(case, items, have, want)
+    yield from paired(case, items, have, want)
     for item in items:
         yield from reshape(case, item, ("batch", want))
         yield from reshape(case, item, ("batch", "time", want))

@@ -221,7 +221,8 @@ def _tensors(values: Iterable[object]) -> Iterable[torch.Tensor]:
         if isinstance(value, torch.Tensor):
             yield value
         elif isinstance(value, (tuple, list)):
-            yield from _tensors(value)
+            if not isinstance(next(iter(value), None), (int, float)):  # an index of millions
+                yield from _tensors(value)
         elif isinstance(value, Mapping):
             yield from _tensors(value.values())
         elif isinstance(value, types.SimpleNamespace):
