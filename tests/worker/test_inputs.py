@@ -119,6 +119,13 @@ CASES = {
         ),
         ("float32[8,8,28]",),
     ),
+    "words and others of which only the positions tell": (
+        net(
+            "self.w = nn.Embedding(9, 6); self.p = nn.Embedding(9, 6); self.l = nn.Linear(12, 4)",
+            "h = torch.cat([self.w(x[0]), self.p(x[2])], -1); return self.l(h.mean(1))",
+        ),
+        ("(int64[8,32], int64[8,32], int64[8,32])",),
+    ),
     "a measurement that is masked and no mask": (
         net("self.c = nn.Conv2d(2, 5, 3)", "return self.c(masked_image * 1.0)", "masked_image"),
         ("float32[8,2,32,32]",),

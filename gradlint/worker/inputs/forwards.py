@@ -14,6 +14,7 @@ from torch import nn
 
 from gradlint.worker.running.attempt import tried
 
+_PARTS = 16
 _TELLING = 8  # characters, because shorter texts stand in many messages
 
 
@@ -43,7 +44,9 @@ class Forward:
         parameters = list(cast(inspect.Signature, outcome.value).parameters.values())
         usual = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         text = _text(model)
-        tree = _tree(text)
+        plain = [p.name for p in usual if p.annotation is p.empty]
+        written = _tree(text)
+        tree = _with_named_parts(written, plain) if written is not None else None
         rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
         handed = _handed_on(model, tree, rest) or (_entries(_remarks(text, tree)) if rest else {})
         own = [p.name for p in usual if p.default is p.empty]
@@ -81,7 +84,11 @@ class Forward:
                 ) if base == name and index >= 0:
                     found.setdefault(index, part)
         whole = sorted(found) == list(range(len(found)))
-        return tuple(found[index] for index in sorted(found)) if whole and len(found) > 1 else ()
+        if whole and len(found) > 1:
+            return tuple(found[index] for index in sorted(found))
+        named = {node.id for node in self._nodes() if isinstance(node, ast.Name)}
+        last = max((index for index in range(_PARTS) if _part(name, index) in named), default=0)
+        return tuple(_part(name, index) for index in range(last + 1)) if last else ()
 
     def _assigned(self) -> Iterator[tuple[ast.expr, ast.expr]]:
         for node in self._nodes():
@@ -290,6 +297,44 @@ class Forward:
 
     def _nodes(self) -> Iterator[ast.AST]:
         return ast.walk(self.tree) if self.tree is not None else iter(())
+
+
+def _with_named_parts(tree: ast.AST, names: Sequence[str]) -> ast.AST:
+    """The same with a name for each part of an argument of which nothing else is read.
+
+    As in `self.words(x[0]) + self.pairs(x[2])`, of which no sample of a batch could be meant.
+    """
+    for name in names:
+        nodes = list(ast.walk(tree))
+        read = sum(_is_read(node, name) for node in nodes)
+        positions = [place for node in nodes if (place := _position(node, name)) is not None]
+        if len(positions) == read and len({*positions}) > 1:
+            tree = cast(ast.AST, _PartsNamed(name).visit(tree))
+    return tree
+
+
+class _PartsNamed(ast.NodeTransformer):
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        position = _position(node, self.name)
+        if position is None:
+            return self.generic_visit(node)
+        return ast.copy_location(ast.Name(_part(self.name, position), node.ctx), node)
+
+
+def _position(node: ast.AST, name: str) -> int | None:
+    """The position at which an expression reads an argument, None where it does not."""
+    match node:
+        case ast.Subscript(ast.Name(id=base), ast.Constant(int(index)), ast.Load()):
+            return index if base == name and 0 <= index < _PARTS else None
+        case _:
+            return None
+
+
+def _part(name: str, index: int) -> str:
+    return f"{name}_{index}"
 
 
 def _handed_on(model: nn.Module, tree: ast.AST | None, rest: str) -> Mapping[str, str]:
