@@ -200,7 +200,7 @@ TOLD = {
     "a head that takes them apart": (
         _HEAD,
         "Head(in_channels=(4, 6, 8))",
-        "(float32[8,4,64,64], float32[8,6,32,32], float32[8,8,16,16])",
+        "[float32[8,4,64,64], float32[8,6,32,32], float32[8,8,16,16]]",
     ),
     "a mapping": (
         _BACKBONE,

@@ -44,9 +44,7 @@ class Forward:
         parameters = list(cast(inspect.Signature, outcome.value).parameters.values())
         usual = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         text = _text(model)
-        plain = [p.name for p in usual if p.annotation is p.empty]
-        written = _tree(text)
-        tree = _with_named_parts(written, plain) if written is not None else None
+        tree = _tree(text)
         rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
         handed = _handed_on(model, tree, rest) or (_entries(_remarks(text, tree)) if rest else {})
         own = [p.name for p in usual if p.default is p.empty]
@@ -86,9 +84,25 @@ class Forward:
         whole = sorted(found) == list(range(len(found)))
         if whole and len(found) > 1:
             return tuple(found[index] for index in sorted(found))
-        named = {node.id for node in self._nodes() if isinstance(node, ast.Name)}
-        last = max((index for index in range(_PARTS) if _part(name, index) in named), default=0)
-        return tuple(_part(name, index) for index in range(last + 1)) if last else ()
+        return self._positions(name)
+
+    def _positions(self, name: str) -> tuple[str, ...]:
+        """`x[0]`, `x[1]`, … up to the last of them, if forward reads nothing but several of these.
+
+        As in `self.words(x[0]) + self.pairs(x[2])`, by which no sample of a batch could be meant.
+        """
+        reads = sum(_is_read(node, name) for node in self._nodes())
+        found = [
+            place
+            for node in self._nodes()
+            if isinstance(node, ast.Subscript)
+            and _is_read(node.value, name)
+            and isinstance(node.slice, ast.Constant)
+            and isinstance(place := node.slice.value, int)
+        ]
+        if len(found) < reads or len({*found}) < 2 or not 0 <= min(found) <= max(found) < _PARTS:
+            return ()
+        return tuple(f"{name}[{place}]" for place in range(max(found) + 1))
 
     def _assigned(self) -> Iterator[tuple[ast.expr, ast.expr]]:
         for node in self._nodes():
@@ -299,44 +313,6 @@ class Forward:
         return ast.walk(self.tree) if self.tree is not None else iter(())
 
 
-def _with_named_parts(tree: ast.AST, names: Sequence[str]) -> ast.AST:
-    """The same with a name for each part of an argument of which nothing else is read.
-
-    As in `self.words(x[0]) + self.pairs(x[2])`, of which no sample of a batch could be meant.
-    """
-    for name in names:
-        nodes = list(ast.walk(tree))
-        read = sum(_is_read(node, name) for node in nodes)
-        positions = [place for node in nodes if (place := _position(node, name)) is not None]
-        if len(positions) == read and len({*positions}) > 1:
-            tree = cast(ast.AST, _PartsNamed(name).visit(tree))
-    return tree
-
-
-class _PartsNamed(ast.NodeTransformer):
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        position = _position(node, self.name)
-        if position is None:
-            return self.generic_visit(node)
-        return ast.copy_location(ast.Name(_part(self.name, position), node.ctx), node)
-
-
-def _position(node: ast.AST, name: str) -> int | None:
-    """The position at which an expression reads an argument, None where it does not."""
-    match node:
-        case ast.Subscript(ast.Name(id=base), ast.Constant(int(index)), ast.Load()):
-            return index if base == name and 0 <= index < _PARTS else None
-        case _:
-            return None
-
-
-def _part(name: str, index: int) -> str:
-    return f"{name}_{index}"
-
-
 def _handed_on(model: nn.Module, tree: ast.AST | None, rest: str) -> Mapping[str, str]:
     """What `rest`, as in `*args`, holds by what it is handed on to: a part's own arguments.
 
@@ -448,6 +424,8 @@ def _is_view(value: ast.expr, name: str) -> bool:
     match value:
         case ast.Name(id=found):
             return found == name
+        case ast.Subscript() if ast.unparse(value) == name:
+            return True
         case ast.Call(func=ast.Attribute(value=inner, attr=attr)) if attr in _VIEWS:
             return _is_view(inner, name)
         case ast.Subscript(slice=key) if "None" in ast.unparse(key):

@@ -35,7 +35,8 @@ class Argument:
     """One argument of `forward`: positional unless `keyword`; `others` are further ideas for it.
 
     Or one part of an argument that `forward` takes apart first, as in `text, lengths = inputs`;
-    `within` is the name of the whole then, whose parts follow each other.
+    `within` is the name of the whole then, whose parts follow each other, and `listed` whether it
+    is a list.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Argument:
     others: tuple[Spec, ...] = ()
     keyword: bool = False
     within: str = ""
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,9 @@ class Guess:
         for whole, parts in itertools.groupby(
             (each for each in values if not each[0].keyword), key=lambda each: each[0].within
         ):
-            drawn = tuple(value for _, value in parts)
-            positional += (drawn,) if whole else drawn
+            items, drawn = zip(*parts, strict=True)
+            together = list(drawn) if items[0].listed else drawn
+            positional += (together,) if whole else drawn
         return tuple(positional), {item.name: value for item, value in values if item.keyword}
 
 
@@ -147,11 +150,12 @@ def _parted(whole: Argument, facts: Facts, forward: Forward) -> Iterator[Argumen
     alone = {*names}.isdisjoint(forward.required) and not whole.keyword and len({*names}) > 1
     state = HIDDEN.fullmatch(whole.name.lower())
     match whole.spec:
-        case Group(items=items, keys=()) if alone and not state and len(items) == len(names):
+        case Group(kind, items, keys=()) if alone and not state and len(items) == len(names):
             for name, item in zip(names, items, strict=True):
                 ideas = ideas_for(facts, forward, name, 0)
                 others = tuple(idea for idea in ideas if idea != item)
-                yield Argument(name, item, others, within=whole.name)
+                listed = kind == "list"
+                yield Argument(name, item, others, within=whole.name, listed=listed)
         case _:
             yield whole
 
