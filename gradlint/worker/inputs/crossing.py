@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from gradlint.worker.inputs.guesses import Argument, Guess
 from gradlint.worker.inputs.specs import Dim, Normal, Shape, Whole, reshaped
 from gradlint.worker.running.attempt import sources_of
+from gradlint.worker.running.modes import FunctionMode
 
 _ELEMENTWISE = frozenset("add sub mul div true_divide".split())
 _AXES: Mapping[int, Shape] = {1: ("time",), 2: (8, 8), 3: (4, 8, 8)}
 """What stands beside the samples and their features, by how many axes that are."""
 
 
-class Crossing(TorchFunctionMode):
+class Crossing(FunctionMode):
     """Sees what has a row for each sample meet what has places, as in `x + time[:, None]`.
 
     That runs, because all samples of the one then count as the places of each of the other.
@@ -29,17 +29,13 @@ class Crossing(TorchFunctionMode):
         self.batch = batch
         self.met: dict[str, tuple[int, ...]] = {}
 
-    def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
+    def _called(
+        self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
         pair = [value for value in args if isinstance(value, torch.Tensor)]
         if len(pair) == 2 and getattr(func, "__name__", "").strip("_ir") in _ELEMENTWISE:
             self._meet(*sorted(pair, key=torch.Tensor.dim))
-        return func(*args, **(kwargs or {}))
+        return func(*args, **kwargs)
 
     def _meet(self, rows: torch.Tensor, places: torch.Tensor) -> None:
         ours, fewer = sources_of(rows), 0 < rows.dim() < places.dim()

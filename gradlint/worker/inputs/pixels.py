@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.specs import Normal
 from gradlint.worker.running.attempt import sources_of
+from gradlint.worker.running.modes import FunctionMode
 
 _CHANGED = "_gradlint_changed"
 _ALIKE = frozenset(
@@ -33,7 +33,7 @@ Affine = tuple[float, float]
 """Mean and scale that an argument has where its changed values have 0 and 1."""
 
 
-class Ranges(TorchFunctionMode):
+class Ranges(FunctionMode):
     """Sees how a pass changes its arguments by constants, before anything else is done to them.
 
     `found` has the mean and the scale that an argument must have to be standard normal then.
@@ -52,16 +52,12 @@ class Ranges(TorchFunctionMode):
                 guess = guess.having(name, replace(spec, mean=mean, scale=scale))
         return guess
 
-    def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
+    def _called(
+        self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
         value, *others = args or (None,)
         before = _affine(value) if isinstance(value, torch.Tensor) else None
-        result = func(*args, **(kwargs or {}))
+        result = func(*args, **kwargs)
         if isinstance(value, torch.Tensor) and isinstance(result, torch.Tensor):
             name = getattr(func, "__name__", "").strip("_")
             after = before and _changed(before, name, others[0] if others else None)

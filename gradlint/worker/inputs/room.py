@@ -12,7 +12,7 @@ from gradlint.worker.inputs.case import SIDES, uses
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.specs import Shape
-from gradlint.worker.running.dispatch import DispatchMode
+from gradlint.worker.running.modes import DispatchMode
 
 _LARGEST = 128  # above which nothing is doubled
 _WAVE = 4096

@@ -15,8 +15,8 @@ from typing import TypeVar
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
+from gradlint.worker.running.modes import FunctionMode
 from gradlint.worker.running.wording import worded
 
 T = TypeVar("T")
@@ -174,7 +174,7 @@ class Failure:
         return next((frame for frame in reversed(self.frames) if frame.users), None)
 
 
-class Watch(TorchFunctionMode):
+class Watch(FunctionMode):
     """Counts torch calls, keeps the one that failed, and marks what stems from which argument."""
 
     def __init__(self) -> None:
@@ -182,20 +182,16 @@ class Watch(TorchFunctionMode):
         self.calls = 0
         self.failed: Call | None = None
 
-    def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
+    def _called(
+        self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
         self.calls += 1
-        outcome = tried(func, *args, **(kwargs or {}))
+        outcome = tried(func, *args, **kwargs)
         if outcome.error is not None:
-            self.failed = Call(getattr(func, "__name__", ""), args, kwargs or {})
+            self.failed = Call(getattr(func, "__name__", ""), args, kwargs)
             raise outcome.error
         sources = frozenset[str]()
-        for tensor in _tensors((*args, *(kwargs or {}).values())):
+        for tensor in _tensors((*args, *kwargs.values())):
             sources |= sources_of(tensor)
         if sources:
             for tensor in _tensors((outcome.value,)):

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from gradlint.worker.running.flexible import without_kernels
+from gradlint.worker.running.modes import FunctionMode
 
 _ACCELERATORS = ("cuda", "mps", "xpu", "hpu")
 _MOVES = frozenset({"cuda", "xpu", "ipu"})
@@ -44,15 +44,11 @@ _INSTEAD: dict[str, object] = {
 }
 
 
-class _Redirect(TorchFunctionMode):
+class _Redirect(FunctionMode):
     """Rewrites the devices that torch functions are asked for."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
+    def _called(
+        self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
         name = getattr(func, "__name__", "")
         if name in _MOVES and args and isinstance(args[0], torch.Tensor):
@@ -63,7 +59,7 @@ class _Redirect(TorchFunctionMode):
             args = (args[0], _tensor_type(args[1]), *args[2:])
         if kwargs and "device" in kwargs:
             kwargs = {**kwargs, "device": _device(kwargs["device"])}
-        return func(*args, **(kwargs or {}))
+        return func(*args, **kwargs)
 
 
 def _device(value: object) -> object:

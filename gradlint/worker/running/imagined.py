@@ -13,7 +13,7 @@ from statistics import NormalDist
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from gradlint.worker.running.dispatch import DispatchMode
+from gradlint.worker.running.modes import DispatchMode
 from gradlint.worker.running.shadows import Entries, Shadows, shadowed
 
 _PASSED_ON = frozenset("clone _to_copy lift_fresh".split())

@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class FunctionMode(TorchFunctionMode):
+    """Sees each call of a torch function and decides what comes of it."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        return self._called(func, args, kwargs or {})
+
+    def _called(
+        self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> object:
+        """What a call gives."""
+        raise NotImplementedError
 
 
 class DispatchMode(TorchDispatchMode):

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
 
 from gradlint.worker.running.attempt import tried
-from gradlint.worker.running.dispatch import DispatchMode
+from gradlint.worker.running.modes import DispatchMode, FunctionMode
 from gradlint.worker.running.selections import of_all
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def shadowed(tensor: torch.Tensor) -> torch.Tensor:
     return shadow.value if isinstance(shadow, Shadow) else tensor
 
 
-class Entries(TorchFunctionMode):
+class Entries(FunctionMode):
     """Writes single numbers into the shadow of a tensor alone, and then calls `written` with it.
 
     Because a constructor may fill a table number by number, and each would cost a millisecond: the
@@ -52,15 +51,11 @@ class Entries(TorchFunctionMode):
         super().__init__()
         self._written = written
 
-    def __torch_function__(
-        self,
-        func: Function,
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: dict[str, object] | None = None,
+    def _called(
+        self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
         if func is not torch.Tensor.__setitem__ or not _is_entry(*args):
-            return func(*args, **(kwargs or {}))
+            return func(*args, **kwargs)
         tensor, index, number = cast(tuple[torch.Tensor, tuple[int, ...], float], args)
         with _disable_current_modes():
             shadowed(tensor)[index] = number

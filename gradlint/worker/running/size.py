@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.nn.parameter import UninitializedParameter
-from torch.overrides import TorchFunctionMode
 
 from gradlint.worker.running.attempt import released
 from gradlint.worker.running.failure import ran_out_of_memory
+from gradlint.worker.running.modes import FunctionMode
 
 _BYTES = 16  # weights and gradients in single precision, of the model and of one copy with a remedy
 _FALLBACK = 8 << 30
@@ -40,7 +40,7 @@ class _LimitReached(BaseException):
     """Leaves a constructor at once, through whatever it catches."""
 
 
-class _SingleTensors(TorchFunctionMode):
+class _SingleTensors(FunctionMode):
     """Abandons a constructor that asks for a tensor of more elements than a model may have.
 
     Before it is there, because a process whose memory is exhausted may crash.
@@ -50,14 +50,9 @@ class _SingleTensors(TorchFunctionMode):
         super().__init__()
         self._limit = limit
 
-    def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
+    def _called(
+        self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
-        kwargs = kwargs or {}
         if func in _FACTORIES and _elements(kwargs.get("size", args)) > self._limit:
             raise _LimitReached
         return func(*args, **kwargs)

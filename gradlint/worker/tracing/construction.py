@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from gradlint.protocol.nodes import Initialisation
 from gradlint.protocol.span import Span
+from gradlint.worker.running.modes import FunctionMode
 from gradlint.worker.tracing.lines import Source
 
 _INIT_FILE = os.path.join("torch", "nn", "init.py")
@@ -74,7 +74,7 @@ def watch_construction(source: Source) -> Iterator[Construction]:
         nn.Module.__init__ = original  # type: ignore[method-assign]
 
 
-class _Fills(TorchFunctionMode):
+class _Fills(FunctionMode):
     """Sees every call that writes into a tensor in place, or makes one."""
 
     def __init__(self, construction: Construction, source: Source) -> None:
@@ -82,21 +82,16 @@ class _Fills(TorchFunctionMode):
         self._construction = construction
         self._source = source
 
-    def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: dict[str, object] | None = None,
+    def _called(
+        self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
-        kwargs = kwargs or {}
         output = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         target = (
             output if name in _FACTORIES else _written(args, kwargs) if name in _FILLS else None
         )
         if isinstance(target, torch.Tensor):
-            frame = sys._getframe(1)
+            frame = sys._getframe(2)
             self._construction.filled(target, self._describe(name, args[1:], kwargs, frame))
         return output
 
@@ -104,7 +99,7 @@ class _Fills(TorchFunctionMode):
         self,
         name: str,
         args: tuple[object, ...],
-        kwargs: dict[str, object],
+        kwargs: Mapping[str, object],
         frame: FrameType,
     ) -> Initialisation:
         initialiser, default = _initialiser(frame)
@@ -120,7 +115,7 @@ class _Fills(TorchFunctionMode):
         return Initialisation(name, _numbers([*positional, *kwargs.items()]), span)
 
 
-def _written(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+def _written(args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
     """The tensor written into; `torch.nn.init` hands it on by its name."""
     return args[0] if args else kwargs.get("tensor")
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from gradlint.protocol.span import Span
+from gradlint.worker.running.modes import FunctionMode
 
 Locate = Callable[[FrameType | None], Span | None]
 
@@ -139,18 +139,14 @@ def _nothing(*_: object, **__: object) -> None:
     return None
 
 
-class _Through(TorchFunctionMode):
+class _Through(FunctionMode):
     """Gives the tensor itself where its gradient would be cut off."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
+    def _called(
+        self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
         name = getattr(func, "__name__", "")
         getter = name == "__get__" and getattr(func, "__self__", None) is torch.Tensor.data
         if getter or name in ("detach", "detach_"):
             return args[0]
-        return func(*args, **(kwargs or {}))
+        return func(*args, **kwargs)

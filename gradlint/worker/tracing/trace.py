@@ -9,8 +9,8 @@ from types import FrameType
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
+from gradlint.worker.running.modes import FunctionMode
 from gradlint.worker.tracing.call import (
     Call,
     GradFn,
@@ -39,7 +39,7 @@ Intervention = Callable[[Call, tuple[object, ...], torch.Tensor], torch.Tensor]
 Observer = Callable[[str, torch.Tensor], None]
 
 
-class Recorder(TorchFunctionMode):
+class Recorder(FunctionMode):
     """Records every differentiable call while it is active, and lets interventions change outputs.
 
     Each autograd node belongs to exactly one call: the innermost leaf module, or the function,
@@ -97,14 +97,9 @@ class Recorder(TorchFunctionMode):
         finally:
             nn.Module.__call__ = original  # type: ignore[method-assign]
 
-    def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: dict[str, object] | None = None,
+    def _called(
+        self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
-        kwargs = kwargs or {}
         output = func(*args, **kwargs)
         if self._inside_leaf:
             return output
@@ -147,7 +142,7 @@ class Recorder(TorchFunctionMode):
         self,
         func: Callable[..., object],
         args: tuple[object, ...],
-        kwargs: dict[str, object],
+        kwargs: Mapping[str, object],
         output: object,
     ) -> object:
         if torch.is_grad_enabled():
@@ -156,10 +151,10 @@ class Recorder(TorchFunctionMode):
         new = [t for t in made if t.grad_fn is not None and t.grad_fn not in self.owner]
         name = function_name(func)
         if not new:
-            self._stop(name, made, list(tensors_in((args, kwargs))), sys._getframe(2))
+            self._stop(name, made, list(tensors_in((args, kwargs))), sys._getframe(3))
             return output
         path = self._stack[-1] if self._stack else ""
-        frame = sys._getframe(2) if self._source else None
+        frame = sys._getframe(3) if self._source else None
         with self._leaf():
             return self._record(
                 f"{path}.{name}" if path else name,
@@ -178,7 +173,7 @@ class Recorder(TorchFunctionMode):
         path: str,
         module: nn.Module | None,
         frame: FrameType | None,
-        arguments: tuple[tuple[object, ...], dict[str, object]],
+        arguments: tuple[tuple[object, ...], Mapping[str, object]],
         output: object,
     ) -> object:
         id_, index = self._next_id(name)
