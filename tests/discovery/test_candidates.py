@@ -256,6 +256,14 @@ if __name__ == "__main__":
     assert [c.constructor for c in _model(program).candidates[:3]] == ["Net(3)", "Net(2)", "Net(1)"]
 
 
+def test_a_call_that_keeps_no_gradient_is_made_as_in_training(read: Read) -> None:
+    program = read(
+        f"{_IMPORTS}{_NET}\nNet(4)(torch.rand(2, 4), eval_with_no_grad=True, top=True)\n"
+    )
+    inputs = ("torch.rand(2, 4)", "eval_with_no_grad=False", "top=True")
+    assert _first(program).inputs == inputs
+
+
 def test_a_use_with_inputs_goes_before_one_without(read: Read) -> None:
     program = read(f"""{_IMPORTS}{_NET}
 def helper():

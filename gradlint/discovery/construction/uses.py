@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -166,7 +167,8 @@ def close_call(reading: Reading, built: Placed, call: Called, maker: str = "") -
 
     `maker` is what gives the model where its construction alone does not.
     """
-    arguments = [*call.node.args, *(word.value for word in call.node.keywords)]
+    node = _learning(call.node)
+    arguments = [*node.args, *(word.value for word in node.keywords)]
     # Because `*inputs` is no expression of its own, what is spread is traced and marked again.
     bare = [Placed(_spread(argument), call.scope, call.node.lineno) for argument in arguments]
     wanted = bare if maker else [built, *bare]
@@ -175,8 +177,25 @@ def close_call(reading: Reading, built: Placed, call: Called, maker: str = "") -
         return None
     texts = closed.texts[len(wanted) - len(bare) :]
     return Candidate(
-        _source(closed), maker or closed.texts[0], _inputs_of(call.node, texts), closed.bindings
+        _source(closed), maker or closed.texts[0], _inputs_of(node, texts), closed.bindings
     )
+
+
+_WITHOUT_GRADIENT = re.compile(r"(\w+_)?no_?grad(_\w+)?")
+
+
+def _learning(node: ast.Call) -> ast.Call:
+    """A call of a model as it is trained: what tells it to keep no gradient tells it to keep it."""
+    words = [
+        ast.keyword(word.arg, ast.Constant(False))
+        if word.arg
+        and _WITHOUT_GRADIENT.fullmatch(word.arg)
+        and isinstance(word.value, ast.Constant)
+        and word.value.value is True
+        else word
+        for word in node.keywords
+    ]
+    return ast.Call(node.func, node.args, words)
 
 
 def _source(closed: Closed) -> BuiltFrom:
