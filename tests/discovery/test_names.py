@@ -39,6 +39,10 @@ from gradlint.discovery.knowledge.names import _CLASSES, _USUAL, REQUIRED, conve
         ("n_relations", "8"),
         ("num_entities", "1000"),
         ("num_anchors", "3"),
+        ("cutoff", "5.0"),
+        ("pad_id", "0"),
+        ("tgt_bos_idx", "1"),
+        ("eos_token_id", "2"),
     ],
 )
 def test_a_usual_name_has_a_usual_value(name: str, value: str) -> None:
