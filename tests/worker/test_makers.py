@@ -41,6 +41,19 @@ def test_what_names_no_layer_has_nothing_to_train(monkeypatch: pytest.MonkeyPatc
     assert isinstance(raised.value.error, NoParametersError)
 
 
+def test_what_only_pools_and_pads_has_nothing_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = """
+class Net(nn.MaxPool2d):
+    def __init__(self, kernel_size, image_size=None):
+        super().__init__(kernel_size)
+        self.pad = nn.ZeroPad2d(image_size % kernel_size)
+    def forward(self, x):
+        return super().forward(self.pad(x))
+"""
+    module = _imported(monkeypatch, source)
+    assert not may_train(module.Net)
+
+
 def test_what_runs_without_gradients_says_so_whatever_it_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

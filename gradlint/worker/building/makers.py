@@ -32,12 +32,16 @@ def _trains(kind: type, seen: frozenset[type], depth: int) -> bool:
 
 
 _PLAIN = frozenset({object, nn.Module})
+_WITHOUT_WEIGHTS = frozenset("distance dropout flatten fold padding pooling upsampling".split())
+"""The modules of `torch.nn.modules` whose layers hold nothing that is trained."""
 
 
 def _names_layers(item: type | FunctionType, own: frozenset[type], depth: int) -> bool:
     source = tried(lambda: textwrap.dedent(inspect.getsource(item))).value
     parsed = tried(ast.parse, source).value if isinstance(source, str) else None
-    if item.__module__.startswith("torch.nn.") or not isinstance(parsed, ast.AST):
+    if item.__module__.startswith("torch.nn."):
+        return item.__module__.rpartition(".")[2] not in _WITHOUT_WEIGHTS
+    if not isinstance(parsed, ast.AST):
         return True
     namespace = vars(sys.modules.get(item.__module__, object))
     for node in ast.walk(parsed):
