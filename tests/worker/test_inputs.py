@@ -225,6 +225,32 @@ class Part(nn.Module):
         ),
         ("float32[32,8,3]",),
     ),
+    "two volumes of the same shape, whose number of sides is known by a name": (
+        net(
+            "self.p = nn.Parameter(torch.ones(3))",
+            "sides = len(x.shape) - 2; n = len(self.p);"
+            "if x.shape != guide.shape: raise ValueError(f'{x.shape} and {guide.shape} differ');"
+            "if x.shape[1] != 1: raise ValueError(f'{x.shape[1]} channels');"
+            "if n != sides: raise ValueError(f'{sides} sides, not {n}');"
+            "return (x + guide) * self.p.sum()",
+            "x, guide",
+        ),
+        ("float32[8,1,16,32,32]", "float32[8,1,16,32,32]"),
+    ),
+    "a text without the cache that cannot be made": (
+        """
+class KeysCache:
+    def __init__(self, layers):
+        self.layers = [None] * layers.depth
+"""
+        + net(
+            "self.l = nn.Linear(6, 4)",
+            "use_cache = True if use_cache is None else use_cache;"
+            "kept = KeysCache(self.l) if use_cache else None; return self.l(x)",
+            "x, use_cache=None",
+        ),
+        ("float32[8,6]", "use_cache: False"),
+    ),
     "a number of dimensions in words": (
         net(
             "self.r = nn.GRU(6, 3, batch_first=True)",

@@ -6,12 +6,13 @@ import ast
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import torch
 
 from gradlint.worker.inputs.case import Case, Repair, reshape, resize, usual_shapes, with_shape
-from gradlint.worker.inputs.conditions import Wanted, wanted
-from gradlint.worker.inputs.guesses import Guess
+from gradlint.worker.inputs.conditions import Wanted, assigned, wanted
+from gradlint.worker.inputs.guesses import Argument, Guess
 from gradlint.worker.inputs.specs import Shape
 from gradlint.worker.running.attempt import sources_of, tried
 
@@ -26,19 +27,66 @@ def _refused(case: Case) -> Iterator[Guess]:
             yield from _sized(case, want, variables, have, right + want.step)
 
 
-def _ranked(case: Case) -> Iterator[Guess]:
-    """A condition of the number of dimensions."""
+def _alike(case: Case) -> Iterator[Guess]:
+    """Two tensors must have the same shape: what one of them was given is what the other gets."""
     frame = case.failure.user_frame()
     variables = frame.variables if frame is not None else {}
     for want in wanted(case.failure):
-        whose = _RANKED.fullmatch(ast.unparse(want.left))
-        value = variables.get(whose[1] or whose[2]) if whose and want.order == "==" else None
-        for item in case.blamed(value) if sources_of(value) else ():
-            shapes = usual_shapes(case, item, _number(want.right, variables))
-            yield from (with_shape(case, item, shape) for shape in shapes)
+        names = [_WHOLE.fullmatch(ast.unparse(side)) for side in (want.left, want.right)]
+        values = [variables.get(name[1]) if name else None for name in names]
+        if want.order == "==" and all(map(sources_of, values)):
+            one, other = (case.blamed(value)[0] for value in values)
+            yield from reshape(case, other, getattr(one.spec, "shape", ()))
+            yield from reshape(case, one, getattr(other.spec, "shape", ()))
 
 
-_RANKED = re.compile(r"(\w+)\.(?:dim\(\)|ndim)|len\((\w+)\.(?:shape|size\(\))\)")
+_WHOLE = re.compile(r"(\w+)\.(?:shape|size\(\))")
+
+
+def _ranked(case: Case) -> Iterator[Guess]:
+    """A condition of the number of dimensions, on either side and by whatever name."""
+    frame = case.failure.user_frame()
+    variables = frame.variables if frame is not None else {}
+    known = assigned(frame) if frame is not None else {}
+    for want in wanted(case.failure):
+        for side, count in ((want.left, want.right), (want.right, want.left)):
+            whose = _RANKED.fullmatch(_written_out(side, known))
+            if whose is None or want.order != "==":
+                continue
+            value = variables.get(whose[1] or whose[2])
+            rank = _number(count, variables) - int((whose[3] or "0").replace(" ", ""))
+            for item in case.blamed(value) if rank > 0 and sources_of(value) else ():
+                for shape in usual_shapes(case, item, rank):
+                    yield from _all_alike(case, item, shape)
+                    yield with_shape(case, item, shape)
+
+
+def _all_alike(case: Case, item: Argument, shape: Shape) -> Iterator[Guess]:
+    """An argument with another shape, and with it those that had the same as it."""
+    guess = case.guess
+    before: Shape = getattr(item.spec, "shape", ())
+    for other in case.guess.arguments:
+        if getattr(other.spec, "shape", None) == before:
+            guess = next(reshape(replace(case, guess=guess), other, shape), guess)
+    yield guess
+
+
+_RANKED = re.compile(r"(?:(\w+)\.(?:dim\(\)|ndim)|len\((\w+)\.(?:shape|size\(\))\))( [+-] \d+)?")
+_FOLLOWED = 3
+
+
+def _written_out(side: ast.expr, known: Mapping[str, ast.expr]) -> str:
+    """An expression with the names in it that were assigned but once as they were assigned."""
+    text = ast.unparse(side)
+    for _ in range(_FOLLOWED):
+        text = re.sub(
+            r"(?<![\w.])[A-Za-z_]\w*(?![\w.(])",
+            lambda name: ast.unparse(known[name[0]]) if name[0] in known else name[0],
+            text,
+        )
+    return text
+
+
 _ONE_SIZE = re.compile(r"(\w+)\.(?:shape\[(-?\d)\]|size\((-?\d)\))(?: [+-] \d+)?")
 
 
@@ -111,7 +159,7 @@ def _is_size(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and bool(_SIZES.fullmatch(ast.unparse(node.func)))
 
 
-ASSERTIONS: tuple[Repair, ...] = (_refused, _shallow)
+ASSERTIONS: tuple[Repair, ...] = (_alike, _refused, _shallow)
 """The repairs, the most specific first."""
 RANKS: tuple[Repair, ...] = (_ranked,)
 """Those for which a message may say more."""

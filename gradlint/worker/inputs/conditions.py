@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gradlint.worker.running.attempt import Failure, tried
+from gradlint.worker.running.attempt import Failure, Frame, tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,31 @@ def _refusals(file: str) -> Mapping[int, ast.expr]:
                 last = statement.end_lineno or statement.lineno
                 found |= dict.fromkeys(range(statement.lineno, last + 1), node.test)
     return found
+
+
+def assigned(frame: Frame) -> Mapping[str, ast.expr]:
+    """What the function of a frame assigns to each name that it assigns just once."""
+    found: dict[str, ast.expr] = {}
+    names = Counter[str]()
+    function = _function_at(frame.file, frame.line)
+    for node in ast.walk(function) if function is not None else ():
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                names[name] += 1
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                found[name] = value
+    return {name: value for name, value in found.items() if names[name] == 1}
+
+
+def _function_at(file: str, line: int) -> ast.AST | None:
+    """The innermost function of a file that has this line."""
+    parsed = tried(lambda: ast.parse("".join(linecache.getlines(file)))).value
+    functions = [
+        node
+        for node in (ast.walk(parsed) if isinstance(parsed, ast.Module) else ())
+        if isinstance(node, ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or 0)
+    ]
+    return functions[-1] if functions else None
 
 
 _OPPOSITE: Mapping[type[ast.cmpop], type[ast.cmpop]] = {

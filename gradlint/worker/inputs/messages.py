@@ -441,7 +441,16 @@ def _scalars(case: Case) -> Iterator[Guess]:
                 yield from (case.guess.having(item.name, other) for other in item.others)
 
 
+def _uncached(case: Case) -> Iterator[Guess]:
+    """What keeps the keys of a text that grows cannot be made, which no training needs."""
+    owners = (frame.variables.get("self") for frame in case.failure.frames)
+    kept = any(type(owner).__name__.endswith("Cache") for owner in owners)
+    if kept and "use_cache" in case.forward.optional and case.guess.spec("use_cache") is None:
+        yield case.guess.adding(Argument("use_cache", Constant(False), keyword=True))
+
+
 MESSAGES: tuple[Repair, ...] = (
+    _uncached,
     _pooled,
     _small,
     absent,

@@ -315,10 +315,14 @@ def attempted(model: nn.Module, guess: Guess) -> tuple[Failure | None, object]:
 
 
 def _telling(errors: list[tuple[int, Exception, Guess]], kind: type[UserError]) -> UserError:
-    """The error of the pass that got furthest, the earliest of them, and its inputs."""
+    """The error of the pass that got furthest, the earliest of them, and its inputs.
+
+    What lacks a package came further than what had the wrong inputs.
+    """
     if not errors:
         return kind("forward", RuntimeError("no inputs could be tried"))
-    _, error, guess = max(enumerate(errors), key=lambda item: (item[1][0], -item[0]))[1]
+    lacking = [item for item in errors if isinstance(item[1], ImportError)]
+    _, error, guess = max(lacking or errors, key=lambda item: item[0])
     telling = kind("forward", error)
     telling.inputs = shown(guess)
     return telling
