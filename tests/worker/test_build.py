@@ -278,6 +278,22 @@ class TestCandidates:
             build(module_of(source), request("Net()"))
         assert isinstance(caught.value.error, AttributeError)
 
+    def test_a_package_that_is_missing_is_told_of_before_other_failures(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.sigma = nn.Parameter(torch.ones(3))
+                def forward(self, x):
+                    if x.dim() == 5:
+                        raise ImportError("the filter requires 'not_there'")
+                    flat = x.mul(1).add(1).sub(1).neg()
+                    raise ValueError(f"volumes are wanted, not {flat.shape}")
+        """
+        with pytest.raises(UserError) as caught:
+            build(module_of(source), request("Net()"))
+        assert isinstance(caught.value.error, ImportError)
+
     def test_an_input_of_a_type_that_lacks_its_package_is_told_of(self) -> None:
         kind = """
             class Sparse:
@@ -1234,6 +1250,17 @@ class TestSize:
             "model_type": "eye",
             "hidden_size": 256,
             "out_hidden_size": 256,
+        }
+
+    def test_a_decoder_takes_what_is_as_wide_as_the_whole(self) -> None:
+        decoder = SimpleNamespace(hidden_size=1024, hidden_size_global=2048, model_type="local")
+        whole = narrower(
+            {"decoder_config": decoder, "global_config": SimpleNamespace(hidden_size=2048)}
+        )
+        assert whole["decoder_config"] == {
+            "model_type": "local",
+            "hidden_size": 256,
+            "hidden_size_global": 256,
         }
 
     def test_a_state_space_that_is_expanded_keeps_its_heads(self) -> None:

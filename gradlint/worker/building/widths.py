@@ -38,7 +38,7 @@ _INNER = re.compile(
 _HEADS = re.compile(r"(\w+_)?(num_attention_heads|num_heads|n_?heads?|attention_heads)|heads")
 _TAKEN = re.compile(
     r"(\w+_)?(out|output|in|input|text|audio|condition|projection|projector|llm|lm)"
-    r"_(hidden_size|dim|size)|(\w+_)?groups"
+    r"_(hidden_size|dim|size)|hidden_size_\w+|(\w+_)?groups"
 )
 """Widths of another part: of the text that takes what a vision tower made of an image.
 
