@@ -26,7 +26,7 @@ _FILLS = frozenset(
     "set_ trunc_normal_ constant_ ones_ zeros_ kaiming_uniform_ kaiming_normal_ xavier_uniform_ "
     "xavier_normal_ orthogonal_ sparse_ dirac_ __setitem__".split()
 )
-_DISPATCH = ("__torch_function__", "handle_torch_function")
+_DISPATCH = ("__torch_function__", "_called", "handle_torch_function")
 
 
 class Construction:
