@@ -10,7 +10,14 @@ import pytest
 
 from gradlint.protocol.span import Span
 from gradlint.protocol.wire import OpenFile
-from gradlint.worker.running.failure import LONGEST_MESSAGE, UserError, brief, clean, describe
+from gradlint.worker.running.failure import (
+    LONGEST_MESSAGE,
+    UserError,
+    brief,
+    clean,
+    describe,
+    ran_out_of_memory,
+)
 
 Raised = Callable[[str], tuple[BaseException, OpenFile]]
 
@@ -104,3 +111,17 @@ def test_the_kind_stands_alone_where_there_is_no_text() -> None:
 def test_out_of_memory_names_the_limit(raised: Raised) -> None:
     _, opened = raised("1 / 0")
     assert "512 MB" in describe(MemoryError(), "forward", opened).message
+
+
+@pytest.mark.parametrize(
+    ("text", "ended"),
+    [
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes", True),
+        ("could not create a primitive", True),
+        ("could not create a primitive descriptor for a convolution of these types", False),
+        ("Given groups=1, expected 3 channels", False),
+    ],
+    ids=["torch", "oneDNN", "what oneDNN cannot do", "shapes"],
+)
+def test_memory_has_ended_where_an_allocator_gave_up(text: str, ended: bool) -> None:
+    assert ran_out_of_memory(RuntimeError(text)) is ended

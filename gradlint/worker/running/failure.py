@@ -18,7 +18,10 @@ LONGEST_MESSAGE = 300
 """Characters of an exception's text that are kept; the rest is cut with an ellipsis."""
 
 _LINES_KEPT = 3
-_NO_MEMORY = ("std::bad_alloc", "DefaultCPUAllocator: can't allocate memory")
+_NO_MEMORY = re.compile(
+    r"std::bad_alloc|DefaultCPUAllocator: can't allocate memory|"
+    r"could not create a primitive$"  # of oneDNN, whose other refusals say what they cannot do
+)
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _ADDRESS = re.compile(r"\s+at 0x[0-9a-fA-F]{4,}|\b0x[0-9a-fA-F]{6,}\b")
 
@@ -117,8 +120,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocator gave up, be it Python's, torch's or that of C++."""
-    return isinstance(error, MemoryError) or any(sign in _text(error) for sign in _NO_MEMORY)
+    """Whether an allocator gave up, be it Python's, torch's, that of C++ or of oneDNN."""
+    return isinstance(error, MemoryError) or _NO_MEMORY.search(_text(error)) is not None
 
 
 def clean(text: str, opened: OpenFile | None = None) -> str:
