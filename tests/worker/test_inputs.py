@@ -780,6 +780,15 @@ class KeysCache:
         net("self.l = nn.Linear(12, 3)", "b, t, c = x.shape; return self.l(x)"),
         ("float32[8,32,12]",),
     ),
+    "what is parted into heads already has steps where a shape is unpacked so": (
+        net(
+            "self.l = nn.Linear(64, 3)",
+            "B, L, H, E = q.shape; _, S, _, D = v.shape\n"
+            "        return self.l(v.reshape(B, S, -1)) + q.mean()",
+            "q, v",
+        ),
+        ("float32[8,32,8,8]", "float32[8,32,8,8]"),
+    ),
     "positions limit the length": (
         net(
             "self.e = nn.Embedding(50, 8); self.p = nn.Embedding(20, 8)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -44,6 +45,7 @@ from gradlint.worker.inputs.specs import (
     Ring,
     Size,
     Whole,
+    reshaped,
 )
 from gradlint.worker.running.attempt import Frame, sources_of
 
@@ -223,6 +225,7 @@ def _einops(case: Case) -> Iterator[Guess]:
 _AXES = {"b": "batch", "n": "time", "l": "time", "s": "time", "h": "height", "w": "width"}
 _FRAMES = {"f": "depth", "t": "depth", "d": "depth", "frames": "depth", "duration": "depth"}
 _WORDS = {"batch_size": "b", "bs": "b", "bsz": "b", "batch": "b", "height": "h", "width": "w"}
+_STEPS, _FEATURES = {"l", "n", "s", "t"}, {"d", "e", "k"}
 _WORDS |= {"num_frames": "f", "n_frames": "f", "seq_len": "l", "dim": "c", "num_channels": "c"}
 
 
@@ -235,6 +238,7 @@ def _as_pattern(case: Case, items: list[Argument], axes: list[str]) -> Iterator[
     if names[0] == "n" and "b" not in names:
         known["n"] = "batch"  # because `n, c, h, w` counts samples, and `b, n, d` tokens
     for item in items:
+        yield from _in_heads(case, item, names)
         usual = list(usual_shapes(case, item, len(axes)))
         if usual and all(name in known or name in ("c", "ch", "channels") for name in names):
             whole = [dim for dim in getattr(item.spec, "shape", ()) if isinstance(dim, int)]
@@ -243,6 +247,36 @@ def _as_pattern(case: Case, items: list[Argument], axes: list[str]) -> Iterator[
             channels = next((dim for dim in (*last, *image) if isinstance(dim, int)), 3)
             yield with_shape(case, item, tuple(known.get(name, channels) for name in names))
         yield from (with_shape(case, item, shape) for shape in usual)
+
+
+_HEADS = 8
+
+
+def _in_heads(case: Case, item: Argument, names: list[str]) -> Iterator[Guess]:
+    """What is parted into heads already, as in `b, l, h, e = queries.shape`, and what is alike.
+
+    An `h` beside steps and a width is no height where no `w` stands there.
+    """
+    names = _filled_in(case.forward, names)
+    kinds = [set(names) & kind for kind in ({"b"}, {"h"}, _STEPS, _FEATURES)]
+    if len(names) != len(kinds) or not all(kinds) or not isinstance(item.spec, Normal):
+        return
+    shape = item.spec.shape
+    width = shape[-1] if shape and isinstance(shape[-1], int) else _HEADS * _HEADS
+    heads = math.gcd(case.facts.number("num_heads", "n_heads", "heads") or _HEADS, width)
+    known: dict[str, Dim] = {"b": "batch", "h": heads} | dict.fromkeys(_STEPS, "time")
+    parted = reshaped(item.spec, tuple(known.get(name, width // heads) for name in names))
+    guess = case.guess
+    for other in guess.arguments:
+        guess = guess.having(other.name, parted) if other.spec == item.spec else guess
+    yield guess
+
+
+def _filled_in(forward: Forward, names: list[str]) -> list[str]:
+    """The axes of one argument, those without a name as another argument's are called."""
+    others = (forward.shape_names(name) for name in forward.required)
+    like = next((o for o in others if len(o) == len(names) and "_" not in o), tuple(names))
+    return [axis.lower() if name == "_" else name for name, axis in zip(names, like, strict=True)]
 
 
 def _in_chunks(case: Case, items: list[Argument]) -> Iterator[Guess]:
