@@ -74,6 +74,31 @@ def test_a_zero_initialised_head_is_measured_after_one_step() -> None:
     assert -2.5 < measure(run, Claim(Quantity.GRADIENT_DECADES, "0", Bound())) < 2.5
 
 
+class _Gated(nn.Module):
+    """A gate that is zero from the start, before a head that is zero, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.gate, self.head = nn.Linear(6, 32), nn.Linear(32, 32), nn.Linear(32, 3)
+        for layer in (self.gate, self.head):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        code = torch.tanh(self.embed(step))
+        return self.head(x * (1 + self.gate(code)))
+
+
+def test_what_lies_behind_two_zero_initialised_layers_is_measured_after_two_steps() -> None:
+    class Steps(Example):
+        def inputs(self) -> tuple[tuple[object, ...], dict[str, object]]:
+            return (torch.randn(8, 32), torch.randn(8, 6)), {}
+
+    run = Run(Steps(_Gated, (8, 6)), 0, nodes=["embed"])
+    assert run.stepped.at.get("embed", 0.0) == 0.0
+    assert -2.5 < measure(run, Claim(Quantity.GRADIENT_DECADES, "embed", Bound())) < 2.5
+
+
 def test_samples_that_are_the_same_do_not_tell_how_much_of_them_is_left() -> None:
     class Same(Example):
         def inputs(self) -> tuple[tuple[object, ...], dict[str, object]]:

@@ -30,6 +30,7 @@ from gradlint.worker.tracing.forward import (
 from gradlint.worker.tracing.recording import Forward
 
 _Computed = TypeVar("_Computed")
+_ZEROS_IN_A_ROW = 3
 
 
 class Run:
@@ -83,8 +84,17 @@ class Run:
 
     @cached_property
     def gradients(self) -> Gradients:
-        """Gradient norms; after one step where a zero-initialised layer lets none through."""
-        return self.stepped if self._blocked else self.plain
+        """Gradient norms; after a step for each zero-initialised layer that lets none through.
+
+        Such layers stand one behind another where a gate is zero in front of an output that is
+        zero, too: the gate gets its first gradient when the output has moved.
+        """
+        found = self.plain
+        for steps in range(1, _ZEROS_IN_A_ROW + 1):
+            if all(found.at.get(node, 0.0) != 0.0 for node in self._nodes):
+                break
+            found = self.stepped if steps == 1 else self._step()
+        return found
 
     @cached_property
     def plain(self) -> Gradients:
@@ -96,16 +106,16 @@ class Run:
     def stepped(self) -> Gradients:
         """Gradient norms of the same model on the same inputs after one step of every parameter."""
         _ = self.plain
+        return self._step()
+
+    def _step(self) -> Gradients:
+        """Step every parameter once more, and differentiate the same inputs again."""
         model = self.forward.model
         sign_step(model)
         interventions = self.prepare(model) if self.prepare else {}
         seed_everything(self.seed + 1)
         again = run(self.built, model, interventions=interventions)
         return gradients(again, self._watched)
-
-    @cached_property
-    def _blocked(self) -> bool:
-        return any(self.plain.at.get(node, 0.0) == 0.0 for node in self._nodes)
 
     def gradients_for(self, claim: Claim) -> Gradients:
         """The gradients that the claim asks about."""

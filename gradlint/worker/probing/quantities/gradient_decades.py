@@ -11,8 +11,8 @@ def measure(run: Run, claim: Claim) -> float:
 
     y_of is the output of layer `of` (any shape), y_out all outputs of the model. -3 means that the
     gradient is a thousand times weaker at the layer than at the output; -inf that none arrives;
-    +inf that it is not finite. Where a zero-initialised layer blocks the trunk, the value after one
-    step of the parameters is taken, because the block is gone by then.
+    +inf that it is not finite. Where zero-initialised layers block the trunk, the value after one
+    step of the parameters for each, up to three in a row, is taken: the block is gone by then.
 
     Source: measured on 360 networks, |L| > 3 before training predicts that SGD fails with precision
     .98.
