@@ -264,7 +264,7 @@ def _in_heads(case: Case, item: Argument, names: list[str]) -> Iterator[Guess]:
     shape = item.spec.shape
     width = shape[-1] if shape and isinstance(shape[-1], int) else _HEADS * _HEADS
     heads = math.gcd(case.facts.number("num_heads", "n_heads", "heads") or _HEADS, width)
-    known: dict[str, Dim] = {"b": "batch", "h": heads} | dict.fromkeys(_STEPS, "time")
+    known: dict[str, Dim] = {"b": "batch", "h": heads, **dict.fromkeys(_STEPS, "time")}
     parted = reshaped(item.spec, tuple(known.get(name, width // heads) for name in names))
     guess = case.guess
     for other in guess.arguments:
