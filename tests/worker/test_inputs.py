@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from gradlint.worker.building.build import build
+from gradlint.worker.inputs import search
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.guesses import argument_for
@@ -2228,6 +2229,36 @@ class Wrapper(nn.Module):
         return self.net(x)
 """
     assert found(_PATCHES + wrapper, constructor) == ("float32[8,3,40,40]",)
+
+
+def test_images_are_smaller_than_the_model_was_made_for_where_those_cannot_be_tried() -> None:
+    source = """
+class Net(nn.Module):
+    def __init__(self, resolution):
+        super().__init__()
+        self.cut = nn.Conv3d(64, 4, 3)
+    def forward(self, video):
+        return self.cut(video)
+"""
+    assert found(source, "Net(resolution=1024)") == ("float32[8,64,16,64,64]",)
+
+
+def test_no_image_is_a_strip() -> None:
+    low = "part = [self.c][x.shape[2] // 16 - 1]; return part(x)"
+    source = net("self.image_size = 256; self.c = nn.Conv2d(3, 4, 3)", low)
+    assert found(source) == ("float32[8,3,16,16]",)
+
+
+def test_a_long_wave_of_fewer_samples_is_tried_where_more_take_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(search, "_ROOMY", 0.5)
+    source = net(
+        "self.c = nn.Conv1d(1, 4, 800, 800)",
+        "import time; time.sleep(0.12 * len(x) if x.shape[2] > 800 else 0.0);"
+        "return self.c(F.pad(x, (0, -x.shape[2] % 800)))",
+    )
+    assert found(source) == ("float32[2,1,4096]",)
 
 
 def test_a_video_has_as_many_frames_as_the_model_was_made_for() -> None:

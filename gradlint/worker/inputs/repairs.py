@@ -45,6 +45,9 @@ def _fixed_batch(case: Case) -> Iterator[Guess]:
         yield case.guess.sized(batch=batch)
 
 
+_LONGEST = 8
+
+
 def _other_ideas(case: Case) -> Iterator[Guess]:
     """The further ideas of each argument, those that the failing tensors stem from first."""
     blamed = [item.name for item in case.blamed(case.failing())]
@@ -55,7 +58,10 @@ def _other_ideas(case: Case) -> Iterator[Guess]:
     if uses(case.guess, "time"):
         yield from (case.guess.sized(time=length) for length in (36, 64))
     if uses(case.guess, "height"):
-        yield from (case.guess.sized(height=side) for side in (16, 64))
+        wide = case.guess.size["width"]
+        # because no image is a strip of one side by sixteen
+        heights = (side for side in (16, 64) if max(side, wide) <= _LONGEST * min(side, wide))
+        yield from (case.guess.sized(height=side) for side in heights)
         yield case.guess.sized(height=16, width=16)
 
 

@@ -15,6 +15,7 @@ from gradlint.worker.inputs.specs import Shape
 from gradlint.worker.running.modes import DispatchMode
 
 _LARGEST = 128  # above which nothing is doubled
+_SMALLEST = 32  # below which nothing is halved
 _WAVE = 4096
 """Samples of a waveform."""
 _MONO_OR_STEREO = (1, 2)
@@ -33,14 +34,22 @@ def roomier(guess: Guess, facts: Facts) -> Guess | None:
     names = [name for name in sorted(SIDES) if uses(guess, name)]
     names = names or (["time"] if uses(guess, "time") else [])
     largest = max((guess.size[name] for name in names), default=0)
-    if not names or facts.sides() or largest > (_WAVE // 2 if _of_waves(guess) else _LARGEST):
+    if not names or facts.sides() or largest > (_WAVE // 2 if of_waves(guess) else _LARGEST):
         return None
-    if _of_waves(guess):
+    if of_waves(guess):
         return guess.sized(length=_WAVE)
     return guess.sized(**{name: 2 * guess.size[name] for name in names})
 
 
-def _of_waves(guess: Guess) -> bool:
+def smaller_images(guess: Guess) -> Guess | None:
+    """The guess with images half as high and wide, None where there are none or they are small."""
+    sides = {name: guess.size[name] for name in ("height", "width") if uses(guess, name)}
+    if len(sides) < 2 or min(sides.values()) // 2 < _SMALLEST:
+        return None
+    return guess.sized(**{name: side // 2 for name, side in sides.items()})
+
+
+def of_waves(guess: Guess) -> bool:
     """Whether inputs are waveforms, which are cut into frames of hundreds of samples.
 
     Only such signals have but one channel, or two of them.

@@ -23,7 +23,7 @@ from gradlint.worker.inputs.hopeless import left_unset, runs_a_holder
 from gradlint.worker.inputs.multimodal import MODALITIES
 from gradlint.worker.inputs.pixels import Ranges
 from gradlint.worker.inputs.repairs import mismatch, repairs
-from gradlint.worker.inputs.room import Narrow, roomier
+from gradlint.worker.inputs.room import Narrow, of_waves, roomier, smaller_images
 from gradlint.worker.inputs.specs import Filled, described, volume
 from gradlint.worker.running.attempt import Failure, mark, released, tried, watched
 from gradlint.worker.running.budget import Budget, OutOfTimeError
@@ -33,6 +33,7 @@ from gradlint.worker.running.outputs import tensors_of
 from gradlint.worker.running.restoring import Remembered
 
 BATCH = 8
+_FEW = 2
 _ATTEMPTS = 40
 _SECONDS = 10.0  # of processor time, because a busy machine must not change what is found
 _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
@@ -143,27 +144,36 @@ class Search:
     def _with_room(self, found: Guess, seconds: float) -> Guess:
         """The same with larger images and signals, for as long as that leaves fewer layers cramped.
 
-        Because a network that halves its image five times sees one pixel of 32 at its end.
+        Because a network that halves its image five times sees one pixel of 32 at its end. Where
+        there is no time for a longer wave, fewer samples of it are tried.
         """
-        facts, best = Facts(self.model, self.given), found
+        best = self._grown(found, Budget(min(seconds, _ROOMY)))
+        if best is None and of_waves(found) and found.size["batch"] > _FEW:
+            best = self._grown(found.sized(batch=_FEW), Budget(min(seconds, _ROOMY)))
+        return best or found
+
+    def _grown(self, found: Guess, budget: Budget) -> Guess | None:
+        """The guess with more room, None where the time is over before there is any."""
+        facts, best, most = Facts(self.model, self.given), found, found.size["batch"]
         larger = roomier(found, facts)
         try:
-            with Budget(min(seconds, _ROOMY)).enforced():
-                _, cramped = self._watched(found) if larger is not None else (found, 0)
+            with budget.enforced():
+                _, cramped = self._watched(found, most) if larger is not None else (found, 0)
                 while cramped and larger is not None:
-                    roomy, left = self._watched(larger)
+                    roomy, left = self._watched(larger, most)
                     if isinstance(roomy, Failure) or left >= cramped:
                         break
                     best, cramped, larger = roomy, left, roomier(roomy, facts)
         except OutOfTimeError as error:
             released(error)
+            return None if best is found else best
         return best
 
-    def _watched(self, guess: Guess) -> tuple[Guess | Failure, int]:
+    def _watched(self, guess: Guess, most: int) -> tuple[Guess | Failure, int]:
         """The guess with a batch that runs, and how many calls then see one place alone."""
         narrow = Narrow()
         with narrow.watching(self.model):
-            confirmed = self._confirmed(guess, 0.0)
+            confirmed = self._confirmed(guess, 0.0, most)
         if isinstance(confirmed, Failure):
             released(confirmed.error)
             return confirmed, narrow.count
@@ -253,7 +263,9 @@ class Search:
         with torch.no_grad():
             return attempted(self.model, guess)[0]
 
-    def _confirmed(self, guess: Guess, seconds: float) -> tuple[Guess, bool] | Failure:
+    def _confirmed(
+        self, guess: Guess, seconds: float, most: int = BATCH
+    ) -> tuple[Guess, bool] | Failure:
         """The guess with a batch that is large enough, and whether its output is sound.
 
         Its values are in the range that the model expects.
@@ -261,13 +273,13 @@ class Search:
         `seconds` is what the pass took with the guess as it is.
         """
         ours = guess.size["batch"]
-        large = seconds * BATCH / ours > _SLOWEST
+        large = seconds * most / ours > _SLOWEST
         # because the first pass also pays for what comes once
         if large and seconds < 2.0 * _SLOWEST:
             started = time.process_time()
             self._failure(guess)
             seconds = time.process_time() - started
-        for batch in dict.fromkeys((max(BATCH, ours), max(BATCH // 2, ours), ours)):
+        for batch in dict.fromkeys((max(most, ours), max(most // 2, ours), ours)):
             if batch > ours and seconds * batch / ours > _SLOWEST:
                 continue
             larger = guess.sized(batch=batch)
@@ -289,12 +301,22 @@ def _is_sound(output: object) -> bool:
 
 
 def _affordable(guess: Guess) -> Guess:
-    """The guess with other ideas for what is too large to be tried, as a remark may say it is."""
+    """The guess with smaller images, or other ideas, for what is too large to be tried.
+
+    Because many a model that was made for large images takes small ones as well, and a remark may
+    say a size that is no good here.
+    """
+    while _is_large(guess) and (halves := smaller_images(guess)) is not None:
+        guess = halves
     for item in guess.arguments:
         if volume(item.spec, guess.size) > _VOLUME:
             smaller = (idea for idea in item.others if volume(idea, guess.size) <= _VOLUME)
             guess = guess.having(item.name, next(smaller, item.spec))
     return guess
+
+
+def _is_large(guess: Guess) -> bool:
+    return any(volume(item.spec, guess.size) > _VOLUME for item in guess.arguments)
 
 
 def _inverted(guess: Guess) -> Iterator[Guess]:
