@@ -972,6 +972,57 @@ def test_a_settings_file_that_names_another_class_says_nothing(read: Read) -> No
     assert _model(program).candidates == (Candidate(BuiltFrom.NAMES, "Net(64)"),)
 
 
+_CONFIGURED = """
+class Net(nn.Module):
+    def __init__(self, n_in, n_flows, dropout=0.5):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(n_in, n_in) for _ in range(n_flows)])
+    def forward(self, x): return self.layers[0](x)
+"""
+_JSON = """
+{"train": {"rate": 0.1, "n_in": 7},
+ "critic": {"n_in": 5, "n_flows": 3},
+ "net_config": {"n_in": 80, "n_flows": 12}}
+"""
+_YAML = """
+train:
+  rate: 0.1
+net:  # the one that is published
+  n_in: 80
+  n_flows: 12
+  dropout: 0.1
+critic:
+  n_in: 5
+"""
+
+
+def test_a_table_of_json_that_holds_what_the_constructor_needs_is_what_it_is_given(
+    read: Read,
+) -> None:
+    program = read(_IMPORTS + _CONFIGURED, others={"config.json": _JSON})
+    found = Candidate(BuiltFrom.USE_IN_PROJECT, "Net(n_in=80, n_flows=12)")
+    assert _first(program) == found
+
+
+def test_a_table_of_yaml_that_holds_what_the_constructor_needs_is_what_it_is_given(
+    read: Read,
+) -> None:
+    program = read(_IMPORTS + _CONFIGURED, others={"config.yaml": _YAML})
+    found = Candidate(BuiltFrom.USE_IN_PROJECT, "Net(n_in=80, n_flows=12, dropout=0.1)")
+    assert _first(program) == found
+
+
+def test_a_table_that_holds_other_settings_as_well_is_a_guess(read: Read) -> None:
+    table = '{"n_in": 8, "n_flows": 4, "rate": 0.1}'
+    program = read(_IMPORTS + _CONFIGURED, others={"config.json": table})
+    assert _first(program) == Candidate(BuiltFrom.NAMES, "Net(n_in=8, n_flows=4)")
+
+
+def test_a_table_that_lacks_what_the_constructor_needs_tells_its_depth_alone(read: Read) -> None:
+    program = read(_IMPORTS + _CONFIGURED, others={"config.json": '{"net": {"n_flows": 4}}'})
+    assert _model(program).candidates == (Candidate(BuiltFrom.NAMES, "Net(64, 4)"),)
+
+
 def test_what_is_looked_up_in_a_table_is_one_of_its_keys(read: Read) -> None:
     source = """
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}

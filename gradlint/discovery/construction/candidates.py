@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 from gradlint.discovery.construction.elsewhere import elsewhere, finished_elsewhere
 from gradlint.discovery.construction.examples import examples
@@ -15,6 +16,7 @@ from gradlint.discovery.construction.makers import makers
 from gradlint.discovery.construction.parameters import required_parameters
 from gradlint.discovery.construction.signatures import constructions
 from gradlint.discovery.construction.tables import rows
+from gradlint.discovery.construction.tabulated import tabulated
 from gradlint.discovery.construction.uses import Uses, read_uses
 from gradlint.discovery.knowledge.frameworks import Base, base_kind
 from gradlint.discovery.project.reading import Reading
@@ -57,7 +59,7 @@ class Candidates:
         configured = tuple(_by_config_class(reading, name))
         if not configured and all(map(_is_guessed, others)):
             needs = required_parameters(reading, name)
-            further = (*makers(reading, name), *instantiated(reading, name)) if needs else ()
+            further = chain.from_iterable(way(reading, name) for way in _ABROAD if needs)
             abroad = (*elsewhere(reading, name), *further)
             others = tuple(sorted((*others, *abroad), key=_is_guessed))
         building = (
@@ -85,6 +87,10 @@ class Candidates:
         elif inputs is not None:
             for candidate in building[:1]:
                 yield replace(candidate, built_from=BuiltFrom.GET_INPUTS, inputs=inputs)
+
+
+_ABROAD = (makers, instantiated, tabulated)
+"""Where else the project says what a model is made with, if its defaults do not."""
 
 
 def _is_guessed(candidate: Candidate) -> bool:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import takewhile
 
 from gradlint.discovery.construction.parameters import all_parameters
 from gradlint.discovery.construction.signatures import Filling
-from gradlint.discovery.project.evidence import scalar
+from gradlint.discovery.construction.tabulated import beside, code_lines
 from gradlint.discovery.project.reading import Reading
 from gradlint.discovery.text.imports import may_mean
 from gradlint.protocol.wire import BuiltFrom, Candidate
 
 _TARGET = re.compile(r"( *)_target_ *: *['\"]?([\w.]+)")
-_ENTRY = re.compile(r"( *)(\w+) *: *([^#]*?) *(?:#.*)?")
-_ITEM = re.compile(r" *- *([^#]*?) *(?:#.*)?")
 
 
 def instantiated(reading: Reading, name: str) -> Iterator[Candidate]:
@@ -38,26 +35,9 @@ def instantiated(reading: Reading, name: str) -> Iterator[Candidate]:
 
 def _described(text: str, name: str, reading: Reading) -> Iterator[Mapping[str, str]]:
     """The arguments beside each `_target_` of a settings file that leads to the class."""
-    lines = [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
+    lines = code_lines(text)
     for number, line in enumerate(lines):
         found = _TARGET.match(line)
         module, _, last = found[2].rpartition(".") if found else ("", "", "")
         if found and last == name and may_mean(module, reading.source.path):
-            yield dict(_beside(lines, number, len(found[1])))
-
-
-def _beside(lines: list[str], number: int, indent: int) -> Iterator[tuple[str, str]]:
-    def within(line: str) -> bool:
-        return len(line) - len(line.lstrip()) >= indent
-
-    above = [*takewhile(within, reversed(lines[:number]))][::-1]
-    block = [*above, *takewhile(within, lines[number:])]
-    for place, line in enumerate(block):
-        entry = _ENTRY.fullmatch(line)
-        if entry is None or len(entry[1]) != indent:
-            continue
-        items = takewhile(bool, map(_ITEM.fullmatch, block[place + 1 :]))
-        texts = [entry[3]] if entry[3] else [item[1] for item in items if item]
-        values = [value for value in map(scalar, texts) if value is not None]
-        if values and len(values) == len(texts):
-            yield entry[2], values[0] if entry[3] else f"[{', '.join(values)}]"
+            yield dict(beside(lines, number, len(found[1])))

@@ -64,7 +64,7 @@ class Sizes:
 
         Because that decides its gradients, whereas a width may be any.
         """
-        if not _DEPTH.fullmatch(parameter.name.lower()):
+        if not (usage.counted or _DEPTH.fullmatch(parameter.name.lower())):
             return None
         told = self.reading.project.value(parameter.name) or ""
         lists = not usage.counted and (conventional(parameter.name) or "").startswith("[")
