@@ -252,6 +252,27 @@ class KeysCache:
         ),
         ("float32[8,6]", "use_cache: False"),
     ),
+    "the steps of a sequence beside its samples, where a recurrent layer comes later": (
+        net(
+            "self.l = nn.Linear(6, 4); self.r = nn.GRU(4, 3, batch_first=True)",
+            "return self.r(self.l(x).relu())[0]",
+        ),
+        ("float32[8,32,6]",),
+    ),
+    "the steps of a sequence first, where a recurrent layer wants them first": (
+        net(
+            "self.l = nn.Linear(6, 4); self.r = nn.GRU(4, 3)",
+            "return self.r(self.l(x).relu())[0][-1]",
+        ),
+        ("float32[32,8,6]",),
+    ),
+    "a single step, where that is what a recurrent layer is given": (
+        net(
+            "self.l = nn.Linear(6, 4); self.r = nn.GRU(4, 3, batch_first=True)",
+            "return self.r(self.l(x).relu().unsqueeze(1))[0]",
+        ),
+        ("float32[8,6]",),
+    ),
     "a number of dimensions in words": (
         net(
             "self.r = nn.GRU(6, 3, batch_first=True)",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
+from torch import nn
 
 from gradlint.worker.inputs.guesses import Argument, Guess
 from gradlint.worker.inputs.specs import Dim, Normal, Shape, Whole, reshaped
@@ -12,6 +14,7 @@ from gradlint.worker.running.attempt import sources_of
 from gradlint.worker.running.modes import FunctionMode
 
 _ELEMENTWISE = frozenset("add sub mul div true_divide".split())
+_OF_STEPS = (nn.RNNBase, nn.MultiheadAttention)
 _AXES: Mapping[int, Shape] = {1: ("time",), 2: (8, 8), 3: (4, 8, 8)}
 """What stands beside the samples and their features, by how many axes that are."""
 
@@ -19,8 +22,11 @@ _AXES: Mapping[int, Shape] = {1: ("time",), 2: (8, 8), 3: (4, 8, 8)}
 class Crossing(FunctionMode):
     """Sees what has a row for each sample meet what has places, as in `x + time[:, None]`.
 
-    That runs, because all samples of the one then count as the places of each of the other.
-    `met` has the arguments that made such rows, and the sizes of one sample of what they met.
+    That runs, because all samples of the one then count as the places of each of the other. So
+    does a layer of sequences that is given rows: to it, they are the steps of one sequence.
+
+    `met` has the arguments that made such rows, and the sizes of one sample of what they met;
+    `first` those of them whose steps stand before the samples.
     """
 
     def __init__(self, batch: int) -> None:
@@ -28,6 +34,26 @@ class Crossing(FunctionMode):
         super().__init__()
         self.batch = batch
         self.met: dict[str, tuple[int, ...]] = {}
+        self.first: set[str] = set()
+
+    @contextlib.contextmanager
+    def watching(self, model: nn.Module) -> Iterator[None]:
+        """Within it the calls of `model` are seen."""
+        layers = (part for part in model.modules() if isinstance(part, _OF_STEPS))
+        handles = [layer.register_forward_pre_hook(self._step) for layer in layers]
+        try:
+            with self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _step(self, layer: nn.Module, args: tuple[object, ...]) -> None:
+        rows = args[0] if args else None
+        if isinstance(rows, torch.Tensor) and rows.dim() == 2 and rows.shape[0] == self.batch:
+            ours = sources_of(rows)
+            self.met |= dict.fromkeys(ours, (1, rows.shape[1]))
+            self.first |= set() if getattr(layer, "batch_first", False) else ours
 
     def _called(
         self, func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
@@ -45,23 +71,28 @@ class Crossing(FunctionMode):
             self.met |= dict.fromkeys(ours, tuple(places.shape[1:]))
 
 
-def may_cross(guess: Guess) -> bool:
-    """Whether one of several arguments may have a row for each sample."""
-    return len(guess.arguments) > 1 and any(_is_of_samples(item) for item in guess.arguments)
+def may_cross(guess: Guess, model: nn.Module) -> bool:
+    """Whether an argument has a row for each sample, and something that it could cross with."""
+    steps = any(isinstance(part, _OF_STEPS) for part in model.modules())
+    return (steps or len(guess.arguments) > 1) and any(map(_is_of_samples, guess.arguments))
 
 
-def with_places(guess: Guess, met: Mapping[str, tuple[int, ...]]) -> Iterator[Guess]:
-    """The guess with places for these arguments, where one sample of what they met has room.
+def with_places(guess: Guess, crossing: Crossing) -> Iterator[Guess]:
+    """The guess with places for what crossed, where one sample of what it met has room.
 
     First with as many features as they have, then with those of what they met.
     """
     kept, taken = guess, guess
     for item in guess.arguments:
         shape: Shape = getattr(item.spec, "shape", ())
-        sizes = met.get(item.name, ()) if _is_of_samples(item) else ()
-        if sizes and sizes.count(1) == len(sizes) - (len(shape) > 1):
-            kept = kept.having(item.name, reshaped(item.spec, _spread(shape[-1], sizes)))
-            taken = taken.having(item.name, reshaped(item.spec, _spread(max(sizes), sizes)))
+        sizes = crossing.met.get(item.name, ()) if _is_of_samples(item) else ()
+        room = len(sizes) >= len(shape) and sizes.count(1) == len(sizes) - (len(shape) > 1)
+        if sizes and room:
+            own, theirs = _spread(shape[-1], sizes), _spread(max(sizes), sizes)
+            if item.name in crossing.first:
+                own, theirs = (own[1], own[0], *own[2:]), (theirs[1], theirs[0], *theirs[2:])
+            kept = kept.having(item.name, reshaped(item.spec, own))
+            taken = taken.having(item.name, reshaped(item.spec, theirs))
     yield from dict.fromkeys(new for new in (kept, taken) if new != guess)
 
 

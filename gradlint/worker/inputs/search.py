@@ -114,7 +114,7 @@ class Search:
         """
         budget, facts = Budget(self.limit), Facts(self.model, self.given)
         found = self._from(_affordable(first_guess(facts, self.sequence_length)))
-        if may_cross(found):
+        if may_cross(found, self.model):
             found = self._with_places(found, budget.left() / 2)
         forward = Forward.of(self.model)
         for modality in MODALITIES:
@@ -130,9 +130,9 @@ class Search:
         crossing = Crossing(found.size["batch"])
         try:
             with Budget(min(seconds, _ROOMY)).enforced():
-                with crossing:
+                with crossing.watching(self.model):
                     self._failure(found)
-                for roomy in with_places(found, crossing.met):
+                for roomy in with_places(found, crossing):
                     confirmed = self._confirmed(roomy, 0.0)
                     if not isinstance(confirmed, Failure):
                         return confirmed[0]
