@@ -542,6 +542,7 @@ def test_a_constructor_with_defaults_needs_nothing(read: Read) -> None:
         ("channels", "self.a = channels[0]; self.b = channels[2]", "[64, 64, 64]"),
         ("depth", "assert isinstance(depth, tuple), 'no'", "(2, 2, 2, 2)"),
         ("layers", "for i in range(layers): pass", "2"),
+        ("planes, compress", "self.l = nn.Linear(planes, planes // compress)", "64, 8"),
         ("params", "self.l = nn.Linear(params['hidden_dim'], 3)", "dict(hidden_dim=64)"),
         ("backbone: nn.Module", "", "PassThrough()"),
         ("message: Callable", "self.n = message.width", "PassThrough(width=64)"),

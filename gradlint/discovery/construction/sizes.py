@@ -84,6 +84,8 @@ class Sizes:
         if usual == _FEW and by_role and not usage.counted:
             usual = by_role  # because a `depth` may be one of features, too
         usual = usual or by_role
+        if usual is None and usage.divides:
+            usual = conventional("reduction")  # because of what it leaves, one unit is too few
         if usual and usual.startswith("'") and by_role:
             usual = by_role
         channels = usual == _COLOURS and not _KERNEL.search(parameter.name)

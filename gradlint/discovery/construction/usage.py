@@ -26,7 +26,7 @@ class Usage:
     torch's layers that it is passed to. `vectors` is how a table of word vectors is had of it, ""
     where it holds none. `sizes` are its methods that tell how large it is. `parted` is a number
     that the constructor can part, as 6 n + 2 layers into stages of n = 3 blocks, or 0. `evened`: a
-    single value is made as many as there have to be.
+    single value is made as many as there have to be. `divides`: a size is divided by it.
     """
 
     called: bool = False
@@ -44,6 +44,7 @@ class Usage:
     sizes: dict[str, None] = field(default_factory=dict)
     parted: int = 0
     evened: bool = False
+    divides: bool = False
 
     def note_index(self, index: ast.expr) -> None:
         """Take up that the value is read at an index or key."""
@@ -125,6 +126,8 @@ def _note(node: ast.AST, found: dict[str, Usage], imports: Imports) -> None:
             ast.Constant(int() as each),
         ):
             _of(found, name).parted = rest + _BLOCKS * each
+        case ast.BinOp(ast.Name() | ast.Attribute(), ast.FloorDiv(), ast.Name(id=name)):
+            _of(found, name).divides = True
         case ast.Assign(
             targets=[ast.Name(id=name)],
             value=ast.Call() | ast.IfExp() | ast.Tuple() | ast.BinOp(ast.List()) as value,
