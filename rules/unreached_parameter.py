@@ -62,7 +62,8 @@ class UnreachedParameter(GraphRule):
     Known limitations:
         Silent for frozen parameters, for copies of others (momentum encoders), for codebooks that
         the forward pass rewrites, for parts whose name says that they are held still, and where
-        the model returns or keeps the value. A layer that is never called is reported only if no
+        the model returns or keeps the value; of a module that the constructor is handed more may
+        be used than this model takes of it. A layer that is never called is reported only if no
         code but constructors names it, and not inside a list of which others were called: experts
         and dropped layers look like that. Dead units are left to `dead-relu`.
     """
@@ -85,7 +86,7 @@ class UnreachedParameter(GraphRule):
                 stopped.setdefault((stops[0].cause, stops[0].span), []).append(
                     (parameter, stops[0])
                 )
-            elif dead_ends and not _is_taken(graph, parameter):
+            elif dead_ends and not (parameter.handed or _is_taken(graph, parameter)):
                 unused.setdefault(dead_ends[-1], []).append(parameter)
             elif not dead_ends and not parameter.named:
                 uncalled.setdefault(parameter.holder, []).append(parameter)
@@ -261,6 +262,33 @@ class Late(nn.Module):
 
 def demo():
     return Late()(torch.randn(16, 8))
+""",
+        """
+import torch
+from torch import nn
+
+class Reader(nn.Module):
+    def __init__(self, width=16, words=40):
+        super().__init__()
+        self.body = nn.Linear(width, width)
+        self.words = nn.Linear(width, words)
+
+    def forward(self, x):  # x: (batch, 16)
+        hidden = torch.tanh(self.body(x))
+        return self.words(hidden), hidden
+
+class Summary(nn.Module):
+    def __init__(self, reader, width=16):
+        super().__init__()
+        self.reader = reader
+        self.out = nn.Linear(width, 4)
+
+    def forward(self, x):  # x: (batch, 16)
+        words, hidden = self.reader(x)
+        return self.out(hidden)
+
+def demo():
+    return Summary(Reader())(torch.randn(16, 16))
 """,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gradlint.rule import (
@@ -36,6 +37,7 @@ _STABLE = {
     "sigmoid": "logsigmoid computes both at once",
 }
 _FARTHEST = 8  # operations between the weights and what is suspected
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
 class UnstableLog(GraphRule):
@@ -76,7 +78,8 @@ class UnstableLog(GraphRule):
         """Yield one suspicion for each place whose argument depends on weights and has no floor."""
         seen: set[object] = set()
         for layer in graph.layers:
-            place = layer.span or layer.id
+            # because a block of another package that is repeated has no line here
+            place = layer.span or _NUMBER.sub("", layer.id)
             if not _is_suspect(graph, layer) or place in seen or not graph.reaches_loss(layer):
                 continue
             seen.add(place)

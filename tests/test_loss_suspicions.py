@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from gradlint.protocol.quantity import Quantity
 from gradlint.protocol.remedy import Bypass, ReplaceLoss
 from gradlint.protocol.span import Span
 from gradlint.protocol.training import Objective, OptimizerFamily, Training
-from gradlint.rule import Family, Hypothesis, LayerGraph, Severity
+from gradlint.rule import Family, Hypothesis, Layer, LayerGraph, Severity
 from tests.graphs import PATH, Sketch, chain
 
 HERE = Span(PATH, 99, 9, 99, 30)
@@ -302,6 +303,21 @@ def test_the_same_line_is_suspected_once() -> None:
     graph = sketch.graph(again)
     lines = {found.span.line for found in suspicions("unstable-log", graph)}
     assert len(suspicions("unstable-log", graph)) == len(lines)
+
+
+def test_what_blocks_of_another_package_repeat_is_suspected_once() -> None:
+    sketch = Sketch()
+    for index in range(3):
+        sketch.dense(id=f"blocks.{index}.linear")
+        sketch.layer("aten.sqrt", id=f"blocks.{index}.norm.sqrt")
+    nodes = [
+        replace(node, span=None) if isinstance(node, Layer) and "sqrt" in node.id else node
+        for node in sketch.nodes
+    ]
+    sketch.nodes[:] = nodes
+    sketch.dense(id="head")
+    (found,) = suspicions("unstable-log", sketch.graph())
+    assert found.layer == "blocks.0.norm.sqrt"
 
 
 # half precision

@@ -41,7 +41,8 @@ class Parameter:
 
     `fan_in` and `fan_out` are counts of connections (0 for vectors). `distinct_rows` is the number
     of different rows of the weight seen as a matrix of `fan_out` rows, capped at 2. Where it is
-    `unfetched`, its values stand in for published weights that were not loaded.
+    `unfetched`, its values stand in for published weights that were not loaded. `handed` says that
+    it is inside of a module that the model's constructor is handed and keeps.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Parameter:
     copy_of: str = ""
     rewritten: bool = False
     borrowed: bool = False
+    handed: bool = False
     unfetched: bool = False
 
     @property

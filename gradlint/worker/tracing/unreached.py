@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -10,6 +13,7 @@ from torch import nn
 
 from gradlint.protocol.nodes import Parameter, Stop
 from gradlint.protocol.span import Span
+from gradlint.worker.running.attempt import tried
 from gradlint.worker.tracing.call import Call, GradFn, is_installed, is_leaf, parameter_of
 from gradlint.worker.tracing.construction import Construction
 from gradlint.worker.tracing.mentions import Mentions
@@ -128,7 +132,7 @@ def described(
     mentions: Mentions,
 ) -> Iterator[Parameter]:
     """The parameters; of those that the loss does not depend on also why that may be right."""
-    after = fingerprints(forward.model)
+    after, kept = fingerprints(forward.model), _kept(type(forward.model))
     known = dict(forward.model.named_parameters())
     called = _holders(name for name in consumed if name in known and known[name].requires_grad)
     alike: dict[torch.Size, list[str]] = {}
@@ -149,7 +153,25 @@ def described(
             copy_of=_original(value, {other: known[other] for other in alike.get(value.shape, ())}),
             rewritten=before.get(name, after[name]) != after[name],
             borrowed=_borrowed(forward.model, name),
+            handed=name.partition(".")[0] in kept,
         )
+
+
+def _kept(kind: type) -> frozenset[str]:
+    """The attributes in which a constructor keeps what it is handed, as `self.net = net` does."""
+    own = vars(kind).get("__init__")
+    tree = tried(lambda: ast.parse(textwrap.dedent(inspect.getsource(own)))).value if own else None
+    nodes = list(ast.walk(tree)) if isinstance(tree, ast.AST) else []
+    handed = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    found: set[str] = set()
+    for node in nodes:
+        match node:
+            case ast.Assign(
+                targets=[ast.Attribute(value=ast.Name(id="self"), attr=attribute)],
+                value=ast.Name(id=name),
+            ) if name in handed:
+                found.add(attribute)
+    return frozenset(found)
 
 
 def _holders(names: Iterable[str]) -> frozenset[str]:
