@@ -811,6 +811,14 @@ class KeysCache:
         ),
         ("float32[8,32,8,8]", "float32[8,32,8,8]"),
     ),
+    "the frames of a video are larger where it has more places": (
+        net(
+            "self.c = nn.Conv3d(3, 4, (2, 4, 4), (2, 4, 4)); "
+            "self.p = nn.Parameter(torch.zeros(1, 2048, 4))",
+            "return self.c(x).flatten(2).transpose(1, 2) + self.p",
+        ),
+        ("float32[8,3,16,64,64]",),
+    ),
     "positions limit the length": (
         net(
             "self.e = nn.Embedding(50, 8); self.p = nn.Embedding(20, 8)",

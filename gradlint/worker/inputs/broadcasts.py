@@ -240,8 +240,13 @@ def _at_the_end(case: Case, tensors: list[torch.Tensor], count: int) -> Iterator
 
 
 def _side_of_a_volume(case: Case, have: int, want: int) -> Iterator[Guess]:
-    """Only one side of a volume, such as its frames, has the wrong size."""
-    for name in ("depth", "width", "height") if have > 0 < want else ():
+    """Both sides of the frames of a volume, or only one of its sides, have the wrong size."""
+    if have <= 0 or want <= 0 or not uses(case.guess, "depth"):
+        return
+    frames = {side: case.guess.size[side] * math.sqrt(want / have) for side in ("height", "width")}
+    if all(uses(case.guess, side) and size.is_integer() for side, size in frames.items()):
+        yield case.guess.sized(**{side: int(size) for side, size in frames.items()})
+    for name in ("depth", "width", "height"):
         size = case.guess.size[name] * want
-        if uses(case.guess, "depth") and uses(case.guess, name) and size % have == 0:
+        if uses(case.guess, name) and size % have == 0:
             yield case.guess.sized(**{name: size // have})
