@@ -64,7 +64,8 @@ class UnstableLog(GraphRule):
 
     Known limitations:
         The values are those that training may bring, not ones that it has been seen to bring: so
-        this is a warning. A zero that only an input of zeros could make is not tried.
+        this is a warning. A zero that only an input of zeros could make is not tried. Where blocks
+        repeat an operation, only the first of them is tried.
     """
 
     family = Family.LOSS
