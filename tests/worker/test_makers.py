@@ -46,7 +46,8 @@ def test_what_only_pools_and_pads_has_nothing_to_train(monkeypatch: pytest.Monke
 class Net(nn.MaxPool2d):
     def __init__(self, kernel_size, image_size=None):
         super().__init__(kernel_size)
-        self.pad = nn.ZeroPad2d(image_size % kernel_size)
+        rest = image_size % kernel_size
+        self.pad = nn.ZeroPad2d(rest) if rest else nn.Identity()
     def forward(self, x):
         return super().forward(self.pad(x))
 """

@@ -40,7 +40,8 @@ def _names_layers(item: type | FunctionType, own: frozenset[type], depth: int) -
     source = tried(lambda: textwrap.dedent(inspect.getsource(item))).value
     parsed = tried(ast.parse, source).value if isinstance(source, str) else None
     if item.__module__.startswith("torch.nn."):
-        return item.__module__.rpartition(".")[2] not in _WITHOUT_WEIGHTS
+        kind = item.__module__.rpartition(".")[2]
+        return item is not nn.Identity and kind not in _WITHOUT_WEIGHTS
     if not isinstance(parsed, ast.AST):
         return True
     namespace = vars(sys.modules.get(item.__module__, object))
