@@ -28,6 +28,7 @@ from gradlint.discovery.knowledge.names import _CLASSES, _USUAL, REQUIRED, conve
         ("patch_size", "4"),
         ("layers", "[2, 2, 2, 2]"),
         ("use_residual", "False"),
+        ("sparsity", "False"),
         ("encoder_hidden_dim", "64"),
         ("num_decoder_blocks", "2"),
         ("n_audio_state", "64"),

@@ -120,6 +120,27 @@ CASES = {
         ),
         ("float32[8,8,28]",),
     ),
+    "one step fewer than the model was made for, as a remark says": (
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.window = 8
+                self.gru = nn.GRU(5, 6, batch_first=True)
+            def forward(self, history):
+                # history: (batch_size, window - 1, 5)
+                return self.gru(history)[0]
+        """,
+        ("float32[8,7,5]",),
+    ),
+    "as many steps as stand beside the state that they are joined to": (
+        net(
+            "self.g = nn.LSTM(4, 6); self.l = nn.Linear(13, 1)",
+            "h = x.new_zeros(len(x), 4, 6); x = torch.cat([h, x.permute(0, 2, 1)], 2);"
+            "a = self.l(x.view(-1, 13)).view(-1, 4); return self.g(a[None])[0]",
+        ),
+        ("float32[8,7,4]",),
+    ),
     "words and others of which only the positions tell": (
         net(
             "self.w = nn.Embedding(9, 6); self.p = nn.Embedding(9, 6); self.l = nn.Linear(12, 4)",

@@ -95,7 +95,7 @@ _USUAL: dict[str, str] = {
     "True": "bias use_bias qkv_bias batch_first affine use_bn batch_norm bn",
     "False": """
         bidirectional pretrained is_causal causal normalize_before return_attn last verbose
-        transposed
+        transposed sparse sparsity freeze ceil_mode inplace
         """,
     "None": """
         device dtype pretrained_path weights checkpoint_path attn_mask mask downsample tokenizer

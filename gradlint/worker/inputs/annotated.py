@@ -224,9 +224,10 @@ def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
 def _size_of(role: Role, size: str, rank: int) -> Dim | None:
     """One of `rank` sizes that are told: a number, a usual name, an attribute of the configuration.
 
-    What is a step longer, as `sequence_length + 1` says, counts as it is.
+    What is a step longer, as `sequence_length + 1` says, counts as it is where that is not known.
     """
-    size = re.sub(r"_[+-]_\d+$", "", size)
+    further = re.search(r"_?([+-])_?(\d+)$", size)
+    size = size[: further.start()] if further else size
     if size.isdigit():
         return int(size)
     if counted := re.fullmatch(r"(?:num|n)_(nodes|edges)", size):
@@ -236,6 +237,8 @@ def _size_of(role: Role, size: str, rank: int) -> Dim | None:
     if size.lower() in _SPACE and (len(size) > 1 or rank > 3):  # because D is a dimension, too
         return _SPACE[size.lower()]
     known = role.facts.number(size.removeprefix("self."))
+    if known and further:
+        return max(known + int(further[1] + further[2]), 1)
     return known or ("time" if _DURATION.fullmatch(size) else None)
 
 

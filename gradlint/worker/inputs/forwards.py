@@ -274,7 +274,7 @@ class Forward:
 
     def said_shape(self, name: str) -> tuple[str, ...]:
         """The sizes in a remark such as `x: (batch, 3, 32, 32)` or `src = [src len, d]`, or ()."""
-        said = re.search(rf"\b{name}\b[^\n()\[\]#]{{0,40}}[(\[]([\w\s,.]+)[)\]]", self.remarks)
+        said = re.search(rf"\b{name}\b[^\n()\[\]#]{{0,40}}[(\[]([\w\s,.+-]+)[)\]]", self.remarks)
         return _sizes(said[1]) if said else ()
 
     def ranks(self, name: str) -> tuple[int, ...]:

@@ -358,6 +358,7 @@ def _view(case: Case) -> Iterator[Guess]:
     if vector := _VECTORS.search(case.failure.text):
         apart = [item for item in items if last in getattr(item.spec, "shape", ())]
         yield from resize(case, apart, last, int(vector[1]))
+        yield from _lengthened(case, items, int(vector[1]) - last)
     if "-1" in case.failure.text and have % want:  # because what is open is the size of a vector
         yield from rescale(case, want * last / have)
     if any(dims_of(item.spec) & SIDES for item in items):
@@ -376,6 +377,15 @@ def _view(case: Case) -> Iterator[Guess]:
             if inner > 1:
                 yield from reshape(case, item, ("batch", inner))
                 yield from reshape(case, item, ("batch", "time", inner))
+
+
+def _lengthened(case: Case, items: list[Argument], by: int) -> Iterator[Guess]:
+    """Any dimension of an argument stands in what was joined, as the steps of each feature do."""
+    for item in items:
+        dims: Shape = getattr(item.spec, "shape", ())
+        for index, size in enumerate(case.shape(item.spec)):
+            if index and by and size + by > 0 and dims[index] not in SIDES:
+                yield from reshape(case, item, (*dims[:index], size + by, *dims[index + 1 :]))
 
 
 def _last_wanted(case: Case) -> int:
