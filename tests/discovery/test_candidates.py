@@ -1013,6 +1013,19 @@ def test_a_table_of_yaml_that_holds_what_the_constructor_needs_is_what_it_is_giv
     assert _first(program) == found
 
 
+def test_what_yaml_calls_none_is_a_word_as_for_a_norm_that_is_left_out(read: Read) -> None:
+    source = """
+class Net(nn.Module):
+    def __init__(self, width, norm):
+        super().__init__()
+        self.layer = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width) if norm == "ln" else nn.Identity()
+    def forward(self, x): return self.norm(self.layer(x))
+"""
+    program = read(_IMPORTS + source, others={"config.yaml": "net:\n  width: 8\n  norm: none\n"})
+    assert _first(program).constructor == "Net(width=8, norm='none')"
+
+
 def test_a_table_that_holds_other_settings_as_well_is_a_guess(read: Read) -> None:
     table = '{"n_in": 8, "n_flows": 4, "rate": 0.1}'
     program = read(_IMPORTS + _CONFIGURED, others={"config.json": table})

@@ -362,6 +362,6 @@ def scalar(text: str) -> str | None:
         return text if is_literal(text) else None
     if bare.lower() in ("true", "false"):
         return bare.capitalize()
-    if bare.lower() in ("none", "null"):
+    if bare in ("None", "null", "Null", "NULL"):  # because `none` is a word in YAML
         return None
     return repr(bare) if re.fullmatch(r"[A-Za-z][\w-]{1,30}", bare) else None
