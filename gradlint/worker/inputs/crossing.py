@@ -15,6 +15,7 @@ from gradlint.worker.running.modes import FunctionMode
 
 _ELEMENTWISE = frozenset("add sub mul div true_divide".split())
 _OF_STEPS = (nn.RNNBase, nn.MultiheadAttention)
+_FLAT = 2  # dimensions of rows: samples and their features
 _AXES: Mapping[int, Shape] = {1: ("time",), 2: (8, 8), 3: (4, 8, 8)}
 """What stands beside the samples and their features, by how many axes that are."""
 
@@ -73,8 +74,11 @@ class Crossing(FunctionMode):
 
 def may_cross(guess: Guess, model: nn.Module) -> bool:
     """Whether an argument has a row for each sample, and something that it could cross with."""
-    steps = any(isinstance(part, _OF_STEPS) for part in model.modules())
-    return (steps or len(guess.arguments) > 1) and any(map(_is_of_samples, guess.arguments))
+    items = [item for item in guess.arguments if _is_of_samples(item)]
+    if len(guess.arguments) > 1 and items:
+        return True
+    flat = any(len(getattr(item.spec, "shape", ())) == _FLAT for item in items)
+    return flat and any(isinstance(part, _OF_STEPS) for part in model.modules())
 
 
 def with_places(guess: Guess, crossing: Crossing) -> Iterator[Guess]:
