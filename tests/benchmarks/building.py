@@ -63,10 +63,11 @@ def measured(file: Path, worker: Worker, config: Config) -> Times | None:
     """The times of one file; None if it holds no model or cannot be imported."""
     path = file.resolve()
     found = FoundFile(path, file.name, path.read_bytes())
-    program, discovery = _timed(lambda: discover(path, file.name, path.parent, found.data))
+    root = _root(path)
+    program, discovery = _timed(lambda: discover(path, file.name, root, found.data))
     if not isinstance(program, Program) or not program.models:
         return None
-    session = worker.open(open_request(found, program, path.parent, config))
+    session = worker.open(open_request(found, program, root, config))
     if not isinstance(session, Session):
         return None
     _, loading = _timed(session.import_file)
@@ -77,6 +78,15 @@ def measured(file: Path, worker: Worker, config: Config) -> Times | None:
     traced = sum(isinstance(reply, Traced) for reply in replies)
     name = f"{path.parent.name}/{path.name}"
     return Times(name, len(roots), traced, discovery, loading, building)
+
+
+def _root(path: Path) -> Path:
+    """The nearest folder around a file that is a project's, else its own."""
+    signs = (".git", "pyproject.toml", "setup.py")
+    projects = (
+        folder for folder in path.parents if any((folder / sign).exists() for sign in signs)
+    )
+    return next(projects, path.parent)
 
 
 def _timed(action: Callable[[], T]) -> tuple[T, float]:
