@@ -159,6 +159,14 @@ class TestNames:
         )  # fmt: skip
         assert load(request(tmp_path, "deep/net.py", "", str(tmp_path / "extra"))).module.x == 1
 
+    def test_a_script_beside_the_file_does_not_hide_a_package_whose_modules_it_imports(
+        self, tmp_path: Path
+    ) -> None:
+        write(tmp_path, {"utils/__init__.py": "", "utils/masking.py": "MASK = 3"})
+        write(tmp_path / "layers", {"utils.py": "MASK = 4"})
+        source = "from utils.masking import MASK"
+        assert loaded(tmp_path, source, "layers/attention.py").module.MASK == 3
+
     def test_a_module_between_the_file_and_the_root_is_found(self, tmp_path: Path) -> None:
         write(tmp_path, {"a/b/net.py": "from odd_helpers import x", "a/odd_helpers.py": "x = 3"})
         assert load(request(tmp_path, "a/b/net.py")).module.x == 3

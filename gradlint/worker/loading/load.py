@@ -7,11 +7,13 @@ import importlib
 import importlib.util
 import linecache
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
@@ -183,6 +185,8 @@ class _ProjectFinder(MetaPathFinder):
         """The linted file, a tolerated package or a script of the project; None for all others."""
         if fullname == self.opened.module:
             return self.spec(fullname, self.opened.path, self.journal, tolerant=self.lenient)
+        if path is None and (package := self._behind_namesake(fullname)) is not None:
+            return package
         tolerant = fullname in self.tolerated or self.lenient
         if not tolerant and (path is not None or not self.folders):
             return None
@@ -197,6 +201,29 @@ class _ProjectFinder(MetaPathFinder):
             if found.submodule_search_locations
             else self.spec(fullname, found.origin, elsewhere)
         )
+
+    def _behind_namesake(self, name: str) -> ModuleSpec | None:
+        """A package whose modules the linted file imports, behind a script of its name beside it.
+
+        As `utils/`, with `utils.py` beside the file: seen from the root, where the project is run,
+        there is no such script.
+        """
+        namesakes = [folder for folder in self.folders if os.path.isfile(f"{folder}/{name}.py")]
+        if not namesakes or not re.search(
+            rf"^\s*(from|import) +{name}\.", self._text, re.MULTILINE
+        ):
+            return None
+        others = [folder for folder in self.folders if folder not in namesakes]
+        found = PathFinder.find_spec(name, others)
+        return found if found is not None and found.submodule_search_locations else None
+
+    @cached_property
+    def _text(self) -> str:
+        if self.opened.text is not None:
+            return self.opened.text
+        with suppress(OSError):
+            return Path(self.opened.path).read_text(encoding="utf-8", errors="replace")
+        return ""
 
     def _searched(self) -> list[str]:
         """The folders of the project, then those that its code has named as seen from there."""
