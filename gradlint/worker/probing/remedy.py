@@ -41,6 +41,7 @@ from gradlint.worker.probing.recurrent import (
 )
 from gradlint.worker.running.failure import UnmeasurableError
 from gradlint.worker.tracing.call import Call
+from gradlint.worker.tracing.parameters import connections
 from gradlint.worker.tracing.stops import LET_THROUGH
 from gradlint.worker.tracing.strays import register
 from gradlint.worker.tracing.trace import Intervention
@@ -283,7 +284,7 @@ def _initialise(model: nn.Module, names: tuple[str, ...], gain: float) -> None:
             if parameter.ndim < 2:
                 parameter.zero_()
             else:
-                fan_in = parameter[0].numel()
+                fan_in, _ = connections(parameter, model.get_submodule(name.rpartition(".")[0]))
                 parameter.normal_(0.0, gain / math.sqrt(fan_in))
 
 

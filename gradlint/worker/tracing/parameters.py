@@ -22,18 +22,30 @@ def parameter_nodes(
 
     Parameters without values are described by what filled them, with NaN where that is not known.
     """
-    transposed = {
-        id(module.weight) for module in model.modules() if isinstance(module, _ConvTransposeNd)
-    }
     waiting = unfetched(model)
 
     def node(name: str, parameter: nn.Parameter) -> Parameter:
-        swapped = id(parameter) in transposed
-        made = _node(name, parameter, construction, imagination, swapped=swapped)
+        owner = model.get_submodule(name.rpartition(".")[0])
+        made = _node(name, parameter, construction, imagination, connections(parameter, owner))
         return replace(made, unfetched=id(parameter) in waiting)
 
     # because `parameters` may be the model's own, which names only what is trained
     return tuple(node(name, parameter) for name, parameter in model.named_parameters())
+
+
+def connections(weight: torch.Tensor, owner: nn.Module) -> tuple[int, int]:
+    """fan_in and fan_out: the values that one output sums, and the outputs that sum one value.
+
+    Zeros for vectors. What a transposed convolution spreads meets only where its kernel is longer
+    than its stride: each output sums 1 / stride of the kernel along each axis.
+    """
+    if weight.ndim < 2:
+        return 0, 0
+    receptive = weight[0, 0].numel() if weight.numel() else 1
+    if isinstance(owner, _ConvTransposeNd) and weight is owner.weight:
+        met = weight.shape[0] * receptive // (owner.groups * math.prod(owner.stride))
+        return max(met, 1), weight.shape[1] * receptive
+    return weight.shape[1] * receptive, weight.shape[0] * receptive
 
 
 @torch.no_grad()
@@ -42,11 +54,8 @@ def _node(
     parameter: nn.Parameter,
     construction: Construction,
     imagination: Imagination | None,
-    *,
-    swapped: bool,
+    fans: tuple[int, int],
 ) -> Parameter:
-    fans = _fans(parameter)
-    fan_in, fan_out = reversed(fans) if swapped else fans
     initialisation = construction.initialisation_of(parameter)
     if imagination is None:
         values, rows = _measured(parameter.detach()), _distinct_rows(parameter.detach())
@@ -60,8 +69,8 @@ def _node(
         mean=values.mean,
         mean_square=values.square,
         largest=values.largest,
-        fan_in=fan_in,
-        fan_out=fan_out,
+        fan_in=fans[0],
+        fan_out=fans[1],
         distinct_rows=rows,
         requires_grad=parameter.requires_grad,
         initialisation=initialisation,
@@ -82,13 +91,6 @@ def _imagined(
         return known
     square = dict(initialisation.settings).get("gain", 1.0) ** 2 / max(*fans, 1)
     return Values(0.0, square, 4.0 * math.sqrt(square))
-
-
-def _fans(values: torch.Tensor) -> tuple[int, int]:
-    if values.ndim < 2:
-        return 0, 0
-    receptive = values[0, 0].numel() if values.numel() else 1
-    return values.shape[1] * receptive, values.shape[0] * receptive
 
 
 def _distinct_rows(values: torch.Tensor) -> int:
