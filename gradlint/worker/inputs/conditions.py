@@ -38,11 +38,17 @@ def wanted(failure: Failure) -> Iterator[Wanted]:
 
 
 @functools.lru_cache(maxsize=8)
+def _nodes_of(file: str) -> tuple[ast.AST, ...]:
+    """All nodes of a file, () where it cannot be read."""
+    parsed = tried(lambda: ast.parse("".join(linecache.getlines(file)))).value
+    return tuple(ast.walk(parsed)) if isinstance(parsed, ast.Module) else ()
+
+
+@functools.lru_cache(maxsize=8)
 def _refusals(file: str) -> Mapping[int, ast.expr]:
     """The condition under which each line of a file raises something."""
-    parsed = tried(lambda: ast.parse("".join(linecache.getlines(file)))).value
     found: dict[int, ast.expr] = {}
-    for node in ast.walk(parsed) if isinstance(parsed, ast.Module) else ():
+    for node in _nodes_of(file):
         for statement in node.body if isinstance(node, ast.If) else ():
             if isinstance(node, ast.If) and isinstance(statement, ast.Raise):
                 last = statement.end_lineno or statement.lineno
@@ -66,10 +72,9 @@ def assigned(frame: Frame) -> Mapping[str, ast.expr]:
 
 def _function_at(file: str, line: int) -> ast.AST | None:
     """The innermost function of a file that has this line."""
-    parsed = tried(lambda: ast.parse("".join(linecache.getlines(file)))).value
     functions = [
         node
-        for node in (ast.walk(parsed) if isinstance(parsed, ast.Module) else ())
+        for node in _nodes_of(file)
         if isinstance(node, ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or 0)
     ]
     return functions[-1] if functions else None

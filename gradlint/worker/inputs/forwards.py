@@ -8,6 +8,8 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import CodeType
 from typing import cast
 
 from torch import nn
@@ -309,8 +311,13 @@ class Forward:
         entry = re.search(pattern, self.remarks, re.MULTILINE)
         return entry[0] if entry else ""
 
-    def _nodes(self) -> Iterator[ast.AST]:
-        return ast.walk(self.tree) if self.tree is not None else iter(())
+    def _nodes(self) -> tuple[ast.AST, ...]:
+        return _walked(self.tree) if self.tree is not None else ()
+
+
+@lru_cache(maxsize=32)
+def _walked(tree: ast.AST) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree))
 
 
 def _handed_on(model: nn.Module, tree: ast.AST | None, rest: str) -> Mapping[str, str]:
@@ -452,10 +459,18 @@ def _annotation(annotation: object) -> str:
 
 
 def _text(model: nn.Module) -> str:
-    source = tried(lambda: inspect.getsource(model.forward))
+    forward = tried(lambda: inspect.unwrap(model.forward)).value
+    code = getattr(forward, "__code__", None)
+    return _text_of(code) if code is not None else ""
+
+
+@lru_cache(maxsize=64)
+def _text_of(code: CodeType) -> str:
+    source = tried(lambda: inspect.getsource(code))
     return textwrap.dedent(source.value) if isinstance(source.value, str) else ""
 
 
+@lru_cache(maxsize=64)
 def _tree(text: str) -> ast.AST | None:
     for commented in (True, False):  # because a comment may begin like that of a type without being
         parsed = tried(ast.parse, text, type_comments=commented)
