@@ -6,7 +6,15 @@ import torch
 from torch import nn
 
 from gradlint.worker.building.sources import evaluated
-from gradlint.worker.running.attempt import Failure, released, told, tried, watched
+from gradlint.worker.running.attempt import (
+    Failure,
+    mark,
+    released,
+    sources_of,
+    told,
+    tried,
+    watched,
+)
 
 
 class Refusing(nn.Module):
@@ -39,3 +47,21 @@ def test_the_same_failure_reads_the_same_however_often_it_was_met() -> None:
     namespace: dict[str, object] = {"made": len}
     errors = (tried(evaluated, f"made({number})", namespace).error for number in range(64))
     assert len({told(error) for error in errors if error is not None}) == 1
+
+
+class Indexed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.ones(2, 3)
+        self.found: torch.Tensor | None = None
+
+    def forward(self, place: torch.Tensor) -> torch.Tensor:
+        self.found = self.table[0, place]
+        return self.found
+
+
+def test_what_is_looked_up_at_a_number_and_an_argument_stems_from_the_argument() -> None:
+    model, place = Indexed(), torch.tensor([2])
+    mark(place, ["place"])
+    watched(model, (place,), {})
+    assert sources_of(model.found) == {"place"}

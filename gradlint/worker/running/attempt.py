@@ -217,7 +217,8 @@ def _tensors(values: Iterable[object]) -> Iterable[torch.Tensor]:
         if isinstance(value, torch.Tensor):
             yield value
         elif isinstance(value, (tuple, list)):
-            if not isinstance(next(iter(value), None), (int, float)):  # an index of millions
+            # because an index may be a list of millions, and one such as x[0, y] is a tuple
+            if isinstance(value, tuple) or not isinstance(next(iter(value), None), (int, float)):
                 yield from _tensors(value)
         elif isinstance(value, Mapping):
             yield from _tensors(value.values())
