@@ -11,6 +11,7 @@ from torch import nn
 from gradlint.worker.inputs.guesses import Argument, Guess
 from gradlint.worker.inputs.specs import Dim, Normal, Shape, Whole, reshaped
 from gradlint.worker.running.attempt import sources_of
+from gradlint.worker.running.hooks import before_calls
 from gradlint.worker.running.modes import FunctionMode
 
 _ELEMENTWISE = frozenset("add sub mul div true_divide".split())
@@ -40,14 +41,8 @@ class Crossing(FunctionMode):
     @contextlib.contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
         """Within it the calls of `model` are seen."""
-        layers = (part for part in model.modules() if isinstance(part, _OF_STEPS))
-        handles = [layer.register_forward_pre_hook(self._step) for layer in layers]
-        try:
-            with self:
-                yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        with before_calls(model, _OF_STEPS, self._step), self:
+            yield
 
     def _step(self, layer: nn.Module, args: tuple[object, ...]) -> None:
         rows = args[0] if args else None

@@ -12,6 +12,7 @@ from gradlint.worker.inputs.case import SIDES, uses
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.specs import Shape
+from gradlint.worker.running.hooks import before_calls
 from gradlint.worker.running.modes import DispatchMode
 
 _LARGEST = 128  # above which nothing is doubled
@@ -74,14 +75,8 @@ class Narrow(DispatchMode):
     @contextlib.contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
         """Within it the calls of `model` are counted."""
-        layers = (part for part in model.modules() if isinstance(part, _CONVOLUTIONS))
-        handles = [layer.register_forward_pre_hook(self._convolving) for layer in layers]
-        try:
-            with self:
-                yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        with before_calls(model, _CONVOLUTIONS, self._convolving), self:
+            yield
 
     def _convolving(self, layer: nn.Module, args: tuple[object, ...]) -> None:
         assert isinstance(layer, _CONVOLUTIONS)
