@@ -338,6 +338,7 @@ class _Session:
 
     def _import(self) -> Imported:
         loaded = load(self._opened)
+        gc.freeze()  # because what was imported stays as well
         self._loaded = loaded
         self._service = self._make_service(loaded.module, self._opened, loaded.journal.assumed)
         return Imported(loaded.skipped, loaded.missing)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import re
-import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,6 +14,7 @@ from gradlint.worker.building.constructors import GUESSED
 from gradlint.worker.building.refusals import refused
 from gradlint.worker.loading.usual import known, usual
 from gradlint.worker.running.attempt import tried
+from gradlint.worker.running.texts import text_of
 
 _LACKING = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
 
@@ -45,15 +44,14 @@ def conditioned(
 
 def _is_set(kind: type, attribute: str) -> bool:
     """Whether any method of a class, or of one that it is made of, mentions that it sets this."""
-    sources = (str(tried(inspect.getsource, base).value) for base in kind.__mro__)
+    sources = (text_of(base) for base in kind.__mro__)
     return any(re.search(rf"\bself\.{attribute}\s*(:[^=\n]+)?=(?!=)", text) for text in sources)
 
 
 def _conditions(kind: type, attribute: str) -> Iterator[str]:
     """The names in the tests under which the constructor of a class sets an attribute."""
     constructor = kind.__init__  # type: ignore[misc]
-    source = tried(lambda: textwrap.dedent(inspect.getsource(constructor))).value
-    tree = tried(lambda: ast.parse(str(source))).value
+    tree = tried(ast.parse, text_of(constructor)).value
     for node in ast.walk(tree) if isinstance(tree, ast.AST) else ():
         if isinstance(node, ast.If) and any(_sets(part, attribute) for part in node.body):
             names = (part.id for part in ast.walk(node.test) if isinstance(part, ast.Name))

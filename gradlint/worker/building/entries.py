@@ -5,15 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import textwrap
 from collections.abc import Iterator, Mapping
-from types import FunctionType
 from typing import cast
 
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from gradlint.worker.running.attempt import tried
+from gradlint.worker.running.texts import text_of
 from gradlint.worker.tracing.call import is_installed
 
 _MOST = 3
@@ -146,9 +145,7 @@ def _methods(kind: type) -> Iterator[tuple[str, ast.FunctionDef]]:
 
 
 def _tree(function: object) -> ast.FunctionDef | None:
-    source = tried(lambda: textwrap.dedent(inspect.getsource(cast(FunctionType, function)))).value
-    parsed = tried(ast.parse, source).value if isinstance(source, str) else None
-    match parsed:
+    match tried(ast.parse, text_of(function)).value:
         case ast.Module(body=[ast.FunctionDef() as tree]):
             return tree
         case _:

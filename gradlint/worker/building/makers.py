@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-import textwrap
 from types import FunctionType
 
 import torch
 from torch import nn
 
 from gradlint.worker.running.attempt import tried
+from gradlint.worker.running.texts import text_of
 
 _DEEPEST = 3
 _REGISTERING = frozenset("register_parameter register_module add_module".split())
@@ -37,8 +37,8 @@ _WITHOUT_WEIGHTS = frozenset("distance dropout flatten fold padding pooling upsa
 
 
 def _names_layers(item: type | FunctionType, own: frozenset[type], depth: int) -> bool:
-    source = tried(lambda: textwrap.dedent(inspect.getsource(item))).value
-    parsed = tried(ast.parse, source).value if isinstance(source, str) else None
+    source = text_of(item)
+    parsed = tried(ast.parse, source).value if source else None
     if item.__module__.startswith("torch.nn."):
         kind = item.__module__.rpartition(".")[2]
         return item is not nn.Identity and kind not in _WITHOUT_WEIGHTS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import copy
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from gradlint.worker.running.failure import UserError
 from gradlint.worker.running.imagined import Imagination
 from gradlint.worker.running.offline import without_weights
 from gradlint.worker.running.size import limited, parameter_limit
+from gradlint.worker.running.texts import text_of
 
 _FOUND = frozenset({BuiltFrom.USE_IN_PROJECT, BuiltFrom.NAMES})
 _SMALLEST_BATCH = 2  # because batch normalisation needs two samples
@@ -190,9 +190,9 @@ def _modules_of(module: ModuleType) -> Iterator[nn.Module]:
 def _constructed(module: ModuleType, text: str, namespace: dict[str, object], limit: int) -> object:
     callee = namespace.get(text.partition("(")[0].strip())
     own = isinstance(callee, type) and callee.__module__ == module.__name__
-    source = None if own else tried(inspect.getsource, module).value
+    source = "" if own else text_of(module)
     with limited(limit):
-        if isinstance(source, str) and module.__file__:
+        if source and module.__file__:
             return eval(_in_place(text, source, module.__file__), namespace)
         return evaluated(text, namespace)
 
