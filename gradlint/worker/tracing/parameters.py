@@ -13,6 +13,7 @@ from gradlint.protocol.nodes import Initialisation, Parameter
 from gradlint.worker.running.imagined import Imagination, Values
 from gradlint.worker.running.offline import unfetched
 from gradlint.worker.tracing.construction import Construction
+from gradlint.worker.tracing.moments import moments
 
 
 def parameter_nodes(
@@ -58,7 +59,7 @@ def _node(
 ) -> Parameter:
     initialisation = construction.initialisation_of(parameter)
     if imagination is None:
-        values, rows = _measured(parameter.detach()), _distinct_rows(parameter.detach())
+        values, rows = moments(parameter), _distinct_rows(parameter.detach())
     else:
         values = _imagined(imagination.values(parameter), fans, initialisation)
         rows = 1 if values.square == values.mean**2 else 2
@@ -77,12 +78,6 @@ def _node(
     )
 
 
-def _measured(values: torch.Tensor) -> Values:
-    real = values.abs() if values.is_complex() else values
-    wide = real.double() if real.numel() else real.new_zeros(1, dtype=torch.float64)
-    return Values(float(wide.mean()), float(wide.square().mean()), float(wide.abs().max()))
-
-
 def _imagined(
     known: Values, fans: tuple[int, int], initialisation: Initialisation | None
 ) -> Values:
@@ -97,4 +92,5 @@ def _distinct_rows(values: torch.Tensor) -> int:
     """1 where every row of the weight is the same, else 2; 1 for vectors with equal entries."""
     if values.ndim == 0 or values.numel() == 0:
         return 1
-    return 1 if bool((values == values[:1]).all()) else 2
+    alike = torch.equal(values[0], values[-1]) and bool((values == values[:1]).all())
+    return 1 if alike else 2

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -14,25 +12,30 @@ from torch import nn
 from gradlint.protocol.nodes import Parameter, Stop
 from gradlint.protocol.span import Span
 from gradlint.worker.running.attempt import tried
+from gradlint.worker.running.texts import text_of
 from gradlint.worker.tracing.call import Call, GradFn, is_installed, is_leaf, parameter_of
 from gradlint.worker.tracing.construction import Construction
 from gradlint.worker.tracing.mentions import Mentions
+from gradlint.worker.tracing.moments import pieces
 from gradlint.worker.tracing.recording import Forward
 from gradlint.worker.tracing.stops import Stopped
 
 _NEST = 3
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
-Fingerprints = dict[str, tuple[int, int, float]]
+Fingerprint = tuple[int, int, float]
+Fingerprints = dict[str, Fingerprint]
 
 
 def fingerprints(model: nn.Module) -> Fingerprints:
     """Storage, version and sum of each parameter: others later say that it was rewritten."""
+    return {name: _fingerprint(parameter) for name, parameter in model.named_parameters()}
+
+
+def _fingerprint(parameter: torch.Tensor) -> Fingerprint:
     with torch.no_grad():
-        return {
-            name: (parameter.data_ptr(), parameter._version, float(parameter.abs().sum()))
-            for name, parameter in model.named_parameters()
-        }
+        total = sum(float(part.abs().sum()) for part in pieces(parameter))
+    return parameter.data_ptr(), parameter._version, total
 
 
 def kept_calls(forward: Forward) -> frozenset[str]:
@@ -132,7 +135,7 @@ def described(
     mentions: Mentions,
 ) -> Iterator[Parameter]:
     """The parameters; of those that the loss does not depend on also why that may be right."""
-    after, kept = fingerprints(forward.model), _kept(type(forward.model))
+    kept = _kept(type(forward.model))
     known = dict(forward.model.named_parameters())
     called = _holders(name for name in consumed if name in known and known[name].requires_grad)
     alike: dict[torch.Size, list[str]] = {}
@@ -145,13 +148,14 @@ def described(
             continue
         holder = name if name in consumed else _uncalled(name, called)
         value = forward.model.get_parameter(name)
+        after = _fingerprint(value)
         yield replace(
             parameter,
             constructed=_line(forward.model, holder, construction),
             holder=holder,
             named=_named(forward.model, holder, mentions),
             copy_of=_original(value, {other: known[other] for other in alike.get(value.shape, ())}),
-            rewritten=before.get(name, after[name]) != after[name],
+            rewritten=before.get(name, after) != after,
             borrowed=_borrowed(forward.model, name),
             handed=name.partition(".")[0] in kept,
         )
@@ -160,7 +164,7 @@ def described(
 def _kept(kind: type) -> frozenset[str]:
     """The attributes in which a constructor keeps what it is handed, as `self.net = net` does."""
     own = vars(kind).get("__init__")
-    tree = tried(lambda: ast.parse(textwrap.dedent(inspect.getsource(own)))).value if own else None
+    tree = tried(ast.parse, text_of(own)).value if own else None
     nodes = list(ast.walk(tree)) if isinstance(tree, ast.AST) else []
     handed = {node.arg for node in nodes if isinstance(node, ast.arg)}
     found: set[str] = set()
