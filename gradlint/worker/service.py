@@ -149,6 +149,8 @@ def _fitting(
 ) -> tuple[Built, T]:
     """What `work` gives on a model, or on a lighter form of it where memory ends, and that form.
 
+    Fewer samples are tried as well where a model does not take so many.
+
     Raises:
         UserError: the user's code raised, or memory ended for the lightest form.
         RuntimeError: memory ended for the lightest form outside of the user's code.
@@ -158,11 +160,19 @@ def _fitting(
         return built, work(built)
     except (UserError, RuntimeError, MemoryError) as error:
         cause = error.error if isinstance(error, UserError) else error
-        less = lighter(built) if ran_out_of_memory(cause) else None
+        if ran_out_of_memory(cause):
+            less = lighter(built)
+        else:
+            less = built.halved() if _is_refused(built, error) else None
         if less is None:
             raise
         released(cause)
     return _fitting(less, work, lighter)
+
+
+def _is_refused(built: Built, error: Exception) -> bool:
+    """Whether inputs that were found with fewer samples do not run forward."""
+    return built.searched and isinstance(error, UserError) and error.stage == "forward"
 
 
 def _building(built: Built) -> contextlib.AbstractContextManager[None]:

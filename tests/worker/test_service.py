@@ -53,6 +53,23 @@ def test_inputs_of_the_source_that_do_not_run_are_searched_and_said_to_be() -> N
     assert service(largest=8).trace(request("Net()", inputs=inputs)).searched
 
 
+def test_a_model_that_takes_few_samples_is_traced_with_as_many_as_it_takes() -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(4, 4)
+
+            def forward(self, x):
+                if len(x) > 5:
+                    raise ValueError("too many")
+                return self.layer(x)
+    """
+    opened = OpenFile("net.py", "net.py", ".", "", (), 0)
+    traced = FileService(module_of(source), opened).trace(request("Net()"))
+    assert traced.inputs == ("float32[4,4]",)
+
+
 def test_a_usual_value_in_place_of_one_that_was_lost_is_told_where_the_model_reads_it() -> None:
     source = """
         n_features, n_classes = 64, 10

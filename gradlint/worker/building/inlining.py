@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 import warnings
 
 from gradlint.protocol.wire import Candidate
@@ -12,6 +13,7 @@ from gradlint.worker.running.attempt import tried
 _LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Compare, ast.cmpop, ast.Load)
 
 
+@functools.lru_cache(maxsize=64)
 def inlined(form: Candidate) -> str:
     """The construction with the values of its bindings in place of their names."""
     written = tried(lambda: ast.unparse(_Chosen().visit(_closed(form))))

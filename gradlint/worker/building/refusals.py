@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import cast
 
 from gradlint.protocol.wire import Candidate
@@ -18,7 +19,7 @@ VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 """The kinds of parameters that take what no other does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Construction:
     """A failed constructor call: the candidate, the call, what it calls, and the error.
 
@@ -39,9 +40,17 @@ class Construction:
 
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """The parameters of what is called."""
+        return self._signature.parameters
+
+    @cached_property
+    def _signature(self) -> inspect.Signature:
         outcome = tried(lambda: inspect.signature(cast(Callable[..., object], self.target)))
         signature = outcome.value
-        return signature.parameters if isinstance(signature, inspect.Signature) else {}
+        return signature if isinstance(signature, inspect.Signature) else inspect.Signature()
+
+    @cached_property
+    def _frames(self) -> tuple[Frame, ...]:
+        return frames_of(self.error)
 
     def given(self) -> dict[str, ast.expr]:
         """The arguments of the call by parameter name."""
@@ -81,7 +90,7 @@ class Construction:
 
     def innermost(self) -> str:
         """The innermost line of the user's own code, perhaps in the constructor of a part."""
-        lines = [frame.text for frame in frames_of(self.error) if frame.users]
+        lines = [frame.text for frame in self._frames if frame.users]
         return lines[-1] if lines else ""
 
     def frame(self) -> Frame | None:
@@ -89,8 +98,7 @@ class Construction:
 
         That of its base where it hands on keywords that it does not name.
         """
-        frames = frames_of(self.error)
-        own = [f for f in frames if f.function == "__init__" and f.users]
+        own = [f for f in self._frames if f.function == "__init__" and f.users]
         same = [f for f in own if f.variables.get("self") is own[0].variables.get("self")]
         return same[-1 if self.takes_all() else 0] if own else None
 

@@ -58,9 +58,14 @@ def _refusals(file: str) -> Mapping[int, ast.expr]:
 
 def assigned(frame: Frame) -> Mapping[str, ast.expr]:
     """What the function of a frame assigns to each name that it assigns just once."""
+    return _assigned_around(frame.file, frame.line)
+
+
+@functools.lru_cache(maxsize=64)
+def _assigned_around(file: str, line: int) -> Mapping[str, ast.expr]:
     found: dict[str, ast.expr] = {}
     names = Counter[str]()
-    function = _function_at(frame.file, frame.line)
+    function = _function_at(file, line)
     for node in ast.walk(function) if function is not None else ():
         match node:
             case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):

@@ -5,18 +5,19 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import CodeType
 from typing import cast
 
 from torch import nn
 
 from gradlint.worker.running.attempt import tried
+from gradlint.worker.running.texts import text_of
 
 _PARTS = 16
+_SEVERAL = re.compile(r"\w+s|batch|data|sample|input")
+"""Names of what holds several values, of which `x[0]` is the first and not the first sample."""
 _TELLING = 8  # characters, because shorter texts stand in many messages
 
 
@@ -84,7 +85,8 @@ class Forward:
                 ) if base == name and index >= 0:
                     found.setdefault(index, part)
         whole = sorted(found) == list(range(len(found)))
-        if whole and len(found) > 1:
+        alone = len(found) == 1 and bool(_SEVERAL.fullmatch(name)) and self._reads(name) == 1
+        if whole and (len(found) > 1 or alone):
             return tuple(found[index] for index in sorted(found))
         return self._positions(name)
 
@@ -93,7 +95,6 @@ class Forward:
 
         As in `self.words(x[0]) + self.pairs(x[2])`, by which no sample of a batch could be meant.
         """
-        reads = sum(_is_read(node, name) for node in self._nodes())
         found = [
             place
             for node in self._nodes()
@@ -102,9 +103,16 @@ class Forward:
             and isinstance(node.slice, ast.Constant)
             and isinstance(place := node.slice.value, int)
         ]
-        if len(found) < reads or len({*found}) < 2 or not 0 <= min(found) <= max(found) < _PARTS:
+        if (
+            len(found) < self._reads(name)
+            or len({*found}) < 2
+            or not 0 <= min(found) <= max(found) < _PARTS
+        ):
             return ()
         return tuple(f"{name}[{place}]" for place in range(max(found) + 1))
+
+    def _reads(self, name: str) -> int:
+        return sum(_is_read(node, name) for node in self._nodes())
 
     def _assigned(self) -> Iterator[tuple[ast.expr, ast.expr]]:
         for node in self._nodes():
@@ -231,9 +239,9 @@ class Forward:
 
     def _tests(self, complaint: str) -> Iterator[ast.expr]:
         """The conditions under which `forward` raises what `complaint` says."""
-        for node in self._nodes():
-            if isinstance(node, ast.If) and any(map(_says(complaint), ast.walk(node))):
-                yield node.test
+        for test, texts in _refusals(self.tree) if self.tree is not None else ():
+            if any(text in complaint for text in texts):
+                yield test
 
     def consumers(self, name: str) -> tuple[str, ...]:
         """The submodules that `forward` calls on an argument or on a view of it, in order."""
@@ -320,6 +328,16 @@ def _walked(tree: ast.AST) -> tuple[ast.AST, ...]:
     return tuple(ast.walk(tree))
 
 
+@lru_cache(maxsize=32)
+def _refusals(tree: ast.AST) -> tuple[tuple[ast.expr, frozenset[str]], ...]:
+    """The conditions under which something is raised, and the texts that are told then."""
+    return tuple(
+        (node.test, frozenset(text for part in ast.walk(node) for text in _told(part)))
+        for node in _walked(tree)
+        if isinstance(node, ast.If)
+    )
+
+
 def _handed_on(model: nn.Module, tree: ast.AST | None, rest: str) -> Mapping[str, str]:
     """What `rest`, as in `*args`, holds by what it is handed on to: a part's own arguments.
 
@@ -363,18 +381,12 @@ def _sizes(listed: str) -> tuple[str, ...]:
     return tuple("_".join(size.split()) for size in listed.split(",") if size.strip())
 
 
-def _says(complaint: str) -> Callable[[ast.AST], bool]:
-    """Whether a node is a `raise` of a text that `complaint` holds."""
-
-    def says(node: ast.AST) -> bool:
-        texts = ast.walk(node) if isinstance(node, ast.Raise) else ()
-        values = (part.value for part in texts if isinstance(part, ast.Constant))
-        return any(
-            isinstance(value, str) and len(value) > _TELLING and value in complaint
-            for value in values
-        )
-
-    return says
+def _told(node: ast.AST) -> Iterator[str]:
+    """The texts of a `raise` that are long enough to tell it from others."""
+    for part in ast.walk(node) if isinstance(node, ast.Raise) else ():
+        match part:
+            case ast.Constant(value=str(text)) if len(text) > _TELLING:
+                yield text
 
 
 def _each(test: ast.expr) -> Iterator[str]:
@@ -464,10 +476,7 @@ def _text(model: nn.Module) -> str:
     return _text_of(code) if code is not None else ""
 
 
-@lru_cache(maxsize=64)
-def _text_of(code: CodeType) -> str:
-    source = tried(lambda: inspect.getsource(code))
-    return textwrap.dedent(source.value) if isinstance(source.value, str) else ""
+_text_of = lru_cache(maxsize=64)(text_of)
 
 
 @lru_cache(maxsize=64)

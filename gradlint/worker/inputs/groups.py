@@ -10,7 +10,17 @@ import torch
 
 from gradlint.worker.inputs.case import Case, Repair, dims_of, resize
 from gradlint.worker.inputs.guesses import Guess, argument_for
-from gradlint.worker.inputs.specs import Constant, Group, Key, Normal, Packed, Spec, reshaped
+from gradlint.worker.inputs.specs import (
+    Constant,
+    Group,
+    Key,
+    Normal,
+    Packed,
+    Shape,
+    Spec,
+    Whole,
+    reshaped,
+)
 
 
 def _keyed(case: Case) -> Iterator[Guess]:
@@ -53,6 +63,30 @@ def _entries(spec: Spec) -> dict[Key, Spec]:
     return {}
 
 
+_OF_TENSORS = re.compile(r"'(?:tuple|list)' object has no attribute '(\w+)'")
+
+
+def _whole(case: Case) -> Iterator[Guess]:
+    """A tensor was expected in place of its parts, with the columns that are read of it."""
+    found = _OF_TENSORS.search(case.failure.text)
+    if not found or not hasattr(torch.Tensor, found[1]):
+        return
+    for name in dict.fromkeys(item.within for item in case.guess.arguments if item.within):
+        places = map(_COLUMN.fullmatch, case.forward.indices_of(name))
+        columns = [int(place[1]) for place in places if place]
+        for spec in _tables(max(columns) + 1) if columns else ():
+            yield case.guess.joined(name, spec)
+
+
+def _tables(columns: int) -> tuple[Spec, ...]:
+    shape: Shape = ("batch", columns)
+    return Whole(shape, _FEW), Normal(shape)
+
+
+_COLUMN = re.compile(r"\(?:, (\d+)\)?")
+_FEW = 16
+
+
 def _parted(case: Case) -> Iterator[Guess]:
     """What was split has fewer parts than are asked for, because it is not long enough for more."""
     frame = case.failure.user_frame()
@@ -84,5 +118,5 @@ def _packed(case: Case) -> Iterator[Guess]:
                 yield case.guess.having(item.name, Packed(("batch", "time", item.spec.shape[-1])))
 
 
-GROUPS: tuple[Repair, ...] = (_keyed, _parted, _longer, _packed)
+GROUPS: tuple[Repair, ...] = (_keyed, _whole, _parted, _longer, _packed)
 """The repairs, the most specific first."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
 
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
@@ -30,13 +33,13 @@ _SIZES |= {"images": 0, "sounds": 0}
 _TENSORS = (Normal, Whole)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Argument:
     """One argument of `forward`: positional unless `keyword`; `others` are further ideas for it.
 
     Or one part of an argument that `forward` takes apart first, as in `text, lengths = inputs`;
     `within` is the name of the whole then, whose parts follow each other, and `listed` whether it
-    is a list.
+    is a list. An `array` is one of numpy's.
     """
 
     name: str
@@ -45,6 +48,17 @@ class Argument:
     keyword: bool = False
     within: str = ""
     listed: bool = False
+    array: bool = False
+
+    @cached_property
+    def text(self) -> str:
+        """The same text for arguments that are drawn alike, whatever the ideas for them."""
+        return repr((self.name, self.spec, self.keyword, self.array))
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """The named sizes that its value has."""
+        return frozenset(re.findall(r"['*](\w+)(?=['*])", self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +76,9 @@ class Guess:
     @property
     def key(self) -> str:
         """The same text for guesses that are drawn alike: sizes that nothing has are left out."""
-        text = repr([(item.name, item.spec, item.keyword) for item in self.arguments])
-        named = set(re.findall(r"['*](\w+)(?=['*])", text))
-        return text + repr([(name, size) for name, size in self.sizes if name in named])
+        named = frozenset[str]().union(*(item.named for item in self.arguments))
+        sizes = [size for size in self.sizes if size[0] in named]
+        return f"{[item.text for item in self.arguments]}{sizes}"
 
     def spec(self, name: str) -> Spec | None:
         """What is passed for the argument `name`, None where it is left out."""
@@ -76,6 +90,18 @@ class Guess:
             replace(item, spec=spec) if item.name == name else item for item in self.arguments
         )
         return replace(self, arguments=changed)
+
+    def joined(self, whole: str, spec: Spec) -> Guess:
+        """The same guess with one value for the argument whose parts it has."""
+        parts = [item for item in self.arguments if item.within == whole]
+        one = {parts[0]: Argument(whole, spec)}
+        kept = (one.get(item, item) for item in self.arguments if item not in parts[1:])
+        return replace(self, arguments=tuple(kept))
+
+    def of_arrays(self, names: Collection[str]) -> Guess:
+        """The same guess with arrays of numpy's for some arguments."""
+        items = (replace(item, array=item.array or item.name in names) for item in self.arguments)
+        return replace(self, arguments=tuple(items))
 
     def adding(self, argument: Argument) -> Guess:
         """The same guess with one more argument."""
@@ -103,6 +129,7 @@ class Guess:
         values = [(item, draw(item.spec, self.size)) for item in self.arguments]
         for item, value in values:
             seen(value, (item.name,))
+        values = [(item, _arrayed(value) if item.array else value) for item, value in values]
         positional: list[object] = []
         for whole, parts in itertools.groupby(
             (each for each in values if not each[0].keyword), key=lambda each: each[0].within
@@ -111,6 +138,10 @@ class Guess:
             together = list(drawn) if items[0].listed else drawn
             positional += (together,) if whole else drawn
         return tuple(positional), {item.name: value for item, value in values if item.keyword}
+
+
+def _arrayed(value: object) -> object:
+    return value.numpy() if isinstance(value, torch.Tensor) else value
 
 
 def first_guess(facts: Facts, sequence_length: int) -> Guess:
@@ -147,7 +178,8 @@ def _parted(whole: Argument, facts: Facts, forward: Forward) -> Iterator[Argumen
     Those of a hidden state belong together: they have the same shape.
     """
     names = forward.unpacked(whole.name)
-    alone = {*names}.isdisjoint(forward.required) and not whole.keyword and len({*names}) > 1
+    told = len(names) == 1 or len({*names}) > 1
+    alone = told and {*names}.isdisjoint(forward.required) and not whole.keyword
     state = HIDDEN.fullmatch(whole.name.lower())
     match whole.spec:
         case Group(kind, items, keys=()) if alone and not state and len(items) == len(names):

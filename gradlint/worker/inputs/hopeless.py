@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator
 
 from torch import nn
 
-from gradlint.worker.running.attempt import Failure, Frame, tried
+from gradlint.worker.running.attempt import Failure, Frame
+from gradlint.worker.running.texts import text_of
 
 _HOLDER_RUN = re.compile(r"'(?:types\.)?SimpleNamespace' object is not callable")
+_FRACTION = re.compile(
+    r"tuple of ints, ?(?:not|but got|but found element of type) float|"
+    r"'float' object cannot be interpreted as an integer"
+)
 
 
 def runs_a_holder(error: BaseException) -> bool:
     """Whether what stands for an argument of the constructor, and only holds values, is called."""
     return bool(_HOLDER_RUN.search(str(error)))
+
+
+def counts_in_fractions(failure: Failure) -> bool:
+    """Whether a size is a fraction, as by a division that gave whole numbers in Python 2."""
+    return bool(_FRACTION.search(failure.text))
 
 
 def left_unset(model: nn.Module, failure: Failure) -> bool:
@@ -48,4 +57,4 @@ def _source(kind: type, method: str, file: str) -> str:
     code = getattr(getattr(kind, method, None), "__code__", None)
     if code is None or code.co_filename != file:
         return ""
-    return str(tried(lambda: inspect.getsource(code)).value)
+    return text_of(code)

@@ -25,6 +25,7 @@ from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.groups import GROUPS
 from gradlint.worker.inputs.guesses import Argument, Guess, argument_for
 from gradlint.worker.inputs.quoted_sizes import (
+    alike,
     among,
     divisible,
     numbers,
@@ -82,6 +83,21 @@ def _retyped(case: Case, item: Argument, dtype: str) -> Iterator[Guess]:
         yield case.guess.having(item.name, Whole(spec.shape, case.facts.tokens() or classes or 2))
     elif isinstance(spec, Whole):
         yield case.guess.having(item.name, Normal(spec.shape))
+
+
+_NUMPY = re.compile(
+    r"expected np\.ndarray \(got Tensor\)|"
+    r"'numpy\.ndarray' and 'Tensor'|'Tensor' and 'numpy\.ndarray'"
+)
+
+
+def _arrays(case: Case) -> Iterator[Guess]:
+    """Arrays of numpy's were expected: of what the failing line names, else of all."""
+    if _NUMPY.search(case.failure.text):
+        frame = case.failure.user_frame()
+        named = {*re.findall(r"\w+", frame.text)} if frame else set[str]()
+        yield case.guess.of_arrays(named)
+        yield case.guess.of_arrays([item.name for item in case.guess.arguments])
 
 
 def _sparse(case: Case) -> Iterator[Guess]:
@@ -496,6 +512,7 @@ MESSAGES: tuple[Repair, ...] = (
     _unpacking,
     _einops,
     _scalars,
+    _arrays,
     _sparse,
     _flags,
     _dtype,
@@ -503,6 +520,7 @@ MESSAGES: tuple[Repair, ...] = (
     _flat,
     _binary,
     _interpolated,
+    alike,
     twice,
     divisible,
     split,

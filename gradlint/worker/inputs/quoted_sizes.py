@@ -17,7 +17,7 @@ from gradlint.worker.inputs.case import (
     uses,
 )
 from gradlint.worker.inputs.guesses import Guess
-from gradlint.worker.inputs.specs import Dim
+from gradlint.worker.inputs.specs import Dim, Shape
 
 _WANTED = r"(?:expect\w*|require\w*|(?:should|must) (?:be|have)|need\w*)"
 _PAIRS = (
@@ -135,3 +135,18 @@ def divisible(case: Case) -> Iterator[Guess]:
                     **{name: by * max(-(-case.guess.size[name] // by), times) for name in sides}
                 )
         yield from larger(case)
+
+
+_TWO_SHAPES = re.compile(r"\((\d+(?:, \d+)*),?\) and \((\d+(?:, \d+)*),?\)")
+
+
+def alike(case: Case) -> Iterator[Guess]:
+    """Two arguments that must begin alike, as in `must match, got (2, 32) and (2,)`."""
+    found = _TWO_SHAPES.search(case.failure.text)
+    quoted = [tuple(map(int, sizes.split(", "))) for sizes in found.groups()] if found else []
+    for longer, shorter in itertools.permutations(quoted, 2):
+        for giver, taker in itertools.permutations(case.guess.arguments, 2):
+            begins = case.shape(giver.spec)[: len(longer)] == longer
+            if begins and case.shape(taker.spec) == shorter:
+                shape: Shape = getattr(giver.spec, "shape", ())
+                yield from reshape(case, taker, shape[: len(longer)])

@@ -62,7 +62,7 @@ def _ideas(role: Role) -> Iterator[Spec]:
     parts = () if is_wiring(role.lower) else inward.forward.unpacked(inward.name)
     if any(is_wiring(part.lower()) for part in parts):
         yield graph(inward, parts)
-    if len(parts) > 1:
+    if parts:
         if HIDDEN.fullmatch(role.lower):
             yield from (idea for idea in hidden(role) if isinstance(idea, Group))
         yield Group("tuple", tuple(_part(inward, part, i) for i, part in enumerate(parts)))

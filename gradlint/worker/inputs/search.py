@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import math
@@ -19,7 +20,7 @@ from gradlint.worker.inputs.crossing import Crossing, may_cross, with_places
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.guesses import Guess, first_guess, further, switched
-from gradlint.worker.inputs.hopeless import left_unset, runs_a_holder
+from gradlint.worker.inputs.hopeless import counts_in_fractions, left_unset, runs_a_holder
 from gradlint.worker.inputs.multimodal import MODALITIES
 from gradlint.worker.inputs.pixels import Ranges
 from gradlint.worker.inputs.repairs import mismatch, repairs
@@ -35,11 +36,13 @@ from gradlint.worker.running.restoring import Remembered
 BATCH = 8
 _FEW = 2
 _ATTEMPTS = 40
+_IDLE = 28  # of 320 searches that found something, none took more to get further
 _SECONDS = 10.0  # of processor time, because a busy machine must not change what is found
 _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
 _ROOMY = 3.0  # for larger images than a model needs to run, because a probe repeats their passes
 _VOLUME = 1 << 24
-_UNSET = 2  # passes that fail for what a configuration lacks, because inputs seldom stand for that
+_TRIAL = 1 << 21  # numbers of what was not deduced, because it is seldom right and takes as long
+_HOPELESS = 2  # passes that fail for what a model was made with, because inputs seldom mend that
 _PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
 
 
@@ -51,10 +54,14 @@ Rank = tuple[int, bool, float]
 
 
 class Agenda:
-    """Guesses to try, each once, the lowest rank first and among equals the earliest."""
+    """Guesses to try, each once, the lowest rank first and among equals the earliest.
+
+    It ends when many of them in turn have come no further than others before.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing to try."""
+        self._furthest = self._idle = 0
         self._queue: list[tuple[Rank, int, Guess]] = []
         self._ranks: dict[str, Rank] = {}
         self._order = itertools.count()
@@ -62,7 +69,9 @@ class Agenda:
     def add(self, rank: Rank, guess: Guess) -> None:
         """Add a guess, or move it forward, unless it was tried already or is too large to try."""
         key = guess.key
-        if (key not in self._ranks or rank < self._ranks[key]) and guess.volume() <= _VOLUME:
+        known = self._ranks.get(key)
+        most = _TRIAL if rank[1] else _VOLUME
+        if (known is None or rank < known) and guess.volume() <= most:
             self._ranks[key] = rank
             heapq.heappush(self._queue, (rank, next(self._order), guess))
 
@@ -71,22 +80,51 @@ class Agenda:
         for guess in guesses:
             self.add(rank, guess)
 
+    def add_others(self, unsound: Guess, facts: Facts) -> None:
+        """Add what may give a sound output where a guess ran without one.
+
+        Because a model whose numbers are lost has seldom lost them by itself.
+        """
+        self._advance(sys.maxsize)
+        self.add_all((-sys.maxsize, False, 0.0), _inverted(unsound))
+        self.add_all((-sys.maxsize, True, 0.0), switched(unsound, facts))
+        self.add_all((0, True, 0.0), further(unsound, facts))
+
     def reached(self, guess: Guess, failure: Failure) -> int:
         """How far a guess came; one that is refused as far as what it was deduced from.
 
         Because a model looks at its inputs before it does anything with them.
         """
         before = -self._ranks[guess.key][0] if any(wanted(failure)) else 0
+        self._advance(failure.progress)
         return max(failure.progress, before)
+
+    def _advance(self, progress: int) -> None:
+        if progress > self._furthest:
+            self._furthest, self._idle = progress, 0
 
     def __iter__(self) -> Iterator[Guess]:
         """The guesses that are still to be tried, while more may be added."""
         tried = set[str]()
-        while self._queue:
+        while self._queue and self._idle < _IDLE:
             guess = heapq.heappop(self._queue)[-1]
             if guess.key not in tried:
                 tried.add(guess.key)
+                self._idle += 1
                 yield guess
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Inputs that run with a batch that is large enough, and what was seen of that pass.
+
+    Whether its output is sound, how many calls saw one place alone, and what crossed.
+    """
+
+    guess: Guess
+    sound: bool
+    cramped: int
+    crossing: Crossing
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,72 +152,63 @@ class Search:
         """
         budget, facts = Budget(self.limit), Facts(self.model, self.given)
         found = self._from(_affordable(first_guess(facts, self.sequence_length)))
-        if may_cross(found, self.model):
+        if found.crossing.met:
             found = self._with_places(found, budget.left() / 2)
         forward = Forward.of(self.model)
         for modality in MODALITIES:
-            beside = modality.beside(found, facts, forward)
+            beside = modality.beside(found.guess, facts, forward)
             if beside is not None:
                 found = replace(self, limit=budget.left() / 2)._instead(found, beside)
         if self.sequence_length:
-            return found  # because nobody asked for more
-        return self._with_room(found, budget.left() / 2)
+            return found.guess  # because nobody asked for more
+        return self._with_room(found, budget.left() / 2).guess
 
-    def _with_places(self, found: Guess, seconds: float) -> Guess:
+    def _with_places(self, found: Confirmed, seconds: float) -> Confirmed:
         """The same with places for what would mix the samples of a batch without any."""
-        crossing = Crossing(found.size["batch"])
         try:
             with Budget(min(seconds, _ROOMY)).enforced():
-                with crossing.watching(self.model):
-                    self._failure(found)
-                for roomy in with_places(found, crossing):
+                for roomy in with_places(found.guess, found.crossing):
                     confirmed = self._confirmed(roomy, 0.0)
                     if not isinstance(confirmed, Failure):
-                        return confirmed[0]
+                        return confirmed
                     released(confirmed.error)
         except OutOfTimeError as error:
             released(error)
         return found
 
-    def _with_room(self, found: Guess, seconds: float) -> Guess:
+    def _with_room(self, found: Confirmed, seconds: float) -> Confirmed:
         """The same with larger images and signals, for as long as that leaves fewer layers cramped.
 
         Because a network that halves its image five times sees one pixel of 32 at its end. Where
         there is no time for a longer wave, fewer samples of it are tried.
         """
+        if not found.cramped:
+            return found
         best = self._grown(found, Budget(min(seconds, _ROOMY)))
-        if best is None and of_waves(found) and found.size["batch"] > _FEW:
-            best = self._grown(found.sized(batch=_FEW), Budget(min(seconds, _ROOMY)))
+        if best is None and of_waves(found.guess) and found.guess.size["batch"] > _FEW:
+            few = replace(found, guess=found.guess.sized(batch=_FEW))
+            best = self._grown(few, Budget(min(seconds, _ROOMY)))
         return best or found
 
-    def _grown(self, found: Guess, budget: Budget) -> Guess | None:
+    def _grown(self, found: Confirmed, budget: Budget) -> Confirmed | None:
         """The guess with more room, None where the time is over before there is any."""
-        facts, best, most = Facts(self.model, self.given), found, found.size["batch"]
-        larger = roomier(found, facts)
+        facts, best, most = Facts(self.model, self.given), found, found.guess.size["batch"]
         try:
             with budget.enforced():
-                _, cramped = self._watched(found, most) if larger is not None else (found, 0)
-                while cramped and larger is not None:
-                    roomy, left = self._watched(larger, most)
-                    if isinstance(roomy, Failure) or left >= cramped:
+                while best.cramped and (larger := roomier(best.guess, facts)) is not None:
+                    roomy = self._confirmed(larger, 0.0, most)
+                    if isinstance(roomy, Failure):
+                        released(roomy.error)
                         break
-                    best, cramped, larger = roomy, left, roomier(roomy, facts)
+                    if roomy.cramped >= best.cramped:
+                        break
+                    best = roomy
         except OutOfTimeError as error:
             released(error)
             return None if best is found else best
         return best
 
-    def _watched(self, guess: Guess, most: int) -> tuple[Guess | Failure, int]:
-        """The guess with a batch that runs, and how many calls then see one place alone."""
-        narrow = Narrow()
-        with narrow.watching(self.model):
-            confirmed = self._confirmed(guess, 0.0, most)
-        if isinstance(confirmed, Failure):
-            released(confirmed.error)
-            return confirmed, narrow.count
-        return confirmed[0], narrow.count
-
-    def _instead(self, found: Guess, wanted: Guess) -> Guess:
+    def _instead(self, found: Confirmed, wanted: Guess) -> Confirmed:
         """What `wanted` leads to if that runs, else what was found."""
         try:
             with Budget(self.limit).enforced():
@@ -189,9 +218,9 @@ class Search:
             return found
         if isinstance(better.error, UserError):
             released(better.error.error)
-        return better.value if isinstance(better.value, Guess) else found
+        return better.value if isinstance(better.value, Confirmed) else found
 
-    def _from(self, first: Guess) -> Guess:
+    def _from(self, first: Guess) -> Confirmed:
         errors: list[tuple[int, Exception, Guess]] = []
         try:
             return self._found(first, errors)
@@ -201,15 +230,15 @@ class Search:
         error = _telling(errors, TooSlowError)
         raise error
 
-    def _found(self, first: Guess, errors: list[tuple[int, Exception, Guess]]) -> Guess:
+    def _found(self, first: Guess, errors: list[tuple[int, Exception, Guess]]) -> Confirmed:
         facts, forward = Facts(self.model, self.given), Forward.of(self.model)
         whole = Budget(self.limit)
         deadline = time.process_time() + min(_SECONDS, self.limit)
         before = Remembered(self.model)
         agenda = Agenda()
         agenda.add((0, False, 0.0), first)
-        fallback: Guess | None = None
-        slow, unset = False, 0
+        fallback: Confirmed | None = None
+        slow, hopeless = False, 0
         furthest, pace = 0, 0.0  # seconds for each number of the inputs, as far as a pass came
         for guess in itertools.islice(agenda, self.attempts):
             started = time.process_time()
@@ -231,13 +260,10 @@ class Search:
             if failure is None:
                 confirmed = self._confirmed(guess, time.process_time() - started)
                 if not isinstance(confirmed, Failure):
-                    if confirmed[1]:
-                        return confirmed[0]
-                    # because a model whose numbers are lost has seldom lost them by itself
-                    agenda.add_all((-sys.maxsize, False, 0.0), _inverted(fallback or guess))
-                    agenda.add_all((-sys.maxsize, True, 0.0), switched(fallback or guess, facts))
-                    agenda.add_all((0, True, 0.0), further(fallback or guess, facts))
-                    fallback = fallback or confirmed[0]
+                    if confirmed.sound:
+                        return confirmed
+                    agenda.add_others(fallback.guess if fallback else guess, facts)
+                    fallback = fallback or confirmed
                     continue
                 failure = confirmed
             elif guess.volume() > _PACED and failure.progress >= furthest:
@@ -246,8 +272,8 @@ class Search:
                 pace = min(pace, own) if failure.progress == furthest else own
                 furthest = failure.progress
             errors.append((failure.progress, failure.error, guess))
-            unset += left_unset(self.model, failure)
-            if runs_a_holder(failure.error) or unset >= _UNSET:
+            hopeless += left_unset(self.model, failure) or counts_in_fractions(failure)
+            if runs_a_holder(failure.error) or hopeless >= _HOPELESS:
                 break
             case, reached = Case(failure, guess, facts, forward), agenda.reached(guess, failure)
             for deduced, better in repairs(case):
@@ -263,14 +289,12 @@ class Search:
         with torch.no_grad():
             return attempted(self.model, guess)[0]
 
-    def _confirmed(
-        self, guess: Guess, seconds: float, most: int = BATCH
-    ) -> tuple[Guess, bool] | Failure:
-        """The guess with a batch that is large enough, and whether its output is sound.
+    def _confirmed(self, guess: Guess, seconds: float, most: int = BATCH) -> Confirmed | Failure:
+        """The guess with a batch that is large enough, its values in the range that is expected.
 
-        Its values are in the range that the model expects.
-        A failure where it runs with no batch once gradients are wanted, as for lack of memory.
-        `seconds` is what the pass took with the guess as it is.
+        What runs with two samples and with three is taken to run with more. A failure where it runs
+        with no batch once gradients are wanted, as for lack of memory. `seconds` is what the pass
+        took with the guess as it is.
         """
         ours = guess.size["batch"]
         large = seconds * most / ours > _SLOWEST
@@ -279,18 +303,30 @@ class Search:
             started = time.process_time()
             self._failure(guess)
             seconds = time.process_time() - started
-        for batch in dict.fromkeys((max(most, ours), max(most // 2, ours), ours)):
-            if batch > ours and seconds * batch / ours > _SLOWEST:
-                continue
-            larger = guess.sized(batch=batch)
-            ranges = Ranges()
-            with ranges:
-                failure, output = attempted(self.model, larger)
-            if failure is None:
-                return ranges.fitted(larger), _is_sound(output)
-            released(failure.error)
-        assert failure is not None  # because the last batch is always tried
-        return failure
+        sizes = dict.fromkeys((max(most, ours), max(most // 2, ours), ours))
+        batches = [size for size in sizes if size == ours or seconds * size / ours <= _SLOWEST]
+        passes = [(_FEW + 1, batches[0])] if ours <= _FEW < batches[0] else []
+        for batch, final in (*passes, *zip(batches, batches, strict=True)):
+            result = self._seen(guess.sized(batch=batch))
+            if not isinstance(result, Failure):
+                return replace(result, guess=result.guess.sized(batch=final))
+            released(result.error)
+        return result
+
+    def _seen(self, guess: Guess) -> Confirmed | Failure:
+        """The guess, run once as it is."""
+        facts = Facts(self.model, self.given)
+        narrow, crossing, ranges = Narrow(), Crossing(guess.size["batch"]), Ranges()
+        with contextlib.ExitStack() as watching:
+            if roomier(guess, facts) is not None:
+                watching.enter_context(narrow.watching(self.model))
+            if may_cross(guess, self.model):
+                watching.enter_context(crossing.watching(self.model))
+            watching.enter_context(ranges)
+            failure, output = attempted(self.model, guess)
+        if failure is not None:
+            return failure
+        return Confirmed(ranges.fitted(guess), _is_sound(output), narrow.count, crossing)
 
 
 def _is_sound(output: object) -> bool:

@@ -50,10 +50,21 @@ def _embedding(case: Case) -> Iterator[Guess]:
     if table is None or not indices:
         return
     if not sources_of(indices[0]) and isinstance(case.failure.error, IndexError):
+        yield from _named_tokens(case, table.shape[0])
         yield from _shorter(case, table.shape[0])
         return
     for item in case.blamed(indices[0]):
         yield from _tokens(case, item, _reached(case, item, indices[0], table.shape[0]))
+
+
+def _named_tokens(case: Case, rows: int) -> Iterator[Guess]:
+    """Fewer tokens in an argument that the failing line makes a tensor of, as `LongTensor(x)`."""
+    frame = case.failure.user_frame()
+    for item in case.guess.arguments:
+        made = rf"\.(?:LongTensor|tensor|as_tensor|from_numpy)\({item.name}\b"
+        beyond = isinstance(item.spec, Whole) and item.spec.high != rows
+        if frame is not None and beyond and re.search(made, frame.text):
+            yield from _tokens(case, item, rows)
 
 
 def _reached(case: Case, item: Argument, indices: object, rows: int) -> int:
@@ -344,6 +355,17 @@ def _same_rank(case: Case, parts: list[torch.Tensor]) -> Iterator[Guess]:
             yield from reshape(case, item, (sizes[0], *sizes[2:]))
 
 
+def _viewed(case: Case) -> Iterator[Guess]:
+    """An argument is viewed as samples of several sizes, as in `x.view(-1, 1, steps, features)`."""
+    found, call = _SAMPLES.search(case.failure.text), case.failure.call
+    sizes = [size for size in map(int, found[1].split(",")) if size > 1] if found else []
+    viewed = call.args[0] if call and call.args else None
+    for item in case.blamed(viewed) if len({*sizes}) > 1 else ():
+        if case.shape(item.spec) == getattr(viewed, "shape", None):
+            yield from reshape(case, item, ("batch", *sizes))
+
+
+_SAMPLES = re.compile(r"shape '\[-1, ([\d, ]+)\]' is invalid")
 _VECTORS = re.compile(r"shape '\[-1, (\d+)\]' is invalid")
 
 
@@ -406,6 +428,7 @@ CALLS: tuple[Repair, ...] = (
     elementwise,
     expansion,
     _concatenation,
+    _viewed,
     _view,
     einsum,
 )

@@ -295,6 +295,8 @@ def described(value: object) -> str:
     if isinstance(value, torch.Tensor):
         dtype = str(value.dtype).removeprefix("torch.")
         return f"{dtype}[{','.join(map(str, value.shape))}]"
+    if type(value).__name__ == "ndarray":
+        return f"numpy.{described(torch.as_tensor(value))}"
     if isinstance(value, torch.nn.utils.rnn.PackedSequence):
         return f"PackedSequence({described(value.data)})"
     if isinstance(value, tuple):

@@ -10,6 +10,7 @@ import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import FrameType, TracebackType
 from typing import TypeVar
 
@@ -150,7 +151,7 @@ class Call:
         return list(_tensors((*self.args, *self.kwargs.values())))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failure:
     """A forward pass that raised `error` after `progress` torch calls, in `call`."""
 
@@ -159,7 +160,7 @@ class Failure:
     frames: tuple[Frame, ...]
     progress: int
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The message of the error on one line."""
         return worded(self.error)
