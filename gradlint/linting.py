@@ -50,8 +50,13 @@ Say = Callable[[str, str], None]
 """Told the path and the model, "" for none yet, of what is being done."""
 
 
+def _may_hold_models(data: bytes) -> bool:
+    """Whether a file mentions torch and has classes, as almost all do that need a worker."""
+    return b"torch" in data and b"class " in data
+
+
 class Linter:
-    """Lints one file at a time; the worker is started when the first file needs it."""
+    """Lints one file at a time; the worker is started when the first file may need it."""
 
     def __init__(self, config: Config, root: Path, say: Say | None = None) -> None:
         self._config = config
@@ -77,6 +82,8 @@ class Linter:
         if isinstance(file, Unreadable):
             return Linted(_unreadable(file), settled=False)
         self._say(file.shown, "")
+        if self._config.trace and not self._closed and _may_hold_models(file.data or b""):
+            self._started()  # because torch is imported while the file is read
         program = discover(file.path, file.shown, self._root, file.data)
         if isinstance(program, Unreadable):
             return Linted(_unreadable(program), settled=False)
@@ -144,22 +151,27 @@ class Linter:
         self._read.update(session.closed.read)
         self._absent.update(session.closed.absent)
 
-    def _open(self, file: FoundFile, program: Program) -> Session | UserFailure | Lost:
-        """A session in which the file is imported, or why there is none."""
-        if self._closed:
-            return Lost("open", "the run was interrupted")
+    def _started(self) -> Worker:
+        """The worker, which may still be importing torch."""
         if self._worker is None:
             self._worker = Worker(
                 interpreter(self._config, self._root),
                 memory_mb=self._config.memory,
                 timeout=self._config.timeout,
             )
+        return self._worker
+
+    def _open(self, file: FoundFile, program: Program) -> Session | UserFailure | Lost:
+        """A session in which the file is imported, or why there is none."""
+        if self._closed:
+            return Lost("open", "the run was interrupted")
+        worker = self._started()
         if self._ready is None:
-            self._ready = self._worker.ready()
+            self._ready = worker.ready()
         if not isinstance(self._ready, Ready):
             self._settled = False  # because torch may be there the next time
             return self._ready
-        session = self._worker.open(open_request(file, program, self._root, self._config))
+        session = worker.open(open_request(file, program, self._root, self._config))
         if isinstance(session, Lost):
             return session
         imported = session.import_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -17,10 +18,17 @@ from gradlint.settings.toml import ConfigError
 # Everything else is imported where it is used, because --version and --help must answer at once.
 
 MISUSE, INTERRUPTED = 2, 130
+COLLECTED_AFTER = 100_000
+"""New objects after which Python looks for such as hold each other alone, in place of its 700.
+
+Syntax trees have none of these, and to look took a third of the time in which projects are read
+(six files of repositories, 1.7 s with and 1.15 s without).
+"""
 
 
 def main() -> None:
     """Run the command line and end the process with the status that the README promises."""
+    gc.set_threshold(COLLECTED_AFTER)
     sys.exit(run(sys.argv[1:]))
 
 
