@@ -471,12 +471,7 @@ def _annotation(annotation: object) -> str:
 
 
 def _text(model: nn.Module) -> str:
-    forward = tried(lambda: inspect.unwrap(model.forward)).value
-    code = getattr(forward, "__code__", None)
-    return _text_of(code) if code is not None else ""
-
-
-_text_of = lru_cache(maxsize=64)(text_of)
+    return text_of(tried(lambda: model.forward).value)
 
 
 @lru_cache(maxsize=64)

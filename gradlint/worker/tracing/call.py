@@ -13,6 +13,7 @@ from torch import nn
 
 from gradlint.protocol.span import Span
 from gradlint.worker.running.attempt import tried
+from gradlint.worker.tracing.moments import moments
 
 Setting = bool | int | float | str
 GradFn = torch.autograd.graph.Node
@@ -183,9 +184,14 @@ def _statistics(name: str, tensor: torch.Tensor, sizes: str = "shape") -> list[t
 
 
 def _moments(tensor: torch.Tensor) -> tuple[float, float] | None:
+    """Mean and mean square of what are numbers, infinities cut; None where there are none."""
     with torch._C.DisableTorchFunction(), torch.no_grad():
-        known = tensor[~torch.isnan(tensor)].double().clamp(-_HIDING, _HIDING)
-        return (float(known.mean()), float(known.square().mean())) if known.numel() else None
+        found = moments(tensor)
+        if not found.largest <= _HIDING:
+            known = tensor[~torch.isnan(tensor)].double().clamp(-_HIDING, _HIDING)
+            found = moments(known)
+            return (found.mean, found.square) if known.numel() else None
+        return found.mean, found.square
 
 
 def _first(value: object) -> object:
