@@ -17,7 +17,6 @@ from gradlint.worker.building.build import build
 from gradlint.worker.building.recipe import Built
 from gradlint.worker.building.written import NotWrittenError, Writer
 from gradlint.worker.running.attempt import tried
-from gradlint.worker.running.cpu import on_cpu
 
 
 class Parts:
@@ -52,18 +51,12 @@ class Parts:
             wanted = TraceModel(whole.name, whole.candidates, seed)
             built = tried(lambda: build(module, wanted)).value
             if isinstance(built, Built):
-                tried(_run, built)  # because inputs are searched with fewer samples
+                tried(built.output)  # because inputs are searched with fewer samples
         if isinstance(built, Built):
             guessed = built.candidate.built_from is BuiltFrom.NAMES
             source = BuiltFrom.NAMES if guessed else BuiltFrom.USE_IN_PROJECT
             for name, (constructor, inputs) in witness.seen.items():
                 self._seen.setdefault(name, Candidate(source, constructor, inputs))
-
-
-def _run(built: Built) -> None:
-    args, words = built.inputs()
-    with on_cpu():
-        built.make()(*args, **words)
 
 
 class _Witness:

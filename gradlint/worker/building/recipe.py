@@ -88,6 +88,12 @@ class Built:
         enlarged = larger(given, self._batch) if self._batch else None
         return enlarged or given
 
+    def output(self) -> object:
+        """What a fresh model makes of fresh inputs; raises what these or its forward raise."""
+        args, kwargs = self.inputs()
+        with on_cpu():
+            return self.make()(*args, **kwargs)
+
     def halved(self) -> Built | None:
         """The same model fed with half of the batch, None where the batch is as small as can be.
 
