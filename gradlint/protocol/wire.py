@@ -160,7 +160,8 @@ class Traced:
     `searched` says that the inputs were found by search, so that their sizes are not the user's.
     `measurable` is false for a model too large for this machine: it was traced on tensors without
     values, so that it can only be judged by prediction. `method` is the one that ran it. `assumed`
-    are sizes of the file that depend on what is not there, as `n_features = 64`.
+    are sizes of the file that depend on what is not there, as `n_features = 64`. `building` are the
+    seconds, of all `seconds`, until a model with inputs was found.
     """
 
     built_from: BuiltFrom
@@ -175,6 +176,7 @@ class Traced:
     searched: bool = False
     method: str = "forward"
     assumed: tuple[str, ...] = ()
+    building: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,12 +73,13 @@ class FileService:
         if request.wholes:
             request = replace(request, candidates=self._parts.of(request))
         built = build(self._module, request)
+        building = time.perf_counter() - start
         self._built, traced = _fitting(
             built,
             lambda form: self._trace(form, request.seed, start),
             lambda form: form.halved() or form.imagined(),
         )
-        return traced
+        return replace(traced, building=building)
 
     def _trace(self, built: Built, seed: int, start: float) -> Traced:
         seed_everything(seed)

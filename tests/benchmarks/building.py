@@ -3,7 +3,8 @@
 Run as `python -m tests.benchmarks.building [FILE…]`, by default over the healthy fixtures. For each
 file a worker is started and asked for nothing but torch; then another is started, the file is read
 meanwhile, as `gradlint` does it, and its models are built and traced one after the other. What the
-second took longer, but for importing the file, which is the user's own code, is what is added.
+second took longer, but for importing the file, which is the user's own code, is what is added:
+once with the layer graphs of the models, and once without what it takes to trace these.
 """
 
 from __future__ import annotations
@@ -46,13 +47,14 @@ class Times:
     discovery: float
     loading: float
     building: float
+    tracing: float
     torch: float
     whole: float
 
     @property
     def added(self) -> float:
-        """What the file adds to importing torch."""
-        return self.whole - self.loading - self.torch
+        """What finding and building add to importing torch."""
+        return self.whole - self.loading - self.torch - self.tracing
 
 
 def main() -> None:
@@ -62,17 +64,18 @@ def main() -> None:
     config = Config()
     gc.set_threshold(COLLECTED_AFTER)  # as the command line does
     times = [item for file in files if (item := measured(file, config))]
-    print(f"{'file':<40} roots traced  read s import s build s torch s added s")
+    print(f"{'file':<40} roots traced  read s import s build s trace s torch s added s")
     for item in times:
         print(
             f"{item.name[-40:]:<40} {item.roots:>5} {item.traced:>6} {item.discovery:>7.3f}"
-            f" {item.loading:>8.3f} {item.building:>7.3f} {item.torch:>7.3f} {item.added:>7.3f}"
+            f" {item.loading:>8.3f} {item.building:>7.3f} {item.tracing:>7.3f} {item.torch:>7.3f}"
+            f" {item.added:>7.3f}"
         )
-    added, torch = (
-        statistics.median(values)
-        for values in ([item.added for item in times], [item.torch for item in times])
-    )
-    print(f"median file: {added:.3f} s beside {torch:.2f} s to import torch")
+    added = statistics.median(item.added for item in times)
+    traced = statistics.median(item.added + item.tracing for item in times)
+    torch = statistics.median(item.torch for item in times)
+    print(f"median file: {added:.3f} s to find and build, {traced:.3f} s with its layer graphs,")
+    print(f"beside {torch:.2f} s to import torch")
 
 
 def measured(file: Path, config: Config) -> Times | None:
@@ -95,12 +98,23 @@ def measured(file: Path, config: Config) -> Times | None:
         _, loading = _timed(session.import_file)
         roots = [model for model in program.models if model.root]
         requests = [TraceModel(model.name, model.candidates, config.seed) for model in roots]
-        replies, building = _timed(lambda: [session.ask(request) for request in requests])
+        replies, asking = _timed(lambda: [session.ask(request) for request in requests])
         whole = time.perf_counter() - start
         session.close()
-    traced = sum(isinstance(reply, Traced) for reply in replies)
+    traced = [reply for reply in replies if isinstance(reply, Traced)]
+    tracing = sum(reply.seconds - reply.building for reply in traced)
     name = f"{path.parent.name}/{path.name}"
-    return Times(name, len(roots), traced, discovery, loading, building, torch, whole)
+    return Times(
+        name=name,
+        roots=len(roots),
+        traced=len(traced),
+        discovery=discovery,
+        loading=loading,
+        building=asking - tracing,
+        tracing=tracing,
+        torch=torch,
+        whole=whole,
+    )
 
 
 def _started(config: Config) -> Worker:
