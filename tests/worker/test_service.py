@@ -18,7 +18,7 @@ HUNGRY = """
 
         def forward(self, x):
             Net.passes += 1
-            if Net.passes > 2 and len(x) > LARGEST:  # tracing keeps what searching let go of
+            if Net.passes > 1 and len(x) > LARGEST:  # tracing keeps what searching let go of
                 raise MemoryError
             return self.layer(x)
 """

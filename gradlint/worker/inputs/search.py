@@ -168,10 +168,10 @@ class Search:
         try:
             with Budget(min(seconds, _ROOMY)).enforced():
                 for roomy in with_places(found.guess, found.crossing):
-                    confirmed = self._confirmed(roomy, 0.0)
-                    if not isinstance(confirmed, Failure):
-                        return confirmed
-                    released(confirmed.error)
+                    seen = self._seen(roomy)
+                    if isinstance(seen, Confirmed):
+                        return seen
+                    released(seen.error)
         except OutOfTimeError as error:
             released(error)
         return found
@@ -179,33 +179,25 @@ class Search:
     def _with_room(self, found: Confirmed, seconds: float) -> Confirmed:
         """The same with larger images and signals, for as long as that leaves fewer layers cramped.
 
-        Because a network that halves its image five times sees one pixel of 32 at its end. Where
-        there is no time for a longer wave, fewer samples of it are tried.
+        Because a network that halves its image five times sees one pixel of 32 at its end. Few
+        samples tell; where there is no time for all of a longer wave, it is those few.
         """
-        if not found.cramped:
-            return found
-        best = self._grown(found, Budget(min(seconds, _ROOMY)))
-        if best is None and of_waves(found.guess) and found.guess.size["batch"] > _FEW:
-            few = replace(found, guess=found.guess.sized(batch=_FEW))
-            best = self._grown(few, Budget(min(seconds, _ROOMY)))
-        return best or found
-
-    def _grown(self, found: Confirmed, budget: Budget) -> Confirmed | None:
-        """The guess with more room, None where the time is over before there is any."""
-        facts, best, most = Facts(self.model, self.given), found, found.guess.size["batch"]
+        facts, best = Facts(self.model, self.given), found
+        batch, limit = found.guess.size["batch"], min(seconds, _ROOMY)
+        few, budget = min(batch, _FEW), Budget(limit)
         try:
             with budget.enforced():
                 while best.cramped and (larger := roomier(best.guess, facts)) is not None:
-                    roomy = self._confirmed(larger, 0.0, most)
+                    roomy = self._seen(larger.sized(batch=few))
                     if isinstance(roomy, Failure):
                         released(roomy.error)
                         break
-                    if roomy.cramped >= best.cramped:
+                    late = (limit - budget.left()) * batch / few > limit
+                    if roomy.cramped >= best.cramped or (late and not of_waves(larger)):
                         break
-                    best = roomy
+                    best = replace(roomy, guess=roomy.guess.sized(batch=few if late else batch))
         except OutOfTimeError as error:
             released(error)
-            return None if best is found else best
         return best
 
     def _instead(self, found: Confirmed, wanted: Guess) -> Confirmed:
@@ -250,68 +242,66 @@ class Search:
             turn = Budget(self.patience if self.patience < whole.left() else math.inf)
             try:
                 with turn.enforced():
-                    failure = self._failure(guess)
+                    result = self._seen(guess)
             except OutOfTimeError as late:
                 if turn.left():
                     raise  # because it is the whole search whose time is over
                 released(late)
                 slow = True
                 continue
-            if failure is None:
-                confirmed = self._confirmed(guess, time.process_time() - started)
-                if not isinstance(confirmed, Failure):
-                    if confirmed.sound:
-                        return confirmed
-                    agenda.add_others(fallback.guess if fallback else guess, facts)
-                    fallback = fallback or confirmed
-                    continue
-                failure = confirmed
-            elif guess.volume() > _PACED and failure.progress >= furthest:
-                own = (time.process_time() - started) / guess.volume()
+            seconds = time.process_time() - started
+            if isinstance(result, Confirmed):
+                confirmed = self._confirmed(result, seconds)
+                if confirmed.sound:
+                    return confirmed
+                agenda.add_others(fallback.guess if fallback else guess, facts)
+                fallback = fallback or confirmed
+                continue
+            if guess.volume() > _PACED and result.progress >= furthest:
+                own = seconds / guess.volume()
                 # because a part of the time is the same for inputs of any size
-                pace = min(pace, own) if failure.progress == furthest else own
-                furthest = failure.progress
-            errors.append((failure.progress, failure.error, guess))
-            hopeless += left_unset(self.model, failure) or counts_in_fractions(failure)
-            if runs_a_holder(failure.error) or hopeless >= _HOPELESS:
+                pace = min(pace, own) if result.progress == furthest else own
+                furthest = result.progress
+            errors.append((result.progress, result.error, guess))
+            hopeless += left_unset(self.model, result) or counts_in_fractions(result)
+            if runs_a_holder(result.error) or hopeless >= _HOPELESS:
                 break
-            case, reached = Case(failure, guess, facts, forward), agenda.reached(guess, failure)
+            case, reached = Case(result, guess, facts, forward), agenda.reached(guess, result)
             for deduced, better in repairs(case):
                 agenda.add((-reached, not deduced, mismatch(case)), better)
-            released(failure.error)
+            released(result.error)
             before.restore()
         if fallback is not None:
             return fallback
         error = _telling(errors, TooSlowError if slow else UserError)
         raise error
 
-    def _failure(self, guess: Guess) -> Failure | None:
-        with torch.no_grad():
-            return attempted(self.model, guess)[0]
+    def _confirmed(self, seen: Confirmed, seconds: float) -> Confirmed:
+        """What ran with few samples, with a batch that is large enough.
 
-    def _confirmed(self, guess: Guess, seconds: float, most: int = BATCH) -> Confirmed | Failure:
-        """The guess with a batch that is large enough, its values in the range that is expected.
-
-        What runs with two samples and with three is taken to run with more. A failure where it runs
-        with no batch once gradients are wanted, as for lack of memory. `seconds` is what the pass
-        took with the guess as it is.
+        What ran with two, and nothing is wrong with it, is taken to run with more. Else as many are
+        tried as there is time for. `seconds` is what the pass took.
         """
-        ours = guess.size["batch"]
-        large = seconds * most / ours > _SLOWEST
+        guess, ours = seen.guess, seen.guess.size["batch"]
+        large = seconds * BATCH / ours > _SLOWEST
         # because the first pass also pays for what comes once
         if large and seconds < 2.0 * _SLOWEST:
             started = time.process_time()
-            self._failure(guess)
+            self._seen(guess)
             seconds = time.process_time() - started
-        sizes = dict.fromkeys((max(most, ours), max(most // 2, ours), ours))
-        batches = [size for size in sizes if size == ours or seconds * size / ours <= _SLOWEST]
-        passes = [(_FEW + 1, batches[0])] if ours <= _FEW < batches[0] else []
-        for batch, final in (*passes, *zip(batches, batches, strict=True)):
+        larger = [n for n in (BATCH, BATCH // 2) if n > ours and seconds * n / ours <= _SLOWEST]
+        if not larger:
+            return seen
+        if ours == _FEW and seen.sound and not seen.crossing.met:
+            return replace(seen, guess=guess.sized(batch=larger[0]))
+        # because two are as many as there are of other things
+        passes = [(_FEW + 1, larger[0])] if ours <= _FEW else []
+        for batch, final in (*passes, *zip(larger, larger, strict=True)):
             result = self._seen(guess.sized(batch=batch))
-            if not isinstance(result, Failure):
+            if isinstance(result, Confirmed):
                 return replace(result, guess=result.guess.sized(batch=final))
             released(result.error)
-        return result
+        return seen
 
     def _seen(self, guess: Guess) -> Confirmed | Failure:
         """The guess, run once as it is."""
