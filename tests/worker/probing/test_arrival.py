@@ -14,8 +14,8 @@ from gradlint.layers.graph import LayerGraph
 from gradlint.loader import rule_named
 from gradlint.protocol.nodes import Parameter
 from gradlint.rule import GraphRule, Hypothesis
-from tests.worker import legitimate
 from tests.worker.live import traced
+from tests.worker.probing import legitimate
 
 RULES = ("unreached-parameter", "unregistered-parameters", "gradient-shortcut-cut")
 

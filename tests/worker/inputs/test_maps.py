@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worker.test_inputs import found, net
+from tests.worker.inputs.search import found, net
 
 _PYRAMID = "[float32[8,4,64,64], float32[8,8,32,32], float32[8,16,16,16]]"
 _LATERAL = "self.lateral = nn.ModuleList([nn.Conv2d(n, 6, 1) for n in (4, 8, 16)])"
