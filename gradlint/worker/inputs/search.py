@@ -114,6 +114,27 @@ class Agenda:
                 yield guess
 
 
+class Pace:
+    """The seconds that a pass takes for each number of its inputs, as far as passes came."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._furthest, self._seconds = 0, 0.0
+
+    def allows(self, guess: Guess) -> bool:
+        """Whether a pass with a guess does not take too long."""
+        return guess.volume() * self._seconds <= _SLOWEST
+
+    def learn(self, guess: Guess, progress: int, seconds: float) -> None:
+        """Note how long a pass with a guess took, and how far it came."""
+        if guess.volume() <= _PACED or progress < self._furthest:
+            return
+        own = seconds / guess.volume()
+        # because a part of the time is the same for inputs of any size
+        self._seconds = min(self._seconds, own) if progress == self._furthest else own
+        self._furthest = progress
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmed:
     """Inputs that run with a batch that is large enough, and what was seen of that pass.
@@ -226,30 +247,19 @@ class Search:
         facts, forward = Facts(self.model, self.given), Forward.of(self.model)
         whole = Budget(self.limit)
         deadline = time.process_time() + min(_SECONDS, self.limit)
-        before = Remembered(self.model)
-        agenda = Agenda()
+        before, pace, agenda = Remembered(self.model), Pace(), Agenda()
         agenda.add((0, False, 0.0), first)
         fallback: Confirmed | None = None
         slow, hopeless = False, 0
-        furthest, pace = 0, 0.0  # seconds for each number of the inputs, as far as a pass came
         for guess in itertools.islice(agenda, self.attempts):
             started = time.process_time()
             if started > deadline:
                 break
-            if guess.volume() * pace > _SLOWEST:
-                slow = True
-                continue
-            turn = Budget(self.patience if self.patience < whole.left() else math.inf)
-            try:
-                with turn.enforced():
-                    result = self._seen(guess)
-            except OutOfTimeError as late:
-                if turn.left():
-                    raise  # because it is the whole search whose time is over
-                released(late)
-                slow = True
-                continue
+            result = self._seen_in_time(guess, whole) if pace.allows(guess) else None
             seconds = time.process_time() - started
+            if result is None:
+                slow = True
+                continue
             if isinstance(result, Confirmed):
                 confirmed = self._confirmed(result, seconds)
                 if confirmed.sound:
@@ -257,11 +267,7 @@ class Search:
                 agenda.add_others(fallback.guess if fallback else guess, facts)
                 fallback = fallback or confirmed
                 continue
-            if guess.volume() > _PACED and result.progress >= furthest:
-                own = seconds / guess.volume()
-                # because a part of the time is the same for inputs of any size
-                pace = min(pace, own) if result.progress == furthest else own
-                furthest = result.progress
+            pace.learn(guess, result.progress, seconds)
             errors.append((result.progress, result.error, guess))
             hopeless += left_unset(self.model, result) or counts_in_fractions(result)
             if runs_a_holder(result.error) or hopeless >= _HOPELESS:
@@ -275,6 +281,22 @@ class Search:
             return fallback
         error = _telling(errors, TooSlowError if slow else UserError)
         raise error
+
+    def _seen_in_time(self, guess: Guess, whole: Budget) -> Confirmed | Failure | None:
+        """The guess, run once as it is; None where one pass takes too long.
+
+        Raises:
+            OutOfTimeError: the time of the `whole` search is over.
+        """
+        turn = Budget(self.patience if self.patience < whole.left() else math.inf)
+        try:
+            with turn.enforced():
+                return self._seen(guess)
+        except OutOfTimeError as late:
+            if turn.left():
+                raise
+            released(late)
+            return None
 
     def _confirmed(self, seen: Confirmed, seconds: float) -> Confirmed:
         """What ran with few samples, with a batch that is large enough.
