@@ -172,9 +172,10 @@ def stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[tuple[Argument,
     for item in case.blamed(low) if high.dim() == low.dim() + 1 else ():
         sizes = case.shape(item.spec)
         if isinstance(item.spec, Normal) and len(sizes) == 2:
-            # because a table has a number of rows of its own
-            rows: Dim = "time" if sources_of(high) else high.shape[-2]
-            yield from ((item, new) for new in reshape(case, item, ("batch", rows, sizes[-1])))
+            # because a table has a number of rows of its own, unless it is one row for all
+            rows: Dim = "time" if sources_of(high) or high.shape[-2] == 1 else high.shape[-2]
+            features = sizes[-1] if sources_of(high) or high.shape[-1] == 1 else high.shape[-1]
+            yield from ((item, new) for new in reshape(case, item, ("batch", rows, features)))
 
 
 def _joined(case: Case, tensor: torch.Tensor, missing: int) -> Iterator[Guess]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from gradlint.worker.inputs.guesses import Argument, Guess
 from gradlint.worker.inputs.specs import Dim, Normal, Shape, Whole, reshaped
@@ -25,7 +27,8 @@ class Crossing(FunctionMode):
     """Sees what has a row for each sample meet what has places, as in `x + time[:, None]`.
 
     That runs, because all samples of the one then count as the places of each of the other. So
-    does a layer of sequences that is given rows: to it, they are the steps of one sequence.
+    does a layer of sequences that is given rows: to it, they are the steps of one sequence. And so
+    do rows that a constant scales which has room for places.
 
     `met` has the arguments that made such rows, and the sizes of one sample of what they met;
     `first` those of them whose steps stand before the samples.
@@ -61,6 +64,8 @@ class Crossing(FunctionMode):
 
     def _meet(self, rows: torch.Tensor, places: torch.Tensor) -> None:
         ours, fewer = sources_of(rows), 0 < rows.dim() < places.dim()
+        if fewer and rows.shape[0] == self.batch and _has_room(places, rows.dim()):
+            self.met |= dict.fromkeys(ours, tuple(places.shape[1:]))
         if not fewer or places.shape[0] != self.batch or 1 not in places.shape[1:]:
             return
         if self.batch in rows.shape and ours.isdisjoint(sources_of(places)):
@@ -73,7 +78,18 @@ def may_cross(guess: Guess, model: nn.Module) -> bool:
     if len(guess.arguments) > 1 and items:
         return True
     flat = any(len(getattr(item.spec, "shape", ())) == _FLAT for item in items)
-    return flat and any(isinstance(part, _OF_STEPS) for part in model.modules())
+    constants = itertools.chain(model.parameters(), model.buffers())
+    return flat and (
+        any(isinstance(part, _OF_STEPS) for part in model.modules())
+        or any(_has_room(constant, _FLAT) for constant in constants)
+    )
+
+
+def _has_room(constant: torch.Tensor, dimensions: int) -> bool:
+    """Whether a constant is one sample with places, which meets what has so many dimensions."""
+    if is_lazy(constant) or sources_of(constant):
+        return False
+    return constant.dim() > dimensions and set(constant.shape[: 1 - dimensions]) == {1}
 
 
 def with_places(guess: Guess, crossing: Crossing) -> Iterator[Guess]:

@@ -96,10 +96,16 @@ class Facts:
         return None
 
     def sides(self) -> tuple[int, ...] | None:
-        """The size of the images the model was made for, as an attribute of any module says."""
+        """The size of the images the model was made for, as an attribute of any module says.
+
+        What the model itself and its configuration say comes before what its parts do, because
+        those may be made for what others made of an image.
+        """
         # because what a recurrent layer calls its input size is a number of features
         modules = (m for m in self.model.modules() if not isinstance(m, _RECURRENT))
-        for holder in (*map(vars, modules), self.given):
+        holders: list[Mapping[str, object]] = [*map(vars, modules), self.given]
+        holders.insert(1, {"image_size": self.number("image_size")})
+        for holder in holders:
             for name in _SIDES:
                 value = holder.get(name)
                 if (
@@ -110,8 +116,7 @@ class Facts:
                     return tuple(side for side in value if side > _COLOURS) or tuple(value)
                 if type(value) is int and value >= 8:
                     return (value,)
-        side = self.number("image_size")
-        return (side,) if side else None
+        return None
 
     def is_of_patches(self, features: int) -> bool:
         """Whether so many are the pixels of a patch, in three colours, as the model cuts them."""

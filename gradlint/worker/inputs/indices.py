@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import torch
 
-from gradlint.worker.inputs.case import Case
+from gradlint.worker.inputs.case import Case, resize
 from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.specs import Dim, Group, Normal, Ring, Spec, Whole
 from gradlint.worker.running.attempt import sources_of
 
-_BEYOND = re.compile(r"index -?\d+ is out of bounds for dimension \d+ with size (\d+)")
+_BEYOND = re.compile(r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)")
 
 
 _WHOLE = re.compile(r"Expected dtype int(32/int)?64 for index")
@@ -55,13 +55,20 @@ def _named(case: Case, size: int) -> Dim:
 
 
 def indices(case: Case) -> Iterator[Guess]:
-    """Numbers lie beyond the end of what they point into: they stay below its size."""
+    """Numbers lie beyond the end of what they point into: they stay below its size.
+
+    What is read at a place of the model's own is long enough for it.
+    """
     found, call = _BEYOND.search(case.failure.text), case.failure.call
     if found is None or call is None:
         return
-    high = _named(case, int(found[1]))
+    place, size = int(found[1]), int(found[2])
+    high = _named(case, size)
     # because the first of all is what they point into
     numbers = (t for t in call.tensors()[1:] if sources_of(t) and not t.is_floating_point())
     for item in (item for tensor in numbers for item in case.blamed(tensor)):
         if isinstance(item.spec, Whole):
             yield case.guess.having(item.name, Whole(item.spec.shape, high))
+    pointed = call.tensors()[:1]
+    if len(call.tensors()) == 1 and size > 1 and sources_of(pointed[0]):
+        yield from resize(case, case.blamed(pointed[0]), size, place + 1 if place > 0 else -place)

@@ -145,6 +145,27 @@ def _matrix(case: Case) -> Iterator[Guess]:
         yield from reshape(case, item, ("batch", "time", want))
 
 
+_PRODUCT = re.compile(r"\b(\w+) must be a (vector|matrix|3D tensor)")
+_DIMENSIONS = {"vector": 1, "matrix": 2, "3D tensor": 3}
+_SECOND = ("mat2", "batch2", "vec")
+
+
+def _ranked_product(case: Case) -> Iterator[Guess]:
+    """A product is given a tensor of more or fewer dimensions, and so is all that it stems from."""
+    call, found = case.failure.call, _PRODUCT.search(case.failure.text)
+    value = call.argument(int(found[1] in _SECOND), found[1]) if call and found else None
+    if not found or not isinstance(value, torch.Tensor) or not sources_of(value):
+        return
+    extra = value.dim() - _DIMENSIONS[found[2]]
+    guess = case.guess
+    for item in case.blamed(value):
+        dims: Shape = getattr(item.spec, "shape", ())
+        if isinstance(item.spec, (Normal, Whole)) and len(dims) > max(extra, 0):
+            rest = dims[1 + extra :] if extra > 0 else ("time",) * -extra + dims[1:]
+            guess = guess.having(item.name, reshaped(item.spec, (*dims[:1], *rest)))
+    yield guess
+
+
 def _split(case: Case, items: list[Argument], have: int, want: int) -> Iterator[Guess]:
     """Several arguments were concatenated: share the wanted size among them."""
     lasts = [case.shape(item.spec)[-1:] or (0,) for item in items if isinstance(item.spec, Normal)]
@@ -425,6 +446,7 @@ CALLS: tuple[Repair, ...] = (
     _recurrent,
     _normalisation,
     _matrix,
+    _ranked_product,
     elementwise,
     expansion,
     _concatenation,

@@ -195,7 +195,8 @@ class Watch(FunctionMode):
         for tensor in _tensors((*args, *kwargs.values())):
             sources |= sources_of(tensor)
         if sources:
-            for tensor in _tensors((outcome.value,)):
+            written = args[:1] if getattr(func, "__name__", "") == "__setitem__" else ()
+            for tensor in _tensors((outcome.value, *written)):
                 if not isinstance(tensor, nn.Parameter):
                     mark(tensor, sources)
         return outcome.value

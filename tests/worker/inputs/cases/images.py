@@ -561,4 +561,13 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
         ("float32[8,4,32,32]", "[float32[8,3,128,128], float32[8,3,128,128]]"),
     ),
+    "an image is as large as the configuration says, whatever its parts were made for": (
+        net(
+            "from types import SimpleNamespace; self.config = SimpleNamespace(image_size=64);"
+            "self.cut = nn.Conv2d(3, 4, 8, 8); self.cut.resolution = 8;"
+            "self.places = nn.Parameter(torch.zeros(1, 4, 8, 8))",
+            "return self.cut(x) + self.places",
+        ),
+        ("float32[8,3,64,64]",),
+    ),
 }

@@ -437,4 +437,25 @@ class Net(nn.Module):
         ),
         ("float32[8,6]", "float32[8,32,6]"),
     ),
+    "a series is scaled by one row for all of its steps": (
+        net(
+            "self.s = nn.Parameter(torch.ones(1, 1, 7)); self.l = nn.Linear(7, 2)",
+            "x = (x - x.mean(1, keepdim=True)) * self.s; return self.l(x)",
+        ),
+        ("float32[8,32,7]",),
+    ),
+    "a series is scaled before its columns are mixed by nothing that tells them": (
+        net(
+            "self.s = nn.Parameter(torch.ones(1, 1, 7)); self.l = nn.Linear(3, 1)",
+            "y = x * self.s; return self.l(torch.stack([y, y + 1, y * y], -1))",
+        ),
+        ("float32[8,32,7]",),
+    ),
+    "a series is as long as the place that is read of it": (
+        net(
+            "self.l = nn.Linear(7, 2)",
+            "y = torch.zeros(*x.shape[:2], 2); y[:] = self.l(x); return y[:, 95]",
+        ),
+        ("float32[8,96,7]",),
+    ),
 }

@@ -297,4 +297,13 @@ class Net(nn.Module):
         ),
         ("float32[8,12,72]",),
     ),
+    "two indices whose rows a product of matrices compares with all": (
+        net(
+            "self.e = nn.Embedding(9, 6); self.r = nn.Embedding(5, 6)",
+            "y = self.e(one).squeeze() * self.r(kind).squeeze();"
+            "return torch.mm(y, self.e.weight.t())",
+            "one, kind",
+        ),
+        ("int64[8]", "int64[8]"),
+    ),
 }
