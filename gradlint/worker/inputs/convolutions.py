@@ -35,6 +35,7 @@ def convolution(case: Case) -> Iterator[Guess]:
         yield from _joined(case, value, channels)
     for item in case.blamed(value):
         if value.dim() == rank and value.shape[1] != channels:
+            yield from _swapped(case, item, value, channels)
             yield from resize(case, [item], value.shape[1], channels)
             yield from _stacked(case, item, value.shape[1], channels)
             yield from paired(case, [item], value.shape[1], channels)
@@ -90,6 +91,19 @@ def _folded(case: Case, item: Argument, value: torch.Tensor, channels: int) -> I
     batch = case.guess.size["batch"]
     if value.shape[0] == 1 and value.shape[1] % batch == channels % batch == 0:
         yield from resize(case, [item], value.shape[1] // batch, channels // batch)
+
+
+def _swapped(case: Case, item: Argument, value: torch.Tensor, channels: int) -> Iterator[Guess]:
+    """The channels changed places with another dimension, as with the frames of a video."""
+    dims: Shape = getattr(item.spec, "shape", ())
+    sizes = case.shape(item.spec)
+    for index in range(2, len(sizes)):
+        swapped = [*sizes]
+        swapped[1], swapped[index] = sizes[index], sizes[1]
+        if sizes[1] == channels and swapped == [*value.shape]:
+            yield from reshape(
+                case, item, (dims[0], dims[index], *dims[2:index], dims[1], *dims[index + 1 :])
+            )
 
 
 def _permuted(case: Case, item: Argument, have: int, want: int) -> Iterator[Guess]:

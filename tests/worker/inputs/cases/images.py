@@ -570,4 +570,27 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
         ("float32[8,3,64,64]",),
     ),
+    "the frames of a video stand before its channels where these change places": (
+        """
+class Patches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cut = nn.Conv3d(3, 4, (2, 8, 8), (2, 8, 8))
+
+    def forward(self, x):
+        batch, frames, channels, height, width = x.shape
+        return self.cut(x.permute(0, 2, 1, 3, 4)).flatten(2).transpose(1, 2)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches = Patches()
+        self.places = nn.Parameter(torch.zeros(1, 8 * 4 * 4, 4))
+
+    def forward(self, x):
+        return self.patches(x) + self.places
+""",
+        ("float32[8,16,3,32,32]",),
+    ),
 }
