@@ -83,6 +83,8 @@ def _retyped(case: Case, item: Argument, dtype: str) -> Iterator[Guess]:
         yield case.guess.having(item.name, Whole(spec.shape, case.facts.tokens() or classes or 2))
     elif isinstance(spec, Whole):
         yield case.guess.having(item.name, Normal(spec.shape))
+    elif isinstance(spec, Filled) and not spec.dtype.startswith("float"):
+        yield case.guess.having(item.name, replace(spec, dtype=dtype))
 
 
 _NUMPY = re.compile(

@@ -458,4 +458,12 @@ class Net(nn.Module):
         ),
         ("float32[8,96,7]",),
     ),
+    "a mask that a convolution looks at is one of fractions": (
+        net(
+            "self.c = nn.Conv1d(6, 2, 1); self.m = nn.Conv1d(1, 2, 1)",
+            "return self.c(x) + self.m(attention_mask[:, None])",
+            "x, attention_mask",
+        ),
+        ("float32[8,6,64]", "float32[8,64]"),
+    ),
 }
