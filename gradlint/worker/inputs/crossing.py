@@ -63,12 +63,14 @@ class Crossing(FunctionMode):
         return func(*args, **kwargs)
 
     def _meet(self, rows: torch.Tensor, places: torch.Tensor) -> None:
-        ours, fewer = sources_of(rows), 0 < rows.dim() < places.dim()
-        if fewer and rows.shape[0] == self.batch and _has_room(places, rows.dim()):
-            self.met |= dict.fromkeys(ours, tuple(places.shape[1:]))
-        if not fewer or places.shape[0] != self.batch or 1 not in places.shape[1:]:
+        if not 0 < rows.dim() < places.dim():
             return
-        if self.batch in rows.shape and ours.isdisjoint(sources_of(places)):
+        ours = sources_of(rows)
+        constant = rows.shape[0] == self.batch and _has_room(places, rows.dim())
+        one_each = places.shape[0] == self.batch and 1 in places.shape[1:]
+        if constant or (
+            one_each and self.batch in rows.shape and ours.isdisjoint(sources_of(places))
+        ):
             self.met |= dict.fromkeys(ours, tuple(places.shape[1:]))
 
 

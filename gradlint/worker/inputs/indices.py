@@ -64,11 +64,11 @@ def indices(case: Case) -> Iterator[Guess]:
         return
     place, size = int(found[1]), int(found[2])
     high = _named(case, size)
+    tensors = call.tensors()
     # because the first of all is what they point into
-    numbers = (t for t in call.tensors()[1:] if sources_of(t) and not t.is_floating_point())
+    numbers = (t for t in tensors[1:] if sources_of(t) and not t.is_floating_point())
     for item in (item for tensor in numbers for item in case.blamed(tensor)):
         if isinstance(item.spec, Whole):
             yield case.guess.having(item.name, Whole(item.spec.shape, high))
-    pointed = call.tensors()[:1]
-    if len(call.tensors()) == 1 and size > 1 and sources_of(pointed[0]):
-        yield from resize(case, case.blamed(pointed[0]), size, place + 1 if place > 0 else -place)
+    if len(tensors) == 1 and size > 1 and sources_of(tensors[0]):
+        yield from resize(case, case.blamed(tensors[0]), size, place + 1 if place > 0 else -place)

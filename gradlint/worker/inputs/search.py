@@ -136,8 +136,8 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
-    """Inputs that run with a batch that is large enough, and what was seen of that pass.
+class Seen:
+    """Inputs that ran, and what was seen of that pass.
 
     Whether its output is sound, how many calls saw one place alone, and what crossed.
     """
@@ -184,20 +184,20 @@ class Search:
             return found.guess  # because nobody asked for more
         return self._with_room(found, budget.left() / 2).guess
 
-    def _with_places(self, found: Confirmed, seconds: float) -> Confirmed:
+    def _with_places(self, found: Seen, seconds: float) -> Seen:
         """The same with places for what would mix the samples of a batch without any."""
         try:
             with Budget(min(seconds, _ROOMY)).enforced():
                 for roomy in with_places(found.guess, found.crossing):
                     seen = self._seen(roomy)
-                    if isinstance(seen, Confirmed):
+                    if isinstance(seen, Seen):
                         return seen
                     released(seen.error)
         except OutOfTimeError as error:
             released(error)
         return found
 
-    def _with_room(self, found: Confirmed, seconds: float) -> Confirmed:
+    def _with_room(self, found: Seen, seconds: float) -> Seen:
         """The same with larger images and signals, for as long as that leaves fewer layers cramped.
 
         Because a network that halves its image five times sees one pixel of 32 at its end. Few
@@ -221,7 +221,7 @@ class Search:
             released(error)
         return best
 
-    def _instead(self, found: Confirmed, wanted: Guess) -> Confirmed:
+    def _instead(self, found: Seen, wanted: Guess) -> Seen:
         """What `wanted` leads to if that runs, else what was found."""
         try:
             with Budget(self.limit).enforced():
@@ -231,9 +231,9 @@ class Search:
             return found
         if isinstance(better.error, UserError):
             released(better.error.error)
-        return better.value if isinstance(better.value, Confirmed) else found
+        return better.value if isinstance(better.value, Seen) else found
 
-    def _from(self, first: Guess) -> Confirmed:
+    def _from(self, first: Guess) -> Seen:
         errors: list[tuple[int, Exception, Guess]] = []
         try:
             return self._found(first, errors)
@@ -243,13 +243,13 @@ class Search:
         error = _telling(errors, TooSlowError)
         raise error
 
-    def _found(self, first: Guess, errors: list[tuple[int, Exception, Guess]]) -> Confirmed:
+    def _found(self, first: Guess, errors: list[tuple[int, Exception, Guess]]) -> Seen:
         facts, forward = Facts(self.model, self.given), Forward.of(self.model)
         whole = Budget(self.limit)
         deadline = time.process_time() + min(_SECONDS, self.limit)
         before, pace, agenda = Remembered(self.model), Pace(), Agenda()
         agenda.add((0, False, 0.0), first)
-        fallback: Confirmed | None = None
+        fallback: Seen | None = None
         slow, hopeless = False, 0
         for guess in itertools.islice(agenda, self.attempts):
             started = time.process_time()
@@ -260,7 +260,7 @@ class Search:
             if result is None:
                 slow = True
                 continue
-            if isinstance(result, Confirmed):
+            if isinstance(result, Seen):
                 confirmed = self._confirmed(result, seconds)
                 if confirmed.sound:
                     return confirmed
@@ -282,7 +282,7 @@ class Search:
         error = _telling(errors, TooSlowError if slow else UserError)
         raise error
 
-    def _seen_in_time(self, guess: Guess, whole: Budget) -> Confirmed | Failure | None:
+    def _seen_in_time(self, guess: Guess, whole: Budget) -> Seen | Failure | None:
         """The guess, run once as it is; None where one pass takes too long.
 
         Raises:
@@ -298,7 +298,7 @@ class Search:
             released(late)
             return None
 
-    def _confirmed(self, seen: Confirmed, seconds: float) -> Confirmed:
+    def _confirmed(self, seen: Seen, seconds: float) -> Seen:
         """What ran with few samples, with a batch that is large enough.
 
         What ran with two, and nothing is wrong with it, is taken to run with more. Else as many are
@@ -320,12 +320,12 @@ class Search:
         passes = [(_FEW + 1, larger[0])] if ours <= _FEW else []
         for batch, final in (*passes, *zip(larger, larger, strict=True)):
             result = self._seen(guess.sized(batch=batch))
-            if isinstance(result, Confirmed):
+            if isinstance(result, Seen):
                 return replace(result, guess=result.guess.sized(batch=final))
             released(result.error)
         return seen
 
-    def _seen(self, guess: Guess) -> Confirmed | Failure:
+    def _seen(self, guess: Guess) -> Seen | Failure:
         """The guess, run once as it is."""
         facts = Facts(self.model, self.given)
         narrow, crossing, ranges = Narrow(), Crossing(guess.size["batch"]), Ranges()
@@ -338,7 +338,7 @@ class Search:
             failure, output = attempted(self.model, guess)
         if failure is not None:
             return failure
-        return Confirmed(ranges.fitted(guess), _is_sound(output), narrow.count, crossing)
+        return Seen(ranges.fitted(guess), _is_sound(output), narrow.count, crossing)
 
 
 def _is_sound(output: object) -> bool:
