@@ -13,7 +13,7 @@ import pytest
 
 from tests.checkout import ROOT
 
-TIMEOUT, MEMORY, LIMIT = 8, 1024, 120
+TIMEOUT, MEMORY, LIMIT = 8, 512, 120
 
 HEAD = """
 import os, sys, time

@@ -26,7 +26,7 @@ from gradlint.worker.building.sources import (
 from gradlint.worker.building.terms import GIVEN, Terms
 from gradlint.worker.building.unrunnable import AbstractError
 from gradlint.worker.inputs.search import Search
-from gradlint.worker.running.attempt import tried
+from gradlint.worker.running.attempt import released, tried
 from gradlint.worker.running.cpu import on_cpu
 from gradlint.worker.running.failure import UserError
 from gradlint.worker.running.outputs import tensors_of
@@ -74,6 +74,8 @@ def _with_inputs(candidate: Candidate, model: nn.Module, terms: Terms) -> Built:
         given = built.error
         if given is not None and candidate.built_from in GIVEN:
             raise given
+        if given is not None:
+            released(given)  # because what it holds may be all the memory that there is
         model = made(terms.module, candidate, max(terms.limit, parameter_limit()))
     patience = _PATIENCE if terms.limit < sys.maxsize else math.inf
     search = Search(

@@ -29,7 +29,7 @@ from gradlint.worker.inputs.specs import Filled, described, volume
 from gradlint.worker.running.attempt import Failure, mark, released, tried, watched
 from gradlint.worker.running.budget import Budget, OutOfTimeError
 from gradlint.worker.running.cpu import on_cpu
-from gradlint.worker.running.failure import UserError
+from gradlint.worker.running.failure import UserError, ran_out_of_memory
 from gradlint.worker.running.outputs import tensors_of
 from gradlint.worker.running.restoring import Remembered
 
@@ -42,7 +42,7 @@ _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
 _ROOMY = 3.0  # for larger images than a model needs to run, because a probe repeats their passes
 _VOLUME = 1 << 24
 _TRIAL = 1 << 21  # numbers of what was not deduced, because it is seldom right and takes as long
-_HOPELESS = 2  # passes that fail for what a model was made with, because inputs seldom mend that
+_HOPELESS = 2  # passes that fail for the model and not for its inputs, which seldom mend that
 _PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
 
 
@@ -269,7 +269,7 @@ class Search:
                 continue
             pace.learn(guess, result.progress, seconds)
             errors.append((result.progress, result.error, guess))
-            hopeless += left_unset(self.model, result) or counts_in_fractions(result)
+            hopeless += _is_hopeless(self.model, result)
             if runs_a_holder(result.error) or hopeless >= _HOPELESS:
                 break
             case, reached = Case(result, guess, facts, forward), agenda.reached(guess, result)
@@ -339,6 +339,11 @@ class Search:
         if failure is not None:
             return failure
         return Seen(ranges.fitted(guess), _is_sound(output), narrow.count, crossing)
+
+
+def _is_hopeless(model: nn.Module, failure: Failure) -> bool:
+    exhausted = ran_out_of_memory(failure.error)
+    return exhausted or left_unset(model, failure) or counts_in_fractions(failure)
 
 
 def _is_sound(output: object) -> bool:

@@ -17,6 +17,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from gradlint.worker.running.failure import ran_out_of_memory
 from gradlint.worker.running.modes import FunctionMode
 from gradlint.worker.running.wording import worded
 
@@ -237,4 +238,6 @@ def watched(
         outcome = tried(model, *args, **kwargs)
     if outcome.error is None:
         return outcome
+    if ran_out_of_memory(outcome.error):
+        released(outcome.error)  # because what is done about it takes some as well
     return Failure(outcome.error, watch.failed, frames_of(outcome.error), watch.calls)

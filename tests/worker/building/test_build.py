@@ -509,6 +509,29 @@ class TestGivenInputs:
         given = request("Net()", inputs=("torch.randn(1, 99)",), built_from=BuiltFrom.USE_IN_FILE)
         assert build(module_of(LINEAR), given).described == ("float32[8,3]",)
 
+    def test_no_pass_begins_with_what_inputs_of_the_source_left_in_memory(self) -> None:
+        source = """
+            import weakref
+
+            LEFT = []
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layer = nn.Linear(3, 4)
+
+                def forward(self, x):
+                    if any(large() is not None for large in LEFT):
+                        raise ValueError("memory is held")
+                    large = self.layer(x.reshape(-1, 3))
+                    LEFT.append(weakref.ref(large))
+                    if len(LEFT) == 1:
+                        raise MemoryError
+                    return large
+            """
+        given = request("Net()", inputs=("torch.randn(1, 3)",), built_from=BuiltFrom.USE_IN_FILE)
+        assert build(module_of(source), given).described == ("float32[8,3]",)
+
     def test_inputs_that_the_user_asked_for_are_not_replaced(self) -> None:
         given = request("Net()", inputs=("torch.randn(1, 99)",), built_from=BuiltFrom.COMMAND_LINE)
         with pytest.raises(UserError) as caught:

@@ -43,6 +43,24 @@ def test_the_tensors_of_a_failed_pass_are_let_go_while_its_error_is_kept() -> No
     assert error.__traceback__ is not None
 
 
+class Exhausting(nn.Module):
+    def __init__(self, noted: list[weakref.ref[torch.Tensor]]) -> None:
+        super().__init__()
+        self.noted = noted
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        large = torch.cat([x, x])
+        self.noted.append(weakref.ref(large))
+        raise MemoryError
+
+
+def test_nothing_is_kept_of_a_pass_that_ran_out_of_memory() -> None:
+    noted: list[weakref.ref[torch.Tensor]] = []
+    failure = watched(Exhausting(noted), (torch.ones(2, 3),), {})
+    assert isinstance(failure, Failure)
+    assert [tensor() for tensor in noted] == [None]
+
+
 def test_the_same_failure_reads_the_same_however_often_it_was_met() -> None:
     namespace: dict[str, object] = {"made": len}
     errors = (tried(evaluated, f"made({number})", namespace).error for number in range(64))
