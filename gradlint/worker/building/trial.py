@@ -25,7 +25,7 @@ from gradlint.worker.building.sources import (
 )
 from gradlint.worker.building.terms import GIVEN, Terms
 from gradlint.worker.building.unrunnable import AbstractError
-from gradlint.worker.inputs.search import Search
+from gradlint.worker.inputs.search import LARGEST, LARGEST_IMAGINED, Search
 from gradlint.worker.running.attempt import released, tried
 from gradlint.worker.running.cpu import on_cpu
 from gradlint.worker.running.failure import UserError
@@ -77,13 +77,14 @@ def _with_inputs(candidate: Candidate, model: nn.Module, terms: Terms) -> Built:
         if given is not None:
             released(given)  # because what it holds may be all the memory that there is
         model = made(terms.module, candidate, max(terms.limit, parameter_limit()))
-    patience = _PATIENCE if terms.limit < sys.maxsize else math.inf
+    imagined = terms.limit >= sys.maxsize
     search = Search(
         model,
         terms.request.sequence_length,
         given_to(terms.module, candidate),
         limit=terms.budget.left(),
-        patience=patience,
+        patience=math.inf if imagined else _PATIENCE,
+        largest=LARGEST_IMAGINED if imagined else LARGEST,
     )
     try:
         guess = search.found()

@@ -85,13 +85,14 @@ def _ideas_where_met(frame: Frame, name: str) -> tuple[Spec, ...]:
 
 
 def nones(frames: Sequence[Frame], model: nn.Module) -> dict[str, str]:
-    """The parameters of the model's own method that are None on the innermost frame's line.
+    """The parameters of the model's own method that are None where the innermost frame reads them.
 
     By their names there, those that the line knows them by. A frame is of the model if its `self`
     is; `frames` are given outermost first.
     """
     inner = frames[-1] if frames else Frame("", "", "", {})
-    words = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", inner.text))
+    read = re.sub(r"^\w+ = ", "", inner.text)
+    words = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", read))
     followed = {
         word: _followed(frames, model, word)
         for word in words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from gradlint.worker.inputs.maps import levels
 from gradlint.worker.inputs.naming import by_name, whole_number
 from gradlint.worker.inputs.role import Role
 from gradlint.worker.inputs.specs import (
+    PACKED,
     SPATIAL,
     Boxes,
     Cells,
@@ -50,7 +52,7 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
         yield _jaxtyped(role, jaxtyping[1], jaxtyping[2].split())
         return
     bare = _PREFIX.sub("", annotation).strip()
-    inside = re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
+    inside = _without_none(annotation)
     if literal := _LITERAL.match(bare):
         yield Constant(int(literal[3]) if literal[3] else literal[1] or literal[2])
     if _OPTIONAL.match(bare) and role.index and role.name in role.forward.required:
@@ -68,6 +70,17 @@ def annotated(role: Role, annotation: str) -> Iterator[Spec]:
         yield Group("dict", tuple(next(by_name(entry)) for entry in entries), keys)
     elif _MAPPING.match(inside):
         yield from _mapped(role, inside)
+
+
+def _without_none(annotation: str) -> str:
+    bare = _PREFIX.sub("", annotation).strip()
+    return re.sub(r"^Optional\[(.*)\]$|\s*\|\s*None$", r"\1", bare)
+
+
+def names_no_entry(role: Role, annotation: str) -> bool:
+    """Whether an annotation says that an argument is a mapping, and `forward` reads no entry."""
+    bare = _without_none(annotation)
+    return _SETTINGS.match(bare) is not None and not role.forward.keys(role.name)
 
 
 def alternatives(role: Role, annotation: str) -> Iterator[Spec]:
@@ -175,7 +188,7 @@ def remarked(role: Role) -> Iterator[Spec]:
             yield from _documented(role, entry)
 
 
-_COUNTED: frozenset[Dim] = frozenset({"batch", "nodes", "edges"})
+_COUNTED: frozenset[Dim] = frozenset({"batch", "nodes", "edges", *PACKED})
 """The sizes one of which a tensor has whatever it is of."""
 
 _SPELLED = (Normal, Filled)
@@ -207,6 +220,8 @@ def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
     """The tensor that an entry of the docstring tells of, if each of its sizes is known here."""
     usual = tuple(by_name(role))
     sizes = [_size_of(role, size, len(entry.shape)) for size in entry.shape]
+    if sizes[0] in (None, "time") and getattr(usual[0], "shape", ())[:1] == PACKED:
+        sizes[0] = PACKED[0]  # because patches are counted by many names
     shape: Shape = tuple(size for size in sizes if size is not None)
     if not all(isinstance(idea, _PLAIN) for idea in usual):
         return  # because a mask or the sizes of images hold more than their shape tells
@@ -222,7 +237,7 @@ def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
 
 
 def _size_of(role: Role, size: str, rank: int) -> Dim | None:
-    """One of `rank` sizes that are told: a number, a usual name, an attribute of the configuration.
+    """One of `rank` sizes that are told: a number, a usual name, what a configuration says, a product.
 
     What is a step longer, as `sequence_length + 1` says, counts as it is where that is not known.
     """
@@ -230,16 +245,20 @@ def _size_of(role: Role, size: str, rank: int) -> Dim | None:
     size = size[: further.start()] if further else size
     if size.isdigit():
         return int(size)
+    if "*" in size.strip("*"):
+        factors = [_size_of(role, factor.strip("_"), rank) for factor in size.split("*")]
+        known = [factor for factor in factors if isinstance(factor, int)]
+        return math.prod(known) if len(known) == len(factors) else None
     if counted := re.fullmatch(r"(?:num|n)_(nodes|edges)", size):
         return counted[1]
     if _BATCH.fullmatch(size):
         return "batch"
     if size.lower() in _SPACE and (len(size) > 1 or rank > 3):  # because D is a dimension, too
         return _SPACE[size.lower()]
-    known = role.facts.number(size.removeprefix("self."))
-    if known and further:
-        return max(known + int(further[1] + further[2]), 1)
-    return known or ("time" if _DURATION.fullmatch(size) else None)
+    number = role.facts.number(size.removeprefix("self."))
+    if number and further:
+        return max(number + int(further[1] + further[2]), 1)
+    return number or ("time" if _DURATION.fullmatch(size) else None)
 
 
 def _jaxtyped(role: Role, kind: str, tokens: list[str]) -> Spec:

@@ -176,6 +176,11 @@ def stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[tuple[Argument,
             rows: Dim = "time" if sources_of(high) or high.shape[-2] == 1 else high.shape[-2]
             features = sizes[-1] if sources_of(high) or high.shape[-1] == 1 else high.shape[-1]
             yield from ((item, new) for new in reshape(case, item, ("batch", rows, features)))
+        elif sizes == tuple(low.shape) and sizes[1:] == tuple(high.shape[2:]) != ():
+            dims = item.spec.shape if isinstance(item.spec, Normal) else ()
+            held = not sources_of(high)
+            frames = reshape(case, item, (*dims[:1], high.shape[1], *dims[1:])) if held else ()
+            yield from ((item, new) for new in frames)
 
 
 def _joined(case: Case, tensor: torch.Tensor, missing: int) -> Iterator[Guess]:

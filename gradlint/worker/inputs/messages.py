@@ -397,7 +397,7 @@ def _missing(case: Case) -> Iterator[Guess]:
     for name in (name for name in case.forward.optional if name not in given):
         rest = name.partition("_")[2]
         forms = (name, rest) if rest in given or _is_lost(case, rest) else (name,)
-        spoken = any(re.search(rf"\b{form}\b", f"{text} {line}") for form in forms)
+        spoken = any(re.search(rf"\b(?i:{form})\b", f"{text} {line}") for form in forms)
         users = [frame for frame in case.failure.frames if frame.users]
         near = users if rest in given else _nearest(users, case.forward.optional)
         passed = "None" in text and _passed_on(near, name)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from gradlint.worker.inputs.annotated import alternatives, annotated, remarked
+from gradlint.worker.inputs.annotated import alternatives, annotated, names_no_entry, remarked
 from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.forwards import Forward
 from gradlint.worker.inputs.maps import feature_maps
@@ -43,7 +43,8 @@ def _ideas(role: Role) -> Iterator[Spec]:
     told = tuple(annotated(role, role.forward.annotations.get(role.name, "")))
     if any(isinstance(idea, Group) for idea in told):
         yield from told
-        return  # because a tensor in place of a list has the list's length for its batch
+        if not names_no_entry(role, role.forward.annotations.get(role.name, "")):
+            return  # because a tensor in place of a list has the list's length for its batch
     yield from remarked(role)
     yield from told
     if role.forward.calls(role.name):

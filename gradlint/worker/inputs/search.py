@@ -40,14 +40,17 @@ _IDLE = 28  # of 397 searches that found something, two took more to get further
 _SECONDS = 10.0  # of processor time, because a busy machine must not change what is found
 _SLOWEST = 4.0  # of one pass, because a probe repeats it many times
 _ROOMY = 3.0  # for larger images than a model needs to run, because a probe repeats their passes
-_VOLUME = 1 << 24
+LARGEST = 1 << 24
+"""How many numbers an input may hold."""
+LARGEST_IMAGINED = 1 << 26
+"""How many where they have no values, which is not more because few larger ones are right."""
 _TRIAL = 1 << 21  # numbers of what was not deduced, because it is seldom right and takes as long
 _HOPELESS = 2  # passes that fail for the model and not for its inputs, which seldom mend that
 _PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
 
 
 class TooSlowError(UserError):
-    """Inputs that might run were not tried, because one pass would take too long."""
+    """Inputs that might run were not tried, because one pass would take too long or hold too much."""
 
 
 Rank = tuple[int, bool, float]
@@ -57,10 +60,14 @@ class Agenda:
     """Guesses to try, each once, the lowest rank first and among equals the earliest.
 
     It ends when many of them in turn have come no further than others before.
+
+    Attributes:
+        refused: whether something that was deduced is too large to be tried here, and only here.
     """
 
-    def __init__(self) -> None:
-        """Begin with nothing to try."""
+    def __init__(self, largest: int) -> None:
+        """Begin with nothing to try, of no more than `largest` numbers."""
+        self._largest, self.refused = largest, False
         self._furthest = self._idle = 0
         self._queue: list[tuple[Rank, int, Guess]] = []
         self._ranks: dict[str, Rank] = {}
@@ -69,9 +76,9 @@ class Agenda:
     def add(self, rank: Rank, guess: Guess) -> None:
         """Add a guess, or move it forward, unless it was tried already or is too large to try."""
         key = guess.key
-        known = self._ranks.get(key)
-        most = _TRIAL if rank[1] else _VOLUME
-        if (known is None or rank < known) and guess.volume() <= most:
+        known, numbers = self._ranks.get(key), guess.volume()
+        self.refused |= not rank[1] and self._largest < numbers <= LARGEST_IMAGINED
+        if (known is None or rank < known) and numbers <= (_TRIAL if rank[1] else self._largest):
             self._ranks[key] = rank
             heapq.heappush(self._queue, (rank, next(self._order), guess))
 
@@ -163,6 +170,7 @@ class Search:
     attempts: int = _ATTEMPTS
     limit: float = math.inf
     patience: float = math.inf
+    largest: int = LARGEST
 
     def found(self) -> Guess:
         """Inputs that run forward, if possible with an output that carries a gradient.
@@ -172,7 +180,7 @@ class Search:
             OutOfTimeError: the time was over before the first guess had failed.
         """
         budget, facts = Budget(self.limit), Facts(self.model, self.given)
-        found = self._from(_affordable(first_guess(facts, self.sequence_length)))
+        found = self._from(_affordable(first_guess(facts, self.sequence_length), self.largest))
         if found.crossing.met:
             found = self._with_places(found, budget.left() / 2)
         forward = Forward.of(self.model)
@@ -247,7 +255,7 @@ class Search:
         facts, forward = Facts(self.model, self.given), Forward.of(self.model)
         whole = Budget(self.limit)
         deadline = time.process_time() + min(_SECONDS, self.limit)
-        before, pace, agenda = Remembered(self.model), Pace(), Agenda()
+        before, pace, agenda = Remembered(self.model), Pace(), Agenda(self.largest)
         agenda.add((0, False, 0.0), first)
         fallback: Seen | None = None
         slow, hopeless = False, 0
@@ -279,7 +287,7 @@ class Search:
             before.restore()
         if fallback is not None:
             return fallback
-        error = _telling(errors, TooSlowError if slow else UserError)
+        error = _telling(errors, TooSlowError if slow or agenda.refused else UserError)
         raise error
 
     def _seen_in_time(self, guess: Guess, whole: Budget) -> Seen | Failure | None:
@@ -353,23 +361,23 @@ def _is_sound(output: object) -> bool:
     return bool(tensors) and False not in finite
 
 
-def _affordable(guess: Guess) -> Guess:
+def _affordable(guess: Guess, largest: int) -> Guess:
     """The guess with smaller images, or other ideas, for what is too large to be tried.
 
     Because many a model that was made for large images takes small ones as well, and a remark may
     say a size that is no good here.
     """
-    while _is_large(guess) and (halves := smaller_images(guess)) is not None:
+    while _is_large(guess, largest) and (halves := smaller_images(guess)) is not None:
         guess = halves
     for item in guess.arguments:
-        if volume(item.spec, guess.size) > _VOLUME:
-            smaller = (idea for idea in item.others if volume(idea, guess.size) <= _VOLUME)
+        if volume(item.spec, guess.size) > largest:
+            smaller = (idea for idea in item.others if volume(idea, guess.size) <= largest)
             guess = guess.having(item.name, next(smaller, item.spec))
     return guess
 
 
-def _is_large(guess: Guess) -> bool:
-    return any(volume(item.spec, guess.size) > _VOLUME for item in guess.arguments)
+def _is_large(guess: Guess, largest: int) -> bool:
+    return any(volume(item.spec, guess.size) > largest for item in guess.arguments)
 
 
 def _inverted(guess: Guess) -> Iterator[Guess]:

@@ -81,6 +81,22 @@ class TestCandidates:
         built = build(module_of(source), replace(request("Net()"), seconds=60.0))
         assert built.imagination is not None
 
+    def test_inputs_that_take_too_much_memory_to_be_tried_are_imagined(self) -> None:
+        source = """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layer = nn.Linear(3, 4)
+
+                def forward(self, x):
+                    if x.shape[1] != 4_000_000:
+                        raise ValueError(f"4000000 steps are wanted, got {x.shape[1]}")
+                    return self.layer(x)
+            """
+        built = build(module_of(source), request("Net()"))
+        assert built.imagination is not None
+        assert built.described == ("float32[8,4000000,3]",)
+
     @pytest.mark.parametrize(
         ("constructor", "bindings"),
         [("Net(2)", ()), ("Net(spatial_dims=count)", (("count", "2"),)), ("Net(dims)", _DIMS)],

@@ -593,4 +593,18 @@ class Net(nn.Module):
 """,
         ("float32[8,16,3,32,32]",),
     ),
+    "frames, each of which has an image of the model's own added": (
+        net(
+            "self.frame = nn.Parameter(torch.randn(1, 6, 3, 32, 32)); self.c = nn.Conv2d(3, 4, 3)",
+            "x = x + self.frame.expand(len(x), -1, -1, -1, -1); return self.c(x.flatten(0, 1))",
+        ),
+        ("float32[8,6,3,32,32]",),
+    ),
+    "one sample, for which alone the model has places": (
+        net(
+            "self.c = nn.Conv2d(3, 4, 4, 4); self.e = nn.Parameter(torch.randn(8, 4))",
+            "h = self.c(x).permute(0, 2, 3, 1); return h + self.e.view(len(x), 1, 8, 4)",
+        ),
+        ("float32[1,3,32,32]",),
+    ),
 }

@@ -341,4 +341,12 @@ class Net(nn.Module):
         ),
         ("x: float32[8,6]", "end: float32[8,6]"),
     ),
+    "what is read where one optional argument is made of another, not what is made": (
+        net(
+            "self.e = nn.Embedding(50, 6); self.l = nn.Linear(3, 6)",
+            "if hidden is None: hidden = self.e(words);return self.l(x) + hidden.mean(1)",
+            "x, hidden=None, words=None",
+        ).replace("if hidden is None: ", "if hidden is None:\n            "),
+        ("float32[8,3]", "words: int64[8,32]"),
+    ),
 }

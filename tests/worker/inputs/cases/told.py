@@ -314,4 +314,39 @@ class Net(nn.Module):
         ),
         ("float32[3,6]",),
     ),
+    "an argument with whose name, written large, a message of a part begins": (
+        "class Places(nn.Module):\n"
+        "    def forward(self, h, marks):\n"
+        "        if marks is None: raise ValueError('Boxes are needed here')\n"
+        "        return h + marks.sum(-1, keepdim=True)\n"
+        + net(
+            "self.e = nn.Embedding(50, 6); self.places = Places()",
+            "return self.places(self.e(words), boxes)",
+            "words, boxes=None",
+        ),
+        ("int64[8,32]", "boxes: float32[8,32,6]"),
+    ),
+    "tensors that an annotation takes for settings, of which none is read": (
+        net(
+            "self.e = nn.Embedding(50, 6)",
+            "if boxes is None: raise ValueError('boxes are needed to place them');"
+            "return self.e(words) + torch.clip(boxes, 0, 1).sum(-1, keepdim=True)",
+            "words, boxes: dict[str, object] | None = None",
+        ),
+        ("int64[8,32]", "boxes: float32[8,32,4]"),
+    ),
+    "patches that a docstring says the sides of, as products": (
+        net(
+            "self.patch = 4; self.merge = 2; self.colours = 3; self.l = nn.Linear(48, 5)",
+            "r''';"
+            "pixel_values (`torch.Tensor` of shape `(num_tokens, merge * patch, merge * patch, colours)`):;"
+            "    One for each of them.;"
+            "''';"
+            "assert len(pixel_values) == image_grid_thw.prod(-1).sum();"
+            "parts = pixel_values.reshape(-1, 2, 4, 2, 4, 3).transpose(2, 3);"
+            "return self.l(parts.reshape(-1, 48))",
+            "pixel_values, image_grid_thw",
+        ),
+        ("float32[512,8,8,3]", "int64[8,3]"),
+    ),
 }
