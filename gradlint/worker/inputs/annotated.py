@@ -237,7 +237,7 @@ def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
 
 
 def _size_of(role: Role, size: str, rank: int) -> Dim | None:
-    """One of `rank` sizes that are told: a number, a usual name, what a configuration says, a product.
+    """One of `rank` sizes that are told: a number, a usual name, an attribute, or their product.
 
     What is a step longer, as `sequence_length + 1` says, counts as it is where that is not known.
     """

@@ -50,7 +50,7 @@ _PACED = 1 << 14  # because below it a pass costs the same whatever its inputs
 
 
 class TooSlowError(UserError):
-    """Inputs that might run were not tried, because one pass would take too long or hold too much."""
+    """Inputs that might run were not tried, because a pass takes too long or too much memory."""
 
 
 Rank = tuple[int, bool, float]

@@ -339,7 +339,8 @@ class Net(nn.Module):
         net(
             "self.patch = 4; self.merge = 2; self.colours = 3; self.l = nn.Linear(48, 5)",
             "r''';"
-            "pixel_values (`torch.Tensor` of shape `(num_tokens, merge * patch, merge * patch, colours)`):;"
+            "pixel_values (`torch.Tensor` of shape"
+            " `(num_tokens, merge * patch, merge * patch, colours)`):;"
             "    One for each of them.;"
             "''';"
             "assert len(pixel_values) == image_grid_thw.prod(-1).sum();"
