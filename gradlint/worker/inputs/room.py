@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from gradlint.worker.inputs.case import SIDES, uses
-from gradlint.worker.inputs.facts import Facts
 from gradlint.worker.inputs.guesses import Guess
 from gradlint.worker.inputs.specs import Shape
 from gradlint.worker.running.hooks import before_calls
@@ -26,16 +25,16 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _SOFTMAX = ("_softmax", "_safe_softmax")
 
 
-def roomier(guess: Guess, facts: Facts) -> Guess | None:
+def roomier(guess: Guess) -> Guess | None:
     """The guess with images twice as high and wide, signals or else sequences twice as long.
 
     Waveforms are given thousands of samples at once, because what is too short for a frame of them
-    is filled up to one. None where all are large already, or as large as the model says of itself.
+    is filled up to one. None where all are large already.
     """
     names = [name for name in sorted(SIDES) if uses(guess, name)]
     names = names or (["time"] if uses(guess, "time") else [])
     largest = max((guess.size[name] for name in names), default=0)
-    if not names or facts.sides() or largest > (_WAVE // 2 if of_waves(guess) else _LARGEST):
+    if not names or largest > (_WAVE // 2 if of_waves(guess) else _LARGEST):
         return None
     if of_waves(guess):
         return guess.sized(length=_WAVE)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -155,7 +156,7 @@ class Seen:
     crossing: Crossing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Search:
     """Looks for inputs that a model accepts.
 
@@ -172,6 +173,15 @@ class Search:
     patience: float = math.inf
     largest: int = LARGEST
 
+    @cached_property
+    def _facts(self) -> Facts:
+        return Facts(self.model, self.given)
+
+    @cached_property
+    def _has_sides(self) -> bool:
+        """Whether the model says how large its images are; asked once, as it asks every part."""
+        return bool(self._facts.sides())
+
     def found(self) -> Guess:
         """Inputs that run forward, if possible with an output that carries a gradient.
 
@@ -179,13 +189,14 @@ class Search:
             UserError: at stage `forward`, with the error of the first guess, where nothing worked.
             OutOfTimeError: the time was over before the first guess had failed.
         """
-        budget, facts = Budget(self.limit), Facts(self.model, self.given)
-        found = self._from(_affordable(first_guess(facts, self.sequence_length), self.largest))
+        budget = Budget(self.limit)
+        first = first_guess(self._facts, self.sequence_length)
+        found = self._from(_affordable(first, self.largest))
         if found.crossing.met:
             found = self._with_places(found, budget.left() / 2)
         forward = Forward.of(self.model)
         for modality in MODALITIES:
-            beside = modality.beside(found.guess, facts, forward)
+            beside = modality.beside(found.guess, self._facts, forward)
             if beside is not None:
                 found = replace(self, limit=budget.left() / 2)._instead(found, beside)
         if self.sequence_length:
@@ -211,12 +222,11 @@ class Search:
         Because a network that halves its image five times sees one pixel of 32 at its end. Few
         samples tell; where there is no time for all of a longer wave, it is those few.
         """
-        facts, best = Facts(self.model, self.given), found
-        batch, limit = found.guess.size["batch"], min(seconds, _ROOMY)
+        best, batch, limit = found, found.guess.size["batch"], min(seconds, _ROOMY)
         few, budget = min(batch, _FEW), Budget(limit)
         try:
             with budget.enforced():
-                while best.cramped and (larger := roomier(best.guess, facts)) is not None:
+                while best.cramped and (larger := self._roomier(best.guess)) is not None:
                     roomy = self._seen(larger.sized(batch=few))
                     if isinstance(roomy, Failure):
                         released(roomy.error)
@@ -228,6 +238,11 @@ class Search:
         except OutOfTimeError as error:
             released(error)
         return best
+
+    def _roomier(self, guess: Guess) -> Guess | None:
+        """The guess with more room, None where there is enough or the model says how much."""
+        larger = roomier(guess)
+        return None if larger is None or self._has_sides else larger
 
     def _instead(self, found: Seen, wanted: Guess) -> Seen:
         """What `wanted` leads to if that runs, else what was found."""
@@ -252,7 +267,7 @@ class Search:
         raise error
 
     def _found(self, first: Guess, errors: list[tuple[int, Exception, Guess]]) -> Seen:
-        facts, forward = Facts(self.model, self.given), Forward.of(self.model)
+        facts, forward = self._facts, Forward.of(self.model)
         whole = Budget(self.limit)
         deadline = time.process_time() + min(_SECONDS, self.limit)
         before, pace, agenda = Remembered(self.model), Pace(), Agenda(self.largest)
@@ -335,10 +350,9 @@ class Search:
 
     def _seen(self, guess: Guess) -> Seen | Failure:
         """The guess, run once as it is."""
-        facts = Facts(self.model, self.given)
         narrow, crossing, ranges = Narrow(), Crossing(guess.size["batch"]), Ranges()
         with contextlib.ExitStack() as watching:
-            if roomier(guess, facts) is not None:
+            if self._roomier(guess) is not None:
                 watching.enter_context(narrow.watching(self.model))
             if may_cross(guess, self.model):
                 watching.enter_context(crossing.watching(self.model))
