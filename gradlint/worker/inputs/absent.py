@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import linecache
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from gradlint.worker.inputs.specs import Constant, Normal, Spec
 from gradlint.worker.running.attempt import Frame, tried
 
 _IDEAS = 4
+_ABOVE = 20  # lines
 
 
 def absent(case: Case) -> Iterator[Guess]:
@@ -29,9 +31,11 @@ def absent(case: Case) -> Iterator[Guess]:
     What it is tell the layers behind it where it was met, then its own name.
     """
     users = [frame for frame in case.failure.frames if frame.users]
-    missing = nones(users, case.facts.model) if "None" in case.failure.text else {}
+    spoken = re.search(r"None|'bool' object has no attribute", case.failure.text)
+    missing = nones(users, case.facts.model) if spoken else {}
     for name, met in missing.items():
-        for own in (name, *case.forward.assigned_from(name)):
+        made_of = case.forward.assigned_from(name), case.forward.assigned_given(name)
+        for own in (name, *itertools.chain(*made_of)):
             if _is_left_out(case, own):
                 argument = argument_for(case.facts, case.forward, own, len(case.guess.arguments))
                 ideas = (*_ideas_where_met(users[-1], met), argument.spec, *argument.others)
@@ -91,14 +95,32 @@ def nones(frames: Sequence[Frame], model: nn.Module) -> dict[str, str]:
     is; `frames` are given outermost first.
     """
     inner = frames[-1] if frames else Frame("", "", "", {})
-    read = re.sub(r"^\w+ = ", "", inner.text)
-    words = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", read))
+    words = dict.fromkeys(_read(inner.text))
+    compared = [word for word in words if inner.variables.get(word) is False]
+    words |= dict.fromkeys(itertools.chain(*(_compared(inner, word) for word in compared)))
     followed = {
         word: _followed(frames, model, word)
         for word in words
         if inner.variables.get(word, 0) is None
     }
     return {name: word for word, name in followed.items() if name is not None}
+
+
+def _read(statement: str) -> list[str]:
+    """The names in a line but for what it assigns to."""
+    return re.findall(r"[A-Za-z_]\w*", re.sub(r"^\w+ = ", "", statement))
+
+
+def _compared(frame: Frame, name: str) -> list[str]:
+    """The names in the statement above a frame's line that compared something for a variable.
+
+    Because nothing equals None, as in `mask = tokens == self.image_token` without tokens.
+    """
+    for number in range(frame.line - 1, max(frame.line - _ABOVE, 0), -1):
+        line = linecache.getline(frame.file, number).strip()
+        if line.startswith(f"{name} = ") and "==" in line:
+            return _read(line)
+    return []
 
 
 def _followed(frames: Sequence[Frame], model: nn.Module, name: str) -> str | None:

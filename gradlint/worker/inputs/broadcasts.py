@@ -51,7 +51,7 @@ def elementwise(case: Case) -> Iterator[Guess]:
     tensors = met(call)
     if len(tensors) == 2 and not sources_of(tensors[0]):
         tensors, sizes = tensors[::-1], sizes[::-1]
-    for tensor in tensors:
+    for tensor in list(filter(sources_of, tensors)) or tensors:
         for item in case.blamed(tensor):
             if isinstance(item.spec, Filled):
                 yield from (case.guess.having(item.name, other) for other in item.others)

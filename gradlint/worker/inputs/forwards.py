@@ -131,6 +131,20 @@ class Forward:
         ]
         return tuple(found)
 
+    def assigned_given(self, name: str) -> tuple[str, ...]:
+        """The variables that must not be None for `forward` to assign one itself.
+
+        As `image` in `if image is not None: states = self.encoder(image)`.
+        """
+        found = [
+            tested
+            for node in self._nodes()
+            if isinstance(node, ast.If)
+            and any(_is_assigned(part, name) for line in node.body for part in ast.walk(line))
+            for tested in _not_none(node.test)
+        ]
+        return tuple(dict.fromkeys(found))
+
     def keys(self, name: str) -> tuple[str, ...]:
         """The texts by which `forward` indexes an argument, as in `batch["image"]`."""
         found: dict[str, None] = {}
@@ -412,6 +426,20 @@ def _submodule(function: ast.expr) -> str:
 
 def _is_read(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+
+
+def _is_assigned(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+
+
+def _not_none(test: ast.expr) -> Iterator[str]:
+    """The names in `a is not None and b is not None`."""
+    for node in ast.walk(test):
+        match node:
+            case ast.Compare(
+                left=ast.Name(id=name), ops=[ast.IsNot()], comparators=[ast.Constant(value=None)]
+            ):
+                yield name
 
 
 def _lifted(node: ast.AST) -> ast.expr | None:

@@ -37,6 +37,16 @@ def sides(case: Case) -> Iterator[Guess]:
         yield case.guess.sized(height=int(found[1]), width=int(found[2]))
 
 
+_LENGTH = re.compile(r"\b(?:sequence|input) length (?:to|of) (\d+)\b")
+
+
+def length(case: Case) -> Iterator[Guess]:
+    """A length is advised, as in `consider padding your sequence length to 4096`."""
+    found = _LENGTH.search(case.failure.text)
+    if found and uses(case.guess, "time"):
+        yield case.guess.sized(time=int(found[1]))
+
+
 def numbers(case: Case) -> Iterator[Guess]:
     """Two numbers, one of which is a size of ours: make it the other."""
     for pattern in _PAIRS:

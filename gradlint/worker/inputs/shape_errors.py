@@ -422,6 +422,15 @@ def _view(case: Case) -> Iterator[Guess]:
             if inner > 1:
                 yield from reshape(case, item, ("batch", inner))
                 yield from reshape(case, item, ("batch", "time", inner))
+    yield from _told_by_another(case, items, have, want)
+
+
+def _told_by_another(case: Case, viewed: list[Argument], have: int, want: int) -> Iterator[Guess]:
+    """An argument that is not viewed says how often, as a mask has a column for each image."""
+    for item in case.guess.arguments:
+        for size in case.shape(item.spec)[1:] if item not in viewed else ():
+            if size * have % want == 0:
+                yield from resize(case, [item], size, size * have // want)
 
 
 def _lengthened(case: Case, items: list[Argument], by: int) -> Iterator[Guess]:

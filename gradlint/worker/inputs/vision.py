@@ -152,8 +152,8 @@ def _places_of_patches(role: Role) -> Iterator[Spec]:
 
 def _features_of(role: Role) -> Iterator[Spec]:
     """What another model made of an image or a text."""
-    if role.index and role.consumer() is None:
-        yield Normal(("batch", "source", role.facts.hidden()))
+    if role.consumer() is None and (role.index or isinstance(role.main(), Whole)):
+        yield Normal(("batch", "source" if role.index else "time", role.facts.hidden()))
 
 
 def _axes(role: Role) -> Iterator[Spec]:

@@ -445,3 +445,34 @@ class Net(nn.Module):
 def test_a_batch_may_hold_the_graph_of_each_node_into_which_the_nodes_are_summed() -> None:
     (batch,) = found(_MOLECULES)
     assert "graph: int64[96]" in batch
+
+
+class Scaled(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        return states.float() * self.scale
+
+
+class Told(nn.Module):
+    """Is given embedded states that it hands on by keyword, beside a table for tokens."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.table, self.part = nn.Embedding(50, 16), Scaled(width)
+
+    def forward(self, state_embeds: torch.Tensor, state_mask: torch.Tensor) -> torch.Tensor:
+        states: torch.Tensor = self.part(states=state_embeds) + self.table.weight.mean()
+        return states * state_mask[..., None]
+
+
+def test_what_is_called_embedded_is_no_number_of_a_token() -> None:
+    args, _ = Search(Told(16), attempts=1).found().drawn()
+    assert described(args[0]) == "float32[8,32,16]"
+
+
+def test_a_mask_is_not_blamed_for_what_it_never_met() -> None:
+    args, _ = Search(Told(24), attempts=2).found().drawn()
+    assert described(args[0]) == "float32[8,32,24]"

@@ -349,4 +349,38 @@ class Net(nn.Module):
         ).replace("if hidden is None: ", "if hidden is None:\n            "),
         ("float32[8,3]", "words: int64[8,32]"),
     ),
+    "what an optional argument is made of, where it is none that could be drawn": (
+        "class Kept:\n"
+        "    def __init__(self, states):\n"
+        "        self.states = states\n"
+        "    def last(self):\n"
+        "        return self.states\n"
+        + net(
+            "self.c = nn.Conv2d(3, 4, 3); self.l = nn.Linear(6, 4)",
+            "if image is not None:;"
+            "kept = Kept(self.c(image).mean((2, 3)));"
+            "return self.l(x) + kept.last()",
+            "x, image=None, kept=None",
+        ).replace("kept = Kept", "    kept = Kept"),
+        ("float32[8,6]", "image: float32[8,3,32,32]"),
+    ),
+    "what was compared, because nothing equals None": (
+        net(
+            "self.l = nn.Linear(6, 4); self.e = nn.Embedding(50, 4)",
+            "known = words == 3; return self.l(x) + self.e(words * known.long()).mean(1)",
+            "x, words=None",
+        ),
+        ("float32[8,6]", "words: int64[8,32]"),
+    ),
+    "a mask with a column for each of several images": (
+        net(
+            "self.c = nn.Conv2d(3, 4, 3); self.seat = nn.Parameter(torch.randn(1, 5, 3, 32, 32))",
+            "several, count = image_mask.shape;"
+            "images = images + self.seat.expand(several, -1, -1, -1, -1);"
+            "h = self.c(images.flatten(0, 1)).mean((2, 3)).reshape(several, count, 4);"
+            "return h * image_mask[..., None]",
+            "images, image_mask",
+        ),
+        ("float32[8,5,3,32,32]", "int64[8,5]"),
+    ),
 }

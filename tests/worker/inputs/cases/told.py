@@ -350,4 +350,13 @@ class Net(nn.Module):
         ),
         ("float32[512,8,8,3]", "int64[8,3]"),
     ),
+    "as many steps as a message advises": (
+        net(
+            "self.r = nn.GRU(6, 4, batch_first=True)",
+            "wanted = 12 * self.r.hidden_size;"
+            "if len(x[0]) != wanted: raise ValueError(f'pad your sequence length to {wanted}');"
+            "return self.r(x)[0]",
+        ),
+        ("float32[8,48,6]",),
+    ),
 }
