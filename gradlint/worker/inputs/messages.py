@@ -349,6 +349,19 @@ def _binary(case: Case) -> Iterator[Guess]:
                 yield case.guess.having(item.name, Whole(item.spec.shape, 2))
 
 
+def _counts(case: Case) -> Iterator[Guess]:
+    """A number for each sample was taken for how many rows are its own: one is.
+
+    Because what was joined is larger than anything of ours.
+    """
+    call = case.failure.call
+    said = re.findall(r"\d+", case.failure.text) if call and call.name in ("cat", "stack") else ()
+    if max(map(int, said), default=0) > max(case.guess.size.values()):
+        for item in case.guess.arguments:
+            if isinstance(item.spec, Whole) and item.spec.shape == ("batch",):
+                yield case.guess.having(item.name, Filled(item.spec.shape, 1, "int64"))
+
+
 def _flat(case: Case) -> Iterator[Guess]:
     """The message says how many dimensions the inputs have at least: another idea has as many."""
     found = re.search(r"at least (\d) dimensions", case.failure.text)
@@ -521,6 +534,7 @@ MESSAGES: tuple[Repair, ...] = (
     _dtype,
     _dimensions,
     _flat,
+    _counts,
     _binary,
     _interpolated,
     alike,

@@ -383,4 +383,19 @@ class Net(nn.Module):
         ),
         ("float32[8,5,3,32,32]", "int64[8,5]"),
     ),
+    "how many rows each sample has, by which they are taken apart": (
+        net(
+            "self.e = nn.Embedding(5000, 6); self.l = nn.Linear(6, 2)",
+            "rows = self.e(words).mean(1); parts = []; start = 0;"
+            "for count in structure:;"
+            "    part = rows[start:start + count]; start += count;"
+            "    parts.append(nn.functional.pad(part, (0, 0, 0, structure.max() - count)));"
+            "return self.l(torch.stack(parts))",
+            "words, structure",
+        )
+        .replace("part = rows", "    part = rows")
+        .replace("start += count", "    start += count")
+        .replace("parts.append", "    parts.append"),
+        ("int64[8,32]", "int64[8]"),
+    ),
 }
