@@ -212,6 +212,8 @@ def _spelled(role: Role) -> Iterator[Spec]:
         yield reshaped(usual, tuple(sizes))
 
 
+_ROWS = 2
+"""Dimensions of patches each of which is a row, as wide as the layer says that takes them."""
 _TENSORS = (Normal, Whole)
 _PLAIN = (*_TENSORS, Constant, Group)
 
@@ -220,7 +222,8 @@ def _documented(role: Role, entry: Documented) -> Iterator[Spec]:
     """The tensor that an entry of the docstring tells of, if each of its sizes is known here."""
     usual = tuple(by_name(role))
     sizes = [_size_of(role, size, len(entry.shape)) for size in entry.shape]
-    if sizes[0] in (None, "time") and getattr(usual[0], "shape", ())[:1] == PACKED:
+    packed = len(sizes) > _ROWS and getattr(usual[0], "shape", ())[:1] == PACKED
+    if packed and sizes[0] in (None, "time"):
         sizes[0] = PACKED[0]  # because patches are counted by many names
     shape: Shape = tuple(size for size in sizes if size is not None)
     if not all(isinstance(idea, _PLAIN) for idea in usual):

@@ -359,4 +359,16 @@ class Net(nn.Module):
         ),
         ("float32[8,48,6]",),
     ),
+    "patches as wide as the layer that takes them, whatever a docstring calls that": (
+        net(
+            "self.width = 6; self.c = nn.Conv2d(3, 6, 4, 4)",
+            "r''';"
+            "hidden_states (`torch.Tensor` of shape `(seq_len, width)`):;"
+            "    The pixels.;"
+            "''';"
+            "return self.c(hidden_states.view(-1, 3, 4, 4)).flatten(1)",
+            "hidden_states, grid_thw",
+        ),
+        ("float32[512,48]", "int64[8,3]"),
+    ),
 }
