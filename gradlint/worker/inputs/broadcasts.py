@@ -58,6 +58,7 @@ def elementwise(case: Case) -> Iterator[Guess]:
     yield from _counted(case, *sizes)
     yield from _in_rows(case, tensors)
     yield from (guess for _, guess in stepped(case, tensors))
+    yield from _framed(case, tensors)
     yield from _in_depth(case, tensors, sizes[1])
     yield from _at_the_end(case, tensors, sizes[1])
     yield from _masks(case, *sizes)
@@ -176,11 +177,19 @@ def stepped(case: Case, tensors: list[torch.Tensor]) -> Iterator[tuple[Argument,
             rows: Dim = "time" if sources_of(high) or high.shape[-2] == 1 else high.shape[-2]
             features = sizes[-1] if sources_of(high) or high.shape[-1] == 1 else high.shape[-1]
             yield from ((item, new) for new in reshape(case, item, ("batch", rows, features)))
-        elif sizes == tuple(low.shape) and sizes[1:] == tuple(high.shape[2:]) != ():
-            dims = item.spec.shape if isinstance(item.spec, Normal) else ()
-            held = not sources_of(high)
-            frames = reshape(case, item, (*dims[:1], high.shape[1], *dims[1:])) if held else ()
-            yield from ((item, new) for new in frames)
+
+
+_IMAGE_RANK = 4
+
+
+def _framed(case: Case, tensors: list[torch.Tensor]) -> Iterator[Guess]:
+    """What meets an image of the model's own for each frame is a video of as many."""
+    low, high = min(tensors, key=torch.Tensor.dim), max(tensors, key=torch.Tensor.dim)
+    held = low.dim() == _IMAGE_RANK and low.shape[1:] == high.shape[2:] and not sources_of(high)
+    for item in case.blamed(low) if held else ():
+        dims: Shape = getattr(item.spec, "shape", ())
+        if case.shape(item.spec) == tuple(low.shape):
+            yield from reshape(case, item, (dims[0], high.shape[1], *dims[1:]))
 
 
 def _joined(case: Case, tensor: torch.Tensor, missing: int) -> Iterator[Guess]:
