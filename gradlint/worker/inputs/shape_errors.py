@@ -359,7 +359,8 @@ def _concatenation(case: Case) -> Iterator[Guess]:
 
 def _same_rank(case: Case, parts: list[torch.Tensor]) -> Iterator[Guess]:
     named = [(part, item) for part in parts for item in case.blamed(part)[:1] if sources_of(part)]
-    for part, item in named:
+    # because a layer that wants what the other has would take less for something else
+    for part, item in sorted(named, key=lambda pair: pair[0].dim()):
         for other, model in named:
             if part.dim() != other.dim() and item.name != model.name:
                 shape = getattr(model.spec, "shape", ())

@@ -466,4 +466,12 @@ class Net(nn.Module):
         ),
         ("float32[8,6,64]", "float32[8,64]"),
     ),
+    "two signals that share the channels of what takes both": (
+        net(
+            "self.c = nn.Conv1d(64, 4, 3)",
+            "return self.c(torch.cat([hidden_states, temb], 1))",
+            "hidden_states, temb",
+        ),
+        ("float32[8,32,64]", "float32[8,32,64]"),
+    ),
 }
