@@ -6,6 +6,7 @@ import contextlib
 import math
 import sys
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -71,6 +72,27 @@ def test_a_block_is_left_wholly_before_the_code_is_interrupted() -> None:
     with pytest.raises(OutOfTimeError), Budget(0.1).enforced():
         leave_then_spin()
     assert slow.left
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("torch/_library/rules.py", "find"), ("own.py", "__torch_dispatch__")],
+    ids=["a file of the core", "a mode"],
+)
+def test_what_the_core_of_torch_calls_back_for_ends_first(file: str, name: str) -> None:
+    namespace: dict[str, Callable[[], None]] = {}
+    source = f"def {name}():\n    spin(0.2)\n    ended.append(True)\n"
+    ended: list[bool] = []
+    code = compile(source, f"/site-packages/{file}", "exec")
+    exec(code, {"spin": _spin, "ended": ended}, namespace)
+
+    def called_then_spin() -> None:
+        namespace[name]()
+        _spin()
+
+    with pytest.raises(OutOfTimeError), Budget(0.05).enforced():
+        called_then_spin()
+    assert ended == [True]
 
 
 def test_nothing_is_left_of_a_budget_that_was_spent() -> None:
